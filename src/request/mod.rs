@@ -1,0 +1,3 @@
+//! See the map in the crate root.
+
+pub mod body;
