@@ -155,10 +155,10 @@ impl Client {
 
     /// Writes these bytes to a new HTTP/1.1 connection, whatever the client's version, and returns
     /// everything that comes until the server closes or time runs out: say `connection: close`, or
-    /// set a short [`Client::timeout`].
+    /// set a short [`Client::timeout`]. Nothing at all means that the server closed in good order.
     ///
     /// # Errors
-    /// When the connection or the handshake failed, or was closed before a single byte came back.
+    /// When the connection or the handshake failed, or broke or stayed silent before the first byte.
     pub async fn raw(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let mut tls = self.tls.clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];

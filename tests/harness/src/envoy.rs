@@ -26,6 +26,9 @@ pub const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How long [`Envoy::audit_of`] waits for its records.
 pub const AUDIT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long [`Envoy::log_with`] waits for its text.
+pub const LOG_WITHIN: Duration = Duration::from_secs(5);
+
 const POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL_BYTES: usize = 4000;
 
@@ -209,29 +212,43 @@ impl Envoy {
     /// # Errors
     /// When they have not come within [`AUDIT_WITHIN`], and as [`Envoy::audit`].
     pub async fn audit_of(&self, records: usize) -> Result<Vec<Value>, String> {
-        for _ in 0..AUDIT_WITHIN.as_millis() / POLL.as_millis() {
-            let audit = self.audit()?;
-            if audit.len() >= records {
-                return Ok(audit);
-            }
-            sleep(POLL).await;
+        let found = poll(AUDIT_WITHIN, || {
+            let audit = self.audit();
+            let enough = audit.as_ref().is_ok_and(|audit| audit.len() >= records);
+            (enough || audit.is_err()).then_some(audit)
+        });
+        match found.await {
+            Some(audit) => audit,
+            None => Err(format!(
+                "the access log has {} records after {AUDIT_WITHIN:?}, expected {records}",
+                self.audit()?.len()
+            )),
         }
-        let audit = self.audit()?;
-        if audit.len() >= records {
-            return Ok(audit);
-        }
-        let found = audit.len();
-        Err(format!(
-            "the access log has {found} records after {AUDIT_WITHIN:?}, expected {records}"
-        ))
     }
 
-    /// Envoy's own log, all of it, after whatever it wrote to its console.
+    /// Envoy's own log, all of it, after whatever it wrote to its console. Lines come some 50 ms
+    /// late: see [`Envoy::log_with`].
     #[must_use]
     pub fn log(&self) -> String {
         let read = |file: &str| fs::read(self.path.join(file)).unwrap_or_default();
         let bytes = [read("console.log"), read("envoy.log")].concat();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Envoy's own log as soon as it contains this text.
+    ///
+    /// # Errors
+    /// When it does not within [`LOG_WITHIN`].
+    pub async fn log_with(&self, text: &str) -> Result<String, String> {
+        let found = poll(LOG_WITHIN, || {
+            Some(self.log()).filter(|log| log.contains(text))
+        });
+        found.await.ok_or_else(|| {
+            format!(
+                "envoy's log does not contain {text:?} after {LOG_WITHIN:?}; it ends: {}",
+                self.log_tail()
+            )
+        })
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -325,6 +342,17 @@ fn find_in(variable: Option<OsString>, root: &Path) -> Result<PathBuf, String> {
             path.display()
         )),
     }
+}
+
+/// Asks until there is an answer, and a last time when the time is over.
+async fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..within.as_millis() / POLL.as_millis() {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        sleep(POLL).await;
+    }
+    ask()
 }
 
 /// Whole lines only: the last one may still be on its way.

@@ -14,6 +14,9 @@ const STRUCT: &str = "type.googleapis.com/google.protobuf.Struct";
 const STRING_VALUE: &str = "type.googleapis.com/google.protobuf.StringValue";
 const STDOUT: &str = "/dev/stdout";
 
+/// Envoy keeps integers as doubles and gives up on those that are not exact.
+const LARGEST_INTEGER: u64 = 1 << 53;
+
 /// An Envoy bootstrap configuration to be patched. What a patch does not find is remembered, and
 /// [`Manifest::build`] tells all of it at once.
 #[derive(Clone, Debug)]
@@ -34,12 +37,15 @@ impl Manifest {
         Manifest::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Reads YAML text; quoted scalars stay strings, plain ones follow YAML 1.2.
+    /// Reads YAML text as Envoy reads it, which is not quite YAML 1.2: a plain `yes` or `off` is a
+    /// boolean, and a plain number with a fraction or beyond 2^53 is a **string**. Quoted scalars
+    /// stay strings. Other spellings of numbers (`1e3`, `1_000`, `0o17`) are not for manifests.
     ///
     /// # Errors
     /// The place where it is not YAML, or not a mapping.
     pub fn parse(text: &str) -> Result<Manifest, String> {
-        let config: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        let mut config: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        as_envoy_reads(&mut config);
         match config.is_object() {
             true => Ok(Manifest {
                 config,
@@ -287,6 +293,21 @@ fn plugin_configurations(config: &mut Value, visit: &mut dyn FnMut(&mut Value)) 
             visit(configuration);
         }
     });
+}
+
+/// Turns numbers that Envoy's YAML reader does not take for numbers into strings.
+fn as_envoy_reads(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let integer = number.as_i64().map(i64::unsigned_abs);
+            if integer.is_none_or(|integer| integer > LARGEST_INTEGER) {
+                *value = Value::String(number.to_string());
+            }
+        }
+        Value::Object(object) => object.values_mut().for_each(as_envoy_reads),
+        Value::Array(items) => items.iter_mut().for_each(as_envoy_reads),
+        _ => (),
+    }
 }
 
 /// Visits every object with this `@type`.

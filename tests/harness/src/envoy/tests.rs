@@ -166,7 +166,8 @@ async fn the_admin_interface_counts() {
     let error = envoy.admin("/nothing").await.unwrap_err();
     assert!(error.contains("404"), "{error}");
     assert!(envoy.admin_post("/logging?level=info").await.is_ok());
-    assert!(envoy.log().contains("starting main dispatch loop"));
+    let log = envoy.log_with("starting main dispatch loop").await.unwrap();
+    assert!(log.contains("initializing epoch 0"), "{log}");
 }
 
 #[tokio::test]
