@@ -42,6 +42,7 @@ pub struct Client {
     tls: ClientConfig,
     version: Version,
     timeout: Duration,
+    quiet: Option<Duration>,
     reuse: bool,
     kept: Mutex<Option<Connection>>,
 }
@@ -103,6 +104,7 @@ impl Client {
             tls: tls_config(pki, certificate, version),
             version,
             timeout: DEFAULT_TIMEOUT,
+            quiet: None,
             reuse: false,
             kept: Mutex::new(None),
         }
@@ -112,6 +114,15 @@ impl Client {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Client {
         self.timeout = timeout;
+        self
+    }
+
+    /// Lets [`Client::raw`] return when nothing came for this long after the first byte. Envoy holds
+    /// a connection that it wants closed for another second (`delayed_close_timeout`), and one that
+    /// it keeps alive for an hour.
+    #[must_use]
+    pub fn quiet(mut self, quiet: Duration) -> Client {
+        self.quiet = Some(quiet);
         self
     }
 
@@ -155,7 +166,7 @@ impl Client {
 
     /// Writes these bytes to a new HTTP/1.1 connection, whatever the client's version, and returns
     /// everything that comes until the server closes or time runs out: say `connection: close`, or
-    /// set a short [`Client::timeout`]. Nothing at all means that the server closed in good order.
+    /// set [`Client::quiet`] or a short [`Client::timeout`]. Nothing at all means that the server closed in good order.
     ///
     /// # Errors
     /// When the connection or the handshake failed, or broke or stayed silent before the first byte.
@@ -173,7 +184,13 @@ impl Client {
             let written = written.await;
             let mut chunk = vec![0; 16 << 10];
             loop {
-                match stream.read(&mut chunk).await {
+                let read = stream.read(&mut chunk);
+                let read = match self.quiet.filter(|_| !answer.is_empty()) {
+                    None => read.await,
+                    // Silence ends the answer as a close does.
+                    Some(quiet) => timeout(quiet, read).await.unwrap_or(Ok(0)),
+                };
+                match read {
                     Ok(0) => return Ok(()),
                     Ok(length) if answer.len() + length <= MAXIMUM_BODY_BYTES => {
                         answer.extend_from_slice(&chunk[..length]);

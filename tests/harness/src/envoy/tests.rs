@@ -85,12 +85,14 @@ async fn hostile_bytes_reach_envoy() {
     let running = start(free_port().unwrap()).await;
     let Running { pki, envoy, .. } = &running;
     let certificate = pki.client("clinic-a");
+    let quiet = Duration::from_millis(200);
     let client = Client::new(
         pki,
         Some(&certificate),
         Version::Http2,
         envoy.address("secure"),
-    );
+    )
+    .quiet(quiet);
     for (name, bytes, start) in [
         (
             "well-formed",
@@ -179,6 +181,63 @@ async fn nothing_is_left_when_envoy_goes() {
     drop(running.envoy);
     assert!(!process.exists(), "the process is still there");
     assert_eq!(directory.exists(), env::var_os("KEEP").is_some());
+}
+
+/// Not a test of its own: what [`envoy_dies_with_a_killed_test`] kills.
+#[test]
+fn start_envoy_and_wait_to_be_killed() {
+    if env::var_os(TO_BE_KILLED).is_none() {
+        return;
+    }
+    // On a thread that ends first, as a test's thread does in a process with many tests.
+    let start = || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(start(free_port().unwrap()))
+    };
+    let running = std::thread::spawn(start).join().unwrap();
+    println!("envoy {}.", running.envoy.pid());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+const TO_BE_KILLED: &str = "FHIR_GUARD_HARNESS_TO_BE_KILLED";
+
+#[test]
+fn envoy_dies_with_a_killed_test() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    // What the killed test cannot remove goes with this directory.
+    let directory = tempfile::tempdir().unwrap();
+    let mut test = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "envoy::tests::start_envoy_and_wait_to_be_killed",
+        ])
+        .env(TO_BE_KILLED, "1")
+        .env("TMPDIR", directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(test.stdout.take().unwrap()).lines();
+    let line = lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once("envoy ")?.1.to_owned()))
+        .expect("the other test started envoy");
+    let process = PathBuf::from(format!("/proc/{}", line.trim_end_matches('.')));
+    std::thread::sleep(Duration::from_millis(200));
+    let alive = process.exists();
+    test.kill().unwrap();
+    test.wait().unwrap();
+    let gone = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        // A process that is dead but not yet collected by init has no command line.
+        fs::read(process.join("cmdline"))
+            .unwrap_or_default()
+            .is_empty()
+    });
+    assert!(alive, "envoy died with the thread that started it");
+    assert!(gone, "envoy outlived the test that started it");
 }
 
 #[tokio::test]
