@@ -237,17 +237,20 @@ impl Client {
     /// HTTP/2 shares the kept connection between concurrent requests; with HTTP/1.1 the second of
     /// two concurrent requests has its own.
     async fn connection(&self) -> Result<Connection, String> {
+        let open = || Connection::open(self.address, self.tls.clone(), self.version);
+        if !self.reuse {
+            return open().await;
+        }
         let mut kept = self.kept.lock().await;
-        if let Some(mut connection) = kept.take()
-            && connection.ready().await.is_ok()
-        {
-            *kept = connection.share();
-            return Ok(connection);
-        }
-        let connection = Connection::open(self.address, self.tls.clone(), self.version).await?;
-        if self.reuse {
-            *kept = connection.share();
-        }
+        let still_open = match kept.take() {
+            Some(mut connection) => connection.ready().await.is_ok().then_some(connection),
+            None => None,
+        };
+        let connection = match still_open {
+            Some(connection) => connection,
+            None => open().await?,
+        };
+        *kept = connection.share();
         Ok(connection)
     }
 
