@@ -1,1 +1,6 @@
 //! What the tests and the tour stand on.
+
+pub mod client;
+pub mod envoy;
+pub mod pki;
+pub mod tokens;
