@@ -7,7 +7,7 @@ use super::slot::Slot;
 /// How often one slot is read before the exchange is refused.
 const TRIES: u32 = 8;
 
-/// Charges every limit of one exchange, or none of them.
+/// Charges the limits of one exchange: all of them, or, but for a lost race, none.
 ///
 /// All limits are read first; if any refuses, nobody is charged. Then they are written in order,
 /// each by compare-and-swap; a conflict reads that limit again, at most 8 times. If it refuses

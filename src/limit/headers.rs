@@ -4,13 +4,13 @@ use super::charging::{Remaining, Verdict};
 use super::key::{Limit, is_name_byte};
 
 /// The fields of an answer: `RateLimit-Policy` and `RateLimit`
-/// (draft-ietf-httpapi-ratelimit-headers-10) and, on a refusal only, `Retry-After`
+/// (draft-ietf-httpapi-ratelimit-headers) and, on a refusal only, `Retry-After`
 /// (RFC 9110, section 10.2.3).
 ///
 /// `RateLimit-Policy` names every limit, with its burst and the seconds in which that comes back.
 /// `RateLimit` names one: the limit that refused, or else the one with the fewest requests left.
 /// Where shared data rather than a quota is why (`contended`), there is no `RateLimit`. Without
-/// limits there are no fields.
+/// limits there are no fields. Names are in lower case, as HTTP/2 writes them.
 pub fn headers(verdict: &Verdict, limits: &[Limit]) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(3);
     let policies: Vec<String> = limits.iter().map(policy).collect();
