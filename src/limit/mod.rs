@@ -16,13 +16,14 @@
 //!
 //! A caller is never admitted more often than `burst + rate * t` within any time `t`, in any
 //! interleaving of workers whose clocks differ by less than a second. Everything that cannot be
-//! known counts against the caller, for a bounded time:
+//! known counts against the caller:
 //!
 //! - A slot that was damaged is rebuilt: each of its buckets counts as emptied at that instant.
 //! - A slot has room for 16 busy buckets. Further callers share one overflow bucket until another
 //!   has been full for a second; it is charged for all of them, whatever their quotas. So where more
 //!   than 16 callers of a slow quota keep a slot busy (65 536 at once over all slots, and by chance
-//!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do.
+//!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do,
+//!   and may starve while that lasts.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
