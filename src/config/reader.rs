@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::mistakes::{Mistakes, push_index, push_key, quote, suggestion};
-use super::units::{self, Window};
+use super::units;
+use crate::limit::Period;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct Object<'a> {
     map: &'a Map<String, Value>,
     pointer: String,
     known: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 impl<'a> Node<'a> {
@@ -46,14 +48,37 @@ impl<'a> Node<'a> {
         self.value
     }
 
-    /// Whether it is an object: where a keyword or an object may stand.
-    pub fn is_object(&self) -> bool {
-        self.value.is_object()
+    /// A mistake at this place; neither text repeats anything of the value.
+    pub fn refuse<T>(&self, expected: &str, found: &str, mistakes: &mut Mistakes) -> Option<T> {
+        mistakes.add(&self.pointer, format!("expected {expected}, found {found}"));
+        None
     }
 
-    /// A mistake at this place in words of the caller, who repeats nothing of the value.
-    pub fn mistake(&self, message: impl Into<String>, mistakes: &mut Mistakes) {
-        mistakes.add(&self.pointer, message);
+    /// A mistake at this place, a word that is unknown; `near` is a [`suggestion`].
+    pub fn refuse_word<T>(
+        &self,
+        expected: &str,
+        text: &str,
+        near: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        self.refuse(expected, &format!("{}{near}", word(text)), mistakes)
+    }
+
+    /// A mistake at this place: a word of a feature that this version does not have.
+    pub fn unavailable<T>(&self, text: &str, expected: &str, mistakes: &mut Mistakes) -> Option<T> {
+        let text = if is_word(text) { text } else { "this" };
+        mistakes.add(&self.pointer, unavailable(text, expected));
+        None
+    }
+
+    /// A mistake at this place unless `holds`.
+    pub fn check(&self, holds: bool, expected: &str, mistakes: &mut Mistakes) -> Option<()> {
+        if holds {
+            Some(())
+        } else {
+            self.refuse(expected, "other text", mistakes)
+        }
     }
 
     /// Text of `length` bytes; `expected` names it.
@@ -69,9 +94,9 @@ impl<'a> Node<'a> {
         }
         let (from, to) = (length.start(), length.end());
         let found = text.len();
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected {expected} of {from} to {to} bytes, found {found} bytes"),
-            mistakes,
         );
         None
     }
@@ -85,9 +110,9 @@ impl<'a> Node<'a> {
             } else {
                 ""
             };
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected true or false, found {}{hint}", kind(self.value)),
-                mistakes,
             );
         }
         found
@@ -105,9 +130,9 @@ impl<'a> Node<'a> {
             Err(Whole::Other) => kind(self.value),
         };
         let (from, to) = (range.start(), range.end());
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected a whole number from {from} to {to}, found {found}"),
-            mistakes,
         );
         None
     }
@@ -120,26 +145,11 @@ impl<'a> Node<'a> {
             return Some(meaning.clone());
         }
         let near = suggestion(text, words.iter().map(|(word, _)| *word));
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected {expected}, found {}{near}", word(text)),
-            mistakes,
         );
         None
-    }
-
-    /// A word that exists in a later version, or not at all here: a mistake that says so. `true`
-    /// when it was one of `words`.
-    pub fn unavailable_word(
-        &self,
-        words: &[&str],
-        expected: &str,
-        mistakes: &mut Mistakes,
-    ) -> bool {
-        let Some(word) = self.value.as_str().filter(|text| words.contains(text)) else {
-            return false;
-        };
-        self.mistake(unavailable(&format!("{word:?}"), expected), mistakes);
-        true
     }
 
     /// A duration within `range`; see [`units::duration`].
@@ -172,7 +182,7 @@ impl<'a> Node<'a> {
     }
 
     /// A rate; see [`units::rate`].
-    pub fn rate(&self, mistakes: &mut Mistakes) -> Option<(u32, Window)> {
+    pub fn rate(&self, mistakes: &mut Mistakes) -> Option<(u32, Period)> {
         let expected = "a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d";
         self.unit(expected, units::rate, |_| true, mistakes)
     }
@@ -187,17 +197,17 @@ impl<'a> Node<'a> {
     ) -> Option<Vec<Node<'a>>> {
         let Some(items) = self.value.as_array() else {
             let found = kind(self.value);
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected a list of {expected}, found {found}"),
-                mistakes,
             );
             return None;
         };
         if !length.contains(&items.len()) {
             let (from, to, found) = (length.start(), length.end(), items.len());
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected a list of {from} to {to} {expected}, found {found}"),
-                mistakes,
             );
             return None;
         }
@@ -216,11 +226,12 @@ impl<'a> Node<'a> {
                 map,
                 pointer: self.pointer.clone(),
                 known: Vec::new(),
+                refused: Vec::new(),
             }),
             None => {
-                self.mistake(
+                mistakes.add(
+                    &self.pointer,
                     format!("expected {expected}, found {}", kind(self.value)),
-                    mistakes,
                 );
                 None
             }
@@ -233,9 +244,9 @@ impl<'a> Node<'a> {
             let found = kind(self.value);
             let scalar = self.value.is_number() || self.value.is_boolean();
             let hint = if scalar { " (write it in quotes)" } else { "" };
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected {expected}, found {found}{hint}"),
-                mistakes,
             );
         }
         text
@@ -258,7 +269,7 @@ impl<'a> Node<'a> {
                 _ => word(text),
             },
         };
-        self.mistake(format!("expected {expected}, found {found}"), mistakes);
+        mistakes.add(&self.pointer, format!("expected {expected}, found {found}"));
         None
     }
 }
@@ -293,23 +304,25 @@ impl<'a> Object<'a> {
     }
 
     /// A key of a feature that this version does not have: a mistake when it is there, and never a
-    /// suggestion.
-    pub fn unavailable(&self, key: &str, expected: &str, mistakes: &mut Mistakes) -> bool {
+    /// suggestion. Whether it is there.
+    pub fn unavailable(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        mistakes: &mut Mistakes,
+    ) -> bool {
+        self.refused.push(key);
         let found = self.map.contains_key(key);
         if found {
-            mistakes.add(
-                &self.pointer_of(key),
-                unavailable(&format!("{key:?}"), expected),
-            );
+            mistakes.add(&self.pointer_of(key), unavailable(key, expected));
         }
         found
     }
 
-    /// Reports every key that was neither taken nor in `unavailable`, the keys that
-    /// [`Object::unavailable`] was asked for.
-    pub fn finish(self, unavailable: &[&str], mistakes: &mut Mistakes) {
+    /// Reports every key that nobody asked for.
+    pub fn finish(self, mistakes: &mut Mistakes) {
         for key in self.map.keys().map(String::as_str) {
-            if self.known.contains(&key) || unavailable.contains(&key) {
+            if self.known.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
             // A key that is there cannot be the one that was meant.
@@ -343,8 +356,26 @@ impl<'a> Object<'a> {
     }
 }
 
+/// What `read` gives for a field, or `default` where there is none.
+pub fn or<'a, T>(
+    field: Option<Node<'a>>,
+    default: T,
+    read: impl FnOnce(&Node<'a>) -> Option<T>,
+) -> Option<T> {
+    match field {
+        Some(field) => read(&field),
+        None => Some(default),
+    }
+}
+
+/// What `read` gives for each item: all of them are read, whatever the first ones give.
+pub fn each<'a, T>(items: &[Node<'a>], read: impl FnMut(&Node<'a>) -> Option<T>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = items.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
 /// `"a", "b" or "c"`.
-pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("{word:?}")).collect();
     match words.split_last() {
         None => "nothing".to_owned(),
@@ -376,16 +407,23 @@ fn kind(value: &Value) -> &'static str {
 /// A word in the place of a keyword. Only what has the form and the length of one is repeated:
 /// somebody may have put a password on the wrong line.
 fn word(text: &str) -> String {
-    let letters = |letter: u8| letter.is_ascii_alphanumeric() || b" _-./+".contains(&letter);
     match text {
         "" => "empty text".to_owned(),
-        _ if text.len() <= 24 && text.bytes().all(letters) => quote(text),
+        _ if is_word(text) => quote(text),
         _ => "other text".to_owned(),
     }
 }
 
+fn is_word(text: &str) -> bool {
+    let letter = |letter: u8| letter.is_ascii_alphanumeric() || b" _-./+".contains(&letter);
+    text.len() <= 24 && text.bytes().all(letter)
+}
+
 fn unavailable(what: &str, expected: &str) -> String {
-    format!("{what} is not available in this version; expected {expected}")
+    format!(
+        "{} is not available in this version; expected {expected}",
+        quote(what)
+    )
 }
 
 enum Whole {
@@ -451,7 +489,7 @@ mod tests {
             .unwrap();
         let field = object.required("k", "it", &mut mistakes);
         let read = field.and_then(|field| read(&field, &mut mistakes));
-        object.finish(&[], &mut mistakes);
+        object.finish(&mut mistakes);
         match expected {
             Ok(value) => assert_eq!(
                 (
