@@ -309,7 +309,7 @@ fn accepts_json(value: &[u8]) -> bool {
 }
 
 /// `W/"3"`: the form that FHIR gives to versions (<https://hl7.org/fhir/R4/http.html#versioning>).
-pub(crate) fn weak_tag(value: &[u8]) -> Option<String> {
+pub fn weak_tag(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let version = text.strip_prefix("W/\"")?.strip_suffix('"')?;
     crate::fhir::is_id(version).then(|| text.to_owned())
