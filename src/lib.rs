@@ -33,3 +33,8 @@ pub mod limit;
 pub mod request;
 pub mod response;
 pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;
+#[cfg(target_arch = "wasm32")]
+mod host;

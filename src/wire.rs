@@ -38,7 +38,10 @@ pub fn encode(pairs: &[Pair]) -> Option<Vec<u8>> {
     if pairs.len() > MAX_PAIRS {
         return None;
     }
-    let size: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
+    let size: usize = pairs
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 10)
+        .sum();
     let mut out = Vec::with_capacity(size + 4);
     out.extend(u32::try_from(pairs.len()).ok()?.to_le_bytes());
     for (name, value) in pairs {
@@ -75,8 +78,11 @@ mod tests {
 
     #[test]
     fn a_map_survives_the_way_there_and_back() {
-        let pairs: Vec<Pair> =
-            vec![(b":path".to_vec(), b"/".to_vec()), (b"x".to_vec(), b"\xff\x00\n".to_vec()), (b"".to_vec(), b"".to_vec())];
+        let pairs: Vec<Pair> = vec![
+            (b":path".to_vec(), b"/".to_vec()),
+            (b"x".to_vec(), b"\xff\x00\n".to_vec()),
+            (b"".to_vec(), b"".to_vec()),
+        ];
         let bytes = encode(&pairs).expect("encodable");
         assert_eq!(decode(&bytes), Some(pairs));
         assert_eq!(decode(b""), Some(vec![]));

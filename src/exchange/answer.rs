@@ -25,7 +25,9 @@ impl Exchange {
         ended: bool,
     ) -> Step {
         let (permit, fields) = match std::mem::take(&mut self.phase) {
-            Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => (permit, fields),
+            Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
+                (permit, fields)
+            }
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
@@ -42,9 +44,11 @@ impl Exchange {
     /// only what a step writes.
     pub fn response_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
         match std::mem::take(&mut self.phase) {
-            Phase::Holding { screen, on_fault, head_only } => {
-                self.hold(guard, screen, on_fault, head_only, piece, ended)
-            }
+            Phase::Holding {
+                screen,
+                on_fault,
+                head_only,
+            } => self.hold(guard, screen, on_fault, head_only, piece, ended),
             Phase::Streaming { screen } => self.stream(screen, piece, ended),
             Phase::Discarding => {
                 self.phase = Phase::Discarding;
@@ -65,7 +69,10 @@ impl Exchange {
     /// The answer has trailers: the body is over, and no body callback said so. They never go on.
     pub fn response_trailers(&mut self) -> Step {
         match std::mem::take(&mut self.phase) {
-            Phase::Holding { on_fault: OnFault::DropBody, .. } => {
+            Phase::Holding {
+                on_fault: OnFault::DropBody,
+                ..
+            } => {
                 self.done(Counts::default());
                 Step::DropTrailers
             }
@@ -87,7 +94,10 @@ impl Exchange {
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
-        let status = pairs.iter().find(|(name, _)| name == b":status").map(|(_, value)| value.as_slice());
+        let status = pairs
+            .iter()
+            .find(|(name, _)| name == b":status")
+            .map(|(_, value)| value.as_slice());
         let status = status.and_then(|value| std::str::from_utf8(value).ok());
         self.record.status = status.and_then(|text| text.parse().ok()).unwrap_or(0);
         Step::Continue
@@ -108,7 +118,12 @@ impl Exchange {
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
             return Err(Denial::Upstream(head.status));
         }
-        let leaving = head.leaving(&policy.fhir, interaction.resource_type(), &self.record.request_id, fields);
+        let leaving = head.leaving(
+            &policy.fhir,
+            interaction.resource_type(),
+            &self.record.request_id,
+            fields,
+        );
         self.record.status = head.status;
         if ended || head.status == 204 {
             if !writes {
@@ -124,16 +139,29 @@ impl Exchange {
             return Ok(Step::Release(leaving));
         }
         head.check_body()?;
-        let limits = Limits { resource: policy.response.resource_limit, ..Limits::default() };
+        let limits = Limits {
+            resource: policy.response.resource_limit,
+            ..Limits::default()
+        };
         let screen = Screen::new(Rc::new(cover(guard, &permit)), limits);
         let head_only = permit.request().head_only;
-        let on_fault = if writes { OnFault::DropBody } else { OnFault::Refuse };
-        let known_large = head.content_length.is_some_and(|length| length > policy.response.hold_limit);
+        let on_fault = if writes {
+            OnFault::DropBody
+        } else {
+            OnFault::Refuse
+        };
+        let known_large = head
+            .content_length
+            .is_some_and(|length| length > policy.response.hold_limit);
         if known_large && !head_only && on_fault == OnFault::Refuse {
             self.phase = Phase::Streaming { screen };
             return Ok(Step::Release(leaving));
         }
-        self.phase = Phase::Holding { screen, on_fault, head_only };
+        self.phase = Phase::Holding {
+            screen,
+            on_fault,
+            head_only,
+        };
         Ok(Step::HoldHead(leaving))
     }
 
@@ -156,7 +184,11 @@ impl Exchange {
         match screened {
             Err(_) if on_fault == OnFault::DropBody => {
                 self.record.outcome = Outcome::Allowed;
-                self.phase = if ended { Phase::Done } else { Phase::Discarding };
+                self.phase = if ended {
+                    Phase::Done
+                } else {
+                    Phase::Discarding
+                };
                 return Step::Write(Vec::new());
             }
             Err(fault) => {
@@ -173,7 +205,9 @@ impl Exchange {
                         self.done(screen.counts());
                         Step::Write(Vec::new())
                     }
-                    OnFault::Refuse => self.refuse(&Denial::Uninspectable("larger-than-hold-limit")),
+                    OnFault::Refuse => {
+                        self.refuse(&Denial::Uninspectable("larger-than-hold-limit"))
+                    }
                 };
             }
             self.done(screen.counts());
@@ -188,7 +222,11 @@ impl Exchange {
             self.phase = Phase::Streaming { screen };
             return Step::Write(Vec::new());
         }
-        self.phase = Phase::Holding { screen, on_fault, head_only };
+        self.phase = Phase::Holding {
+            screen,
+            on_fault,
+            head_only,
+        };
         Step::Hold
     }
 
@@ -224,7 +262,7 @@ impl Exchange {
     }
 
     /// A part has left; the rest must not.
-    fn cut(&mut self) -> Step {
+    pub(super) fn cut(&mut self) -> Step {
         self.record.outcome = Outcome::Cut;
         self.record.rule = "answer.uninspectable".to_owned();
         self.phase = Phase::Refused;
@@ -235,7 +273,10 @@ impl Exchange {
 fn is_write(interaction: &Interaction) -> bool {
     matches!(
         interaction,
-        Interaction::Create { .. } | Interaction::Delete { .. } | Interaction::Patch { .. } | Interaction::Update { .. }
+        Interaction::Create { .. }
+            | Interaction::Delete { .. }
+            | Interaction::Patch { .. }
+            | Interaction::Update { .. }
     )
 }
 
@@ -252,7 +293,10 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
     let redactions = policy.redactions.iter().filter(|rule| {
-        !rule.unless.as_ref().is_some_and(|scope| permit.holds_scope(scope))
+        !rule
+            .unless
+            .as_ref()
+            .is_some_and(|scope| permit.holds_scope(scope))
     });
     let fhir = policy.fhir.clone();
     let expected = expected(&interaction);
@@ -268,22 +312,37 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
 }
 
 fn expected(interaction: &Interaction) -> Expected {
-    let resource = |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
+    let resource =
+        |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
+            resource_type,
+            id: id.cloned(),
+            version: version.cloned(),
+        };
+    let bundle = |kind, resource_type, id: Option<&String>| Expected::Bundle {
+        kind,
         resource_type,
         id: id.cloned(),
-        version: version.cloned(),
     };
-    let bundle = |kind, resource_type, id: Option<&String>| Expected::Bundle { kind, resource_type, id: id.cloned() };
     match interaction {
         Interaction::Public(_) => Expected::Opaque,
         Interaction::Read { resource_type, id }
         | Interaction::Update { resource_type, id }
         | Interaction::Patch { resource_type, id }
         | Interaction::Delete { resource_type, id } => resource(*resource_type, Some(id), None),
-        Interaction::Vread { resource_type, id, version } => resource(*resource_type, Some(id), Some(version)),
+        Interaction::Vread {
+            resource_type,
+            id,
+            version,
+        } => resource(*resource_type, Some(id), Some(version)),
         Interaction::Create { resource_type } => resource(*resource_type, None, None),
-        Interaction::HistoryInstance { resource_type, id, .. } => bundle(BundleKind::History, *resource_type, Some(id)),
-        Interaction::HistoryType { resource_type, .. } => bundle(BundleKind::History, *resource_type, None),
-        Interaction::Search { resource_type, .. } => bundle(BundleKind::Searchset, *resource_type, None),
+        Interaction::HistoryInstance {
+            resource_type, id, ..
+        } => bundle(BundleKind::History, *resource_type, Some(id)),
+        Interaction::HistoryType { resource_type, .. } => {
+            bundle(BundleKind::History, *resource_type, None)
+        }
+        Interaction::Search { resource_type, .. } => {
+            bundle(BundleKind::Searchset, *resource_type, None)
+        }
     }
 }

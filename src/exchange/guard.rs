@@ -6,7 +6,9 @@ use crate::access::{self, Permit};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::identity::{self, AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache};
+use crate::identity::{
+    self, AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache,
+};
 use crate::request::{Credentials, Request};
 
 /// The policy of one worker, and the tokens it has verified under that policy.
@@ -18,7 +20,10 @@ pub struct Guard {
 impl Guard {
     /// A guard without memories.
     pub fn new(policy: Policy) -> Self {
-        Guard { policy, tokens: TokenCache::default() }
+        Guard {
+            policy,
+            tokens: TokenCache::default(),
+        }
     }
 
     /// The operator's policy.
@@ -33,18 +38,27 @@ impl Guard {
         attributes: &ConnectionAttributes,
         now: u64,
     ) -> Result<Rc<Principal>, Denial> {
-        let Credentials::Bearer(text) = credentials else { return Err(Denial::CredentialsMissing) };
+        let Credentials::Bearer(text) = credentials else {
+            return Err(Denial::CredentialsMissing);
+        };
         let certificate = PeerCertificate::read(attributes, self.policy.certificate)?;
         let token = self.token(text, now / 1_000_000_000)?;
         Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
 
     /// Permits a request, or refuses it.
-    pub(super) fn authorize(&self, principal: &Rc<Principal>, request: &Request) -> Result<Permit, Denial> {
+    pub(super) fn authorize(
+        &self,
+        principal: &Rc<Principal>,
+        request: &Request,
+    ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, element: &str| {
             self.policy.redactions.iter().any(|rule| {
                 rule.redaction.resource_type == resource_type
-                    && !rule.unless.as_ref().is_some_and(|scope| permit.holds_scope(scope))
+                    && !rule
+                        .unless
+                        .as_ref()
+                        .is_some_and(|scope| permit.holds_scope(scope))
                     && rule.redaction.reveals(element)
             })
         };
@@ -60,7 +74,12 @@ impl Guard {
             }
             return Ok(token);
         }
-        let token = Rc::new(identity::verify(text, &self.policy.issuers, &self.policy.fhir.base, now)?);
+        let token = Rc::new(identity::verify(
+            text,
+            &self.policy.issuers,
+            &self.policy.fhir.base,
+            now,
+        )?);
         self.tokens.insert(key, Rc::clone(&token));
         Ok(token)
     }

@@ -59,13 +59,27 @@ enum Phase {
     #[default]
     Start,
     /// Permitted; the limits are being charged.
-    Charging { permit: Permit, headers: Vec<Pair>, charging: Charging, ended: bool },
+    Charging {
+        permit: Permit,
+        headers: Vec<Pair>,
+        charging: Charging,
+        ended: bool,
+    },
     /// Permitted and charged; the body is held until it is whole.
-    ReadingBody { permit: Permit, fields: Vec<Field>, expected: ExpectedBody, bytes: Vec<u8> },
+    ReadingBody {
+        permit: Permit,
+        fields: Vec<Field>,
+        expected: ExpectedBody,
+        bytes: Vec<u8>,
+    },
     /// The canonical request is on its way.
     Forwarded { permit: Permit, fields: Vec<Field> },
     /// The head of the answer is kept back, its body goes into the screen.
-    Holding { screen: Screen, on_fault: OnFault, head_only: bool },
+    Holding {
+        screen: Screen,
+        on_fault: OnFault,
+        head_only: bool,
+    },
     /// The head of the answer has left; the screen decides resource by resource.
     Streaming { screen: Screen },
     /// The answer is decided and what may leave has left; nothing may follow.
@@ -135,20 +149,40 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let Phase::Charging { permit, headers, ended, .. } = std::mem::take(&mut self.phase) else {
+        let Phase::Charging {
+            permit,
+            headers,
+            ended,
+            ..
+        } = std::mem::take(&mut self.phase)
+        else {
             return self.refuse(&Denial::Unavailable("phase"));
         };
         let fields = limit::headers(verdict, &guard.policy().limits);
-        self.record.limits =
-            verdict.remaining.iter().map(|limit| (limit.name.clone(), limit.remaining)).collect();
+        self.record.limits = verdict
+            .remaining
+            .iter()
+            .map(|limit| (limit.name.clone(), limit.remaining))
+            .collect();
         if !verdict.allowed {
-            let refused_by = verdict.refused_by.and_then(|index| guard.policy().limits.get(index));
-            let limit = refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
-            return self.refuse(&Denial::Throttled { headers: fields, limit });
+            let refused_by = verdict
+                .refused_by
+                .and_then(|index| guard.policy().limits.get(index));
+            let limit =
+                refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+            return self.refuse(&Denial::Throttled {
+                headers: fields,
+                limit,
+            });
         }
         let expected = expected_body(&permit.request().interaction);
         if !ended {
-            self.phase = Phase::ReadingBody { permit, fields, expected, bytes: Vec::new() };
+            self.phase = Phase::ReadingBody {
+                permit,
+                fields,
+                expected,
+                bytes: Vec::new(),
+            };
             return Step::HoldHead(headers);
         }
         if expected != ExpectedBody::Empty {
@@ -160,7 +194,10 @@ impl Exchange {
 
     /// A piece of the request's body.
     pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
-        let Phase::ReadingBody { expected, bytes, .. } = &mut self.phase else {
+        let Phase::ReadingBody {
+            expected, bytes, ..
+        } = &mut self.phase
+        else {
             return self.absorb();
         };
         if *expected == ExpectedBody::Empty && !piece.is_empty() {
@@ -173,7 +210,13 @@ impl Exchange {
         if !ended {
             return Step::Hold;
         }
-        let Phase::ReadingBody { permit, fields, expected, bytes } = std::mem::take(&mut self.phase) else {
+        let Phase::ReadingBody {
+            permit,
+            fields,
+            expected,
+            bytes,
+        } = std::mem::take(&mut self.phase)
+        else {
             return self.absorb();
         };
         if let Err(denial) = check_body(&permit.request().interaction, expected, &bytes) {
@@ -190,6 +233,21 @@ impl Exchange {
             Phase::ReadingBody { .. } => self.refuse(&Denial::Request("trailers")),
             _ => self.absorb(),
         }
+    }
+
+    /// The host did not do what it was told: what was decided cannot be carried out, so nothing
+    /// goes on.
+    pub fn host_failed(&mut self) -> Step {
+        match self.phase {
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
+            Phase::Refused | Phase::Foreign => Step::Reset,
+            _ => self.refuse(&Denial::Unavailable("host")),
+        }
+    }
+
+    /// Whether pieces of the answer's body are of interest.
+    pub fn screens(&self) -> bool {
+        !matches!(self.phase, Phase::Foreign | Phase::Refused)
     }
 
     /// The record of the exchange, as one line; `status` is what the proxy says it answered with,
@@ -236,9 +294,14 @@ impl Exchange {
         let request = Request::parse(&head, &guard.policy().fhir)?;
         let interaction = &request.interaction;
         self.record.interaction = Some(interaction.code());
-        self.record.resource_type = interaction.resource_type().map(crate::fhir::ResourceType::name);
+        self.record.resource_type = interaction
+            .resource_type()
+            .map(crate::fhir::ResourceType::name);
         let instance = interaction.resource_type().zip(interaction.id());
-        self.record.refs = instance.map(|(resource_type, id)| format!("{resource_type}/{id}")).into_iter().collect();
+        self.record.refs = instance
+            .map(|(resource_type, id)| format!("{resource_type}/{id}"))
+            .into_iter()
+            .collect();
         let (permit, charging) = match access::permit_public(&request) {
             Some(permit) => (permit, Charging::new(&[], &Caller::default(), now)),
             None => {
@@ -251,7 +314,12 @@ impl Exchange {
         };
         self.record.rule = permit.rule().to_owned();
         let headers = upstream_headers(&head, &request, &guard.policy().fhir, permit.may_read());
-        Ok(Phase::Charging { permit, headers, charging, ended })
+        Ok(Phase::Charging {
+            permit,
+            headers,
+            charging,
+            ended,
+        })
     }
 
     fn note(&mut self, principal: &Principal) {
@@ -260,7 +328,9 @@ impl Exchange {
         self.record.issuer = text(principal.issuer());
         self.record.client = text(principal.client());
         self.record.subject = text(principal.subject());
-        self.record.certificate = principal.certificate().map(|certificate| certificate.thumbprint_hex());
+        self.record.certificate = principal
+            .certificate()
+            .map(|certificate| certificate.thumbprint_hex());
     }
 
     fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
@@ -271,7 +341,11 @@ impl Exchange {
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
         let forwarded = self.record.outcome == Outcome::Forwarded;
-        self.record.outcome = if forwarded { Outcome::Withheld } else { Outcome::Refused };
+        self.record.outcome = if forwarded {
+            Outcome::Withheld
+        } else {
+            Outcome::Refused
+        };
         self.record.rule = denial.rule();
         let reply = denial.reply(&self.record.request_id);
         self.record.status = reply.status;
@@ -297,7 +371,11 @@ fn expected_body(interaction: &Interaction) -> ExpectedBody {
     }
 }
 
-fn check_body(interaction: &Interaction, expected: ExpectedBody, bytes: &[u8]) -> Result<(), Denial> {
+fn check_body(
+    interaction: &Interaction,
+    expected: ExpectedBody,
+    bytes: &[u8],
+) -> Result<(), Denial> {
     let checked = match expected {
         ExpectedBody::Empty => Ok(()),
         ExpectedBody::Patch => body::check_patch(bytes),
@@ -313,9 +391,16 @@ fn check_body(interaction: &Interaction, expected: ExpectedBody, bytes: &[u8]) -
     })
 }
 
-fn charge(guard: &Guard, principal: &Principal, attributes: &ConnectionAttributes, now: u64) -> Charging {
+fn charge(
+    guard: &Guard,
+    principal: &Principal,
+    attributes: &ConnectionAttributes,
+    now: u64,
+) -> Charging {
     let address = attributes.address();
-    let certificate = principal.certificate().map(|certificate| certificate.thumbprint_hex());
+    let certificate = principal
+        .certificate()
+        .map(|certificate| certificate.thumbprint_hex());
     let caller = Caller {
         address: Some(address.as_str()).filter(|address| !address.is_empty()),
         certificate: certificate.as_deref(),

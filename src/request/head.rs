@@ -228,7 +228,8 @@ fn method(bytes: Option<&[u8]>) -> Result<Method, Denial> {
         Some(b"PATCH") => Ok(Method::Patch),
         Some(b"POST") => Ok(Method::Post),
         Some(b"PUT") => Ok(Method::Put),
-        _ => Err(Denial::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
+        None => Err(Denial::Request("head")),
+        Some(_) => Err(Denial::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
     }
 }
 

@@ -42,10 +42,14 @@ impl AnswerHead {
                 }
                 b"content-encoding" => head.encoded |= !text.eq_ignore_ascii_case("identity"),
                 b"content-length" => head.content_length = text.parse().ok(),
-                b"content-type" if head.content_type.is_some() => return Err(Denial::Uninspectable("content-type")),
+                b"content-type" if head.content_type.is_some() => {
+                    return Err(Denial::Uninspectable("content-type"));
+                }
                 b"content-type" => head.content_type = Some(text.to_ascii_lowercase()),
                 b"etag" => head.etag = crate::request::weak_tag(value),
-                b"last-modified" if is_http_date(text) => head.last_modified = Some(text.to_owned()),
+                b"last-modified" if is_http_date(text) => {
+                    head.last_modified = Some(text.to_owned())
+                }
                 b"location" => head.location = Some(text.to_owned()),
                 _ => {}
             }
@@ -62,15 +66,31 @@ impl AnswerHead {
         if self.encoded {
             return Err(Denial::Uninspectable("content-encoding"));
         }
-        let mut parts = self.content_type.as_deref().unwrap_or_default().split(';').map(str::trim);
-        let json = matches!(parts.next(), Some("application/fhir+json" | "application/json"));
+        let mut parts = self
+            .content_type
+            .as_deref()
+            .unwrap_or_default()
+            .split(';')
+            .map(str::trim);
+        let json = matches!(
+            parts.next(),
+            Some("application/fhir+json" | "application/json")
+        );
         let plain = parts.all(|part| {
             matches!(
                 part.trim_matches(' '),
-                "charset=utf-8" | "charset=\"utf-8\"" | "fhirversion=4.0" | "fhirversion=\"4.0\"" | ""
+                "charset=utf-8"
+                    | "charset=\"utf-8\""
+                    | "fhirversion=4.0"
+                    | "fhirversion=\"4.0\""
+                    | ""
             )
         });
-        if json && plain { Ok(()) } else { Err(Denial::Uninspectable("content-type")) }
+        if json && plain {
+            Ok(())
+        } else {
+            Err(Denial::Uninspectable("content-type"))
+        }
     }
 
     /// The fields that leave. `resource_type` is the one a `Location` may name; `extra` are fields
@@ -83,7 +103,9 @@ impl AnswerHead {
         extra: Vec<(&'static str, String)>,
     ) -> Vec<Pair> {
         let mut fields: Vec<Pair> = Vec::with_capacity(extra.len() + 9);
-        let mut add = |name: &str, value: &str| fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        let mut add = |name: &str, value: &str| {
+            fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        };
         add(":status", &self.status.to_string());
         if self.status != 204 {
             add("content-type", "application/fhir+json");
@@ -98,7 +120,11 @@ impl AnswerHead {
         if let Some(date) = &self.last_modified {
             add("last-modified", date);
         }
-        if let Some(location) = self.location.as_deref().and_then(|url| external(url, policy, resource_type)) {
+        if let Some(location) = self
+            .location
+            .as_deref()
+            .and_then(|url| external(url, policy, resource_type))
+        {
             add("location", &location);
         }
         if !request_id.is_empty() {
@@ -113,7 +139,9 @@ impl AnswerHead {
 
 /// An instance's URL below one of the two bases, written with the external one.
 fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
-    let relative = below(url, &policy.base).or_else(|| below(url, &policy.upstream.base)).unwrap_or(url);
+    let relative = below(url, &policy.base)
+        .or_else(|| below(url, &policy.upstream.base))
+        .unwrap_or(url);
     let segments: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
     let (name, id, version) = match segments.as_slice() {
         [name, id] => (name, id, None),
@@ -139,5 +167,7 @@ fn below<'a>(url: &'a str, base: &BaseUrl) -> Option<&'a str> {
 fn is_http_date(text: &str) -> bool {
     text.len() == 29
         && text.ends_with(" GMT")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte))
 }
