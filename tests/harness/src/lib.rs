@@ -1,1 +1,3 @@
 //! What the tests and the tour stand on.
+
+pub mod fhir;
