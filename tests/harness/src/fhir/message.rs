@@ -49,14 +49,12 @@ impl Ask {
     pub fn prefers(&self, preference: &str) -> bool {
         let values = self.headers.iter().filter(|(name, _)| name == "prefer");
         values
-            .flat_map(|(_, value)| {
-                String::from_utf8_lossy(value)
-                    .into_owned()
+            .map(|(_, value)| String::from_utf8_lossy(value))
+            .any(|value| {
+                value
                     .split([',', ';'])
-                    .map(|part| part.trim().to_owned())
-                    .collect::<Vec<_>>()
+                    .any(|part| part.trim() == preference)
             })
-            .any(|part| part == preference)
     }
 }
 

@@ -384,8 +384,8 @@ fn date_matches(value: &Value, wanted: &str) -> bool {
         "ne" => !(from <= start && end <= to),
         "gt" => end > to,
         "lt" => start < from,
-        "ge" => end > to || (from <= start && end <= to),
-        "le" => start < from || (from <= start && end <= to),
+        "ge" => end > to || from <= start,
+        "le" => start < from || end <= to,
         _ => from <= start && end <= to,
     }
 }
