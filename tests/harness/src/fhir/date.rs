@@ -13,6 +13,10 @@ pub fn span(text: &str) -> Option<(i64, i64)> {
         .split('-')
         .map(|part| part.parse().ok())
         .collect::<Option<_>>()?;
+    // Four digits at most everywhere: what a caller sends must not overflow.
+    if parts.iter().any(|part| !(0..=9999).contains(part)) {
+        return None;
+    }
     let days = |year, month, day| days_from_civil(year, month, day) * 86_400_000;
     match (parts.as_slice(), time) {
         ([year], None) => Some((days(*year, 1, 1), days(year + 1, 1, 1))),
@@ -69,6 +73,9 @@ fn time_span(time: &str) -> Option<(i64, i64)> {
         .split(':')
         .map(|part| part.parse().ok())
         .collect::<Option<_>>()?;
+    if parts.iter().any(|part| !(0..=60).contains(part)) {
+        return None;
+    }
     let shift = offset * 60_000;
     match parts.as_slice() {
         [hour, minute] => {
@@ -92,7 +99,8 @@ fn offset_minutes(zone: &str) -> Option<i64> {
         return Some(0);
     }
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let total = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+    let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
+    let total = i64::from(hours) * 60 + i64::from(minutes);
     Some(if zone.starts_with('-') { -total } else { total })
 }
 
@@ -120,6 +128,9 @@ mod tests {
             ("1970-01-01T00:00:00.25Z", Some((250, 251))),
             ("1969-12-31T19:00:00-05:00", Some((0, 1000))),
             ("1970-13", None),
+            ("99999999999999999", None),
+            ("1970-01-01T99999999999999999:00Z", None),
+            ("1970-01-01T00:00:00+99999999999999999:00", None),
             ("yesterday", None),
             ("", None),
         ];

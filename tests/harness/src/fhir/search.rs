@@ -345,8 +345,8 @@ impl Page {
                 other.push(("_offset".into(), offset.to_string()));
                 links.push(link(relation, url, &other));
             };
-            if self.offset + self.count < total {
-                paging("next", self.offset + self.count);
+            if self.offset.saturating_add(self.count) < total {
+                paging("next", self.offset.saturating_add(self.count));
             }
             if self.offset > 0 {
                 paging("previous", self.offset.saturating_sub(self.count));

@@ -169,6 +169,14 @@ async fn searches() {
             ),
             (
                 "GET",
+                "/fhir/Observation?patient=p1&_offset=18446744073709551615",
+                &[],
+                "",
+                200,
+                |got| total(got) == 13 && got.json().get("entry").is_none(),
+            ),
+            (
+                "GET",
                 "/fhir/Observation?patient=p1&_count=0",
                 &[],
                 "",
