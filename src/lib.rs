@@ -1,1 +1,33 @@
-//! fhir-guard.
+//! The map of fhir-guard.
+//!
+//! One WebAssembly filter that Envoy or an Istio proxy loads in front of a FHIR R4 API. An HTTP
+//! request with its response is an *exchange*; it walks through the rooms below in one direction
+//! and leaves exactly one audit record.
+//!
+//! | room | its one duty |
+//! | --- | --- |
+//! | [`json`] | strict JSON documents that keep their bytes |
+//! | [`fhir`] | facts of the standard: types, compartments, search parameters |
+//! | [`denial`] | every reason to refuse, and its form on the wire |
+//! | [`request`] | head and body of a request, to an interaction that cannot be misread |
+//! | [`identity`] | certificate and token, to a principal |
+//! | [`access`] | scopes and compartments, to a permit |
+//! | [`limit`] | token buckets in shared data |
+//! | [`response`] | what may leave: screening, redaction, headers |
+//! | [`audit`] | the record of an exchange |
+//! | [`config`] | the operator's configuration, to a policy |
+//! | [`exchange`] | the phases; each callback of the proxy is one method |
+//! | `host` | wasm only: every host call, none of which can panic |
+//! | `filter` | wasm only: contexts, a few lines a callback |
+
+pub mod access;
+pub mod audit;
+pub mod config;
+pub mod denial;
+pub mod exchange;
+pub mod fhir;
+pub mod identity;
+pub mod json;
+pub mod limit;
+pub mod request;
+pub mod response;

@@ -1,0 +1,11 @@
+//! Facts of FHIR R4 (4.0.1) that decisions rest on.
+//!
+//! Tables only: no policy. Names are compared exactly, as FHIR demands (case-sensitive).
+
+mod compartment;
+mod search;
+mod types;
+
+pub use compartment::patient_membership;
+pub use search::{SearchKind, SearchParameter, search_parameter};
+pub use types::{ResourceType, is_id};

@@ -1,0 +1,284 @@
+//! The document and its nodes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::lexer::{Entry, lex};
+use super::text::unescape;
+use super::{Fault, FaultKind, Limits};
+
+/// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    tape: Vec<Entry>,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean,
+    /// A number; its digits are kept as written.
+    Number,
+    /// A string, or a key.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl<'a> Document<'a> {
+    /// Reads one value with white space around it: RFC 8259, and every key once.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; a key that stands twice is reported only when the syntax is
+    /// right.
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Fault> {
+        let document = Document::parse_syntax(bytes, limits)?;
+        document.keys_are_unique()?;
+        Ok(document)
+    }
+
+    /// As [`parse`](Self::parse), but a key may stand twice: the grammar alone. Never decide on
+    /// such a document.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse_syntax(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Fault> {
+        if bytes.starts_with(b"\xEF\xBB\xBF") {
+            return Err(Fault {
+                at: 0,
+                kind: FaultKind::ByteOrderMark,
+            });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| Fault {
+            at: error.valid_up_to(),
+            kind: FaultKind::NotUtf8,
+        })?;
+        let tape = lex(text, limits)?;
+        Ok(Document { text, tape })
+    }
+
+    /// The one value.
+    pub fn root(&self) -> Node<'_> {
+        Node {
+            text: self.text,
+            tape: &self.tape,
+            index: 0,
+        }
+    }
+
+    /// Comparisons grow with n log n for an object of n keys, so that a wide object costs no more
+    /// than reading it.
+    fn keys_are_unique(&self) -> Result<(), Fault> {
+        const FEW: usize = 8;
+        let mut names: Vec<(Cow<'_, str>, u32)> = Vec::new();
+        for (index, entry) in self.tape.iter().enumerate() {
+            if entry.kind != Kind::Object {
+                continue;
+            }
+            names.clear();
+            let object = Node {
+                text: self.text,
+                tape: &self.tape,
+                index,
+            };
+            for member in object.members() {
+                let start = member.key.entry().map_or(0, |entry| entry.start);
+                names.push((member.name(), start));
+            }
+            let twice = if names.len() <= FEW {
+                twice_among_few(&names)
+            } else {
+                names.sort_unstable();
+                twice_in_sorted(&names)
+            };
+            if let Some(at) = twice {
+                return Err(Fault {
+                    at: at as usize,
+                    kind: FaultKind::DuplicateKey,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn twice_among_few(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
+    names.iter().enumerate().find_map(|(count, (name, start))| {
+        let earlier = names.get(..count).unwrap_or_default();
+        earlier
+            .iter()
+            .any(|(other, _)| other == name)
+            .then_some(*start)
+    })
+}
+
+fn twice_in_sorted(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
+    names
+        .iter()
+        .zip(names.iter().skip(1))
+        .find_map(|((name, _), (other, start))| (name == other).then_some(*start))
+}
+
+/// One value (or key) of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'d> {
+    text: &'d str,
+    tape: &'d [Entry],
+    index: usize,
+}
+
+impl<'d> Node<'d> {
+    /// What it is.
+    pub fn kind(self) -> Kind {
+        // A document has at least its root, and every node stands on its tape.
+        self.entry().map_or(Kind::Null, |entry| entry.kind)
+    }
+
+    /// Where it stands, in bytes from the start of the document.
+    pub fn span(self) -> Range<usize> {
+        self.entry()
+            .map_or(0..0, |entry| entry.start as usize..entry.end as usize)
+    }
+
+    /// Its bytes as written: quotes, escapes and inner white space included.
+    pub fn raw(self) -> &'d str {
+        self.text.get(self.span()).unwrap_or_default()
+    }
+
+    /// As [`raw`](Self::raw).
+    pub fn bytes(self) -> &'d [u8] {
+        self.raw().as_bytes()
+    }
+
+    /// The text of a string, escapes resolved; `None` for anything else.
+    pub fn str(self) -> Option<Cow<'d, str>> {
+        let entry = self.entry().filter(|entry| entry.kind == Kind::String)?;
+        let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
+        let inner = self.text.get(inner).unwrap_or_default();
+        Some(if entry.escaped {
+            unescape(inner)
+        } else {
+            Cow::Borrowed(inner)
+        })
+    }
+
+    /// The value of a boolean; `None` for anything else.
+    pub fn bool(self) -> Option<bool> {
+        (self.kind() == Kind::Boolean).then(|| self.raw() == "true")
+    }
+
+    /// Whether it is a string of exactly this text.
+    pub fn is_str(self, text: &str) -> bool {
+        self.str().is_some_and(|own| own == text)
+    }
+
+    /// The members of an object in order; none for anything else.
+    pub fn members(self) -> Members<'d> {
+        Members(self.children(Kind::Object))
+    }
+
+    /// The items of an array in order; none for anything else.
+    pub fn items(self) -> Items<'d> {
+        Items(self.children(Kind::Array))
+    }
+
+    /// The member of this name (after unescaping) of an object.
+    pub fn get(self, name: &str) -> Option<Node<'d>> {
+        self.members()
+            .find(|member| member.key.is_str(name))
+            .map(|member| member.value)
+    }
+
+    /// Its position on the tape, and that of the first entry that is not below it.
+    pub(crate) fn tape_range(self) -> Range<usize> {
+        self.index..self.entry().map_or(self.index, |entry| entry.next as usize)
+    }
+
+    fn entry(self) -> Option<&'d Entry> {
+        self.tape.get(self.index)
+    }
+
+    fn children(self, of: Kind) -> Children<'d> {
+        let range = self.tape_range();
+        let is = self.kind() == of;
+        Children {
+            text: self.text,
+            tape: self.tape,
+            index: if is { range.start + 1 } else { range.end },
+            end: range.end,
+        }
+    }
+}
+
+/// One member of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'d> {
+    /// The key, a string.
+    pub key: Node<'d>,
+    /// The value.
+    pub value: Node<'d>,
+}
+
+impl<'d> Member<'d> {
+    /// The key's text, escapes resolved.
+    pub fn name(&self) -> Cow<'d, str> {
+        self.key.str().unwrap_or_default()
+    }
+}
+
+/// The members of an object.
+#[derive(Clone, Debug)]
+pub struct Members<'d>(Children<'d>);
+
+impl<'d> Iterator for Members<'d> {
+    type Item = Member<'d>;
+
+    fn next(&mut self) -> Option<Member<'d>> {
+        let key = self.0.next()?;
+        let value = self.0.next()?;
+        Some(Member { key, value })
+    }
+}
+
+/// The items of an array.
+#[derive(Clone, Debug)]
+pub struct Items<'d>(Children<'d>);
+
+impl<'d> Iterator for Items<'d> {
+    type Item = Node<'d>;
+
+    fn next(&mut self) -> Option<Node<'d>> {
+        self.0.next()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Children<'d> {
+    text: &'d str,
+    tape: &'d [Entry],
+    index: usize,
+    end: usize,
+}
+
+impl<'d> Iterator for Children<'d> {
+    type Item = Node<'d>;
+
+    fn next(&mut self) -> Option<Node<'d>> {
+        if self.index >= self.end {
+            return None;
+        }
+        let node = Node {
+            text: self.text,
+            tape: self.tape,
+            index: self.index,
+        };
+        self.index = self.tape.get(self.index)?.next as usize;
+        Some(node)
+    }
+}

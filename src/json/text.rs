@@ -1,0 +1,118 @@
+//! Strings: the fast scan, unescaping and quoting.
+
+use std::borrow::Cow;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// How many bytes at the start need no attention inside a string: neither quote, backslash nor
+/// control character. Bytes of UTF-8 sequences pass.
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
+    let mut count = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let found = attention(u64::from_le_bytes(*word));
+        if found != 0 {
+            return count + found.trailing_zeros() as usize / 8;
+        }
+        count += 8;
+    }
+    for &byte in rest {
+        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+            return count;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// The text between the quotes with its escapes resolved. The text has passed the lexer: what is
+/// no escape cannot occur and is left out.
+pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let mut chars = escaped.chars();
+        match chars.next() {
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('u') => {
+                if let Some((character, length)) = hex_escape(chars.as_str().as_bytes()) {
+                    out.push(character);
+                    chars = chars.as_str().get(length..).unwrap_or_default().chars();
+                }
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The character of a `\u` escape and how many bytes it takes after the `u`: 4, or 10 for a pair.
+/// `None` when the digits are no hex or the surrogates no pair.
+pub(super) fn hex_escape(after_u: &[u8]) -> Option<(char, usize)> {
+    let first = hex4(after_u)?;
+    if !(0xD800..0xE000).contains(&first) {
+        return char::from_u32(first).map(|character| (character, 4));
+    }
+    if first >= 0xDC00 || after_u.get(4..6)? != b"\\u" {
+        return None;
+    }
+    let second = hex4(after_u.get(6..)?)?;
+    if !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+    char::from_u32(code).map(|character| (character, 10))
+}
+
+/// Four hex digits.
+pub(super) fn hex4(bytes: &[u8]) -> Option<u32> {
+    bytes.get(..4)?.iter().try_fold(0, |code, &byte| {
+        char::from(byte).to_digit(16).map(|digit| code * 16 + digit)
+    })
+}
+
+/// The text as a JSON string, quotes included; only what must be escaped is.
+pub fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control < ' ' => {
+                out.push_str("\\u00");
+                for shift in [4, 0] {
+                    out.extend(char::from_digit((control as u32 >> shift) & 15, 16));
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The high bit of every byte that needs attention. A byte above a true hit can be marked wrongly
+/// by a borrow, never one below it, so the lowest mark is always right.
+fn attention(word: u64) -> u64 {
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (zero(quote) | zero(backslash) | control) & HIGHS
+}

@@ -1,0 +1,14 @@
+//! What may leave.
+//!
+//! The resource is the unit of decision. A [`Screen`] takes the body of an answer in pieces, holds
+//! each resource until it is whole, decides on it, hides what the active [`Redaction`]s name, and
+//! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
+//! the body. What cannot be understood never leaves.
+
+mod mistake;
+mod redaction;
+mod screen;
+
+pub use mistake::ElementMistake;
+pub use redaction::{Action, Redaction};
+pub use screen::{BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
