@@ -228,7 +228,8 @@ fn method(bytes: Option<&[u8]>) -> Result<Method, Denial> {
         Some(b"PATCH") => Ok(Method::Patch),
         Some(b"POST") => Ok(Method::Post),
         Some(b"PUT") => Ok(Method::Put),
-        _ => Err(Denial::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
+        None => Err(Denial::Request("head")),
+        Some(_) => Err(Denial::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
     }
 }
 
@@ -309,7 +310,7 @@ fn accepts_json(value: &[u8]) -> bool {
 }
 
 /// `W/"3"`: the form that FHIR gives to versions (<https://hl7.org/fhir/R4/http.html#versioning>).
-pub(crate) fn weak_tag(value: &[u8]) -> Option<String> {
+pub fn weak_tag(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let version = text.strip_prefix("W/\"")?.strip_suffix('"')?;
     crate::fhir::is_id(version).then(|| text.to_owned())

@@ -12,9 +12,9 @@ mod target;
 mod upstream;
 
 pub use base::BaseUrl;
-pub use head::{Credentials, Method, Preference, RequestHead};
+pub use head::{Credentials, Method, Preference, RequestHead, weak_tag};
 pub use query::{Direction, MAX_COUNT, Parameter, Search};
-pub use target::{Interaction, Request};
+pub use target::{Interaction, Request, page_of};
 pub use upstream::upstream_headers;
 
 /// Where the FHIR API is, outside and inside.

@@ -235,6 +235,56 @@ impl Interaction {
     }
 }
 
+/// The canonical external URL of another page of this interaction, when `url` (a paging link of the
+/// upstream, below either base) asks for the same selection and nothing else.
+pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Option<String> {
+    let relative = policy
+        .base
+        .strip(url)
+        .or_else(|| policy.upstream.base.strip(url))?;
+    let (path, query) = relative.split_once('?')?;
+    let parameters = query::decode(query).ok()?;
+    let page = match interaction {
+        Interaction::Search {
+            resource_type,
+            search,
+        } if path == format!("/{resource_type}") => {
+            let page = query::search(*resource_type, &parameters, &policy.base).ok()?;
+            let page = page.is_page_of(search).then_some(page)?;
+            Interaction::Search {
+                resource_type: *resource_type,
+                search: page,
+            }
+        }
+        Interaction::HistoryType {
+            resource_type,
+            page,
+        } if path == format!("/{resource_type}/_history") => {
+            let next = query::page(&parameters).ok()?;
+            let next = next.is_page_of(page).then_some(next)?;
+            Interaction::HistoryType {
+                resource_type: *resource_type,
+                page: next,
+            }
+        }
+        Interaction::HistoryInstance {
+            resource_type,
+            id,
+            page,
+        } if path == format!("/{resource_type}/{id}/_history") => {
+            let next = query::page(&parameters).ok()?;
+            let next = next.is_page_of(page).then_some(next)?;
+            Interaction::HistoryInstance {
+                resource_type: *resource_type,
+                id: id.clone(),
+                page: next,
+            }
+        }
+        _ => return None,
+    };
+    Some(format!("{}{}", policy.base.as_str(), page.target()))
+}
+
 /// A path whose reading depends on who reads it is refused, not repaired: `%`, `\`, `;`, empty and
 /// dot segments mean one thing to a proxy and another to a server (CVE-2019-9901, CVE-2021-29492).
 fn plain_path(path: &str) -> Result<(), Denial> {

@@ -5,10 +5,12 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
+mod headers;
 mod mistake;
 mod redaction;
 mod screen;
 
+pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
 pub use screen::{BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};

@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod envoy;
+pub mod fhir;
 pub mod pki;
 pub mod tokens;
