@@ -5,9 +5,16 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
+mod bundle;
+mod edit;
+mod membership;
 mod mistake;
+mod path;
+mod prune;
 mod redaction;
+mod resource;
 mod screen;
+mod splitter;
 
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
