@@ -67,7 +67,13 @@ impl<'a> Seen<'a> {
             self.whole = answer.json().ok();
         }
         if !judged {
-            return Ok(());
+            return match (step.kind, answer.status) {
+                (Kind::Whole, 300..) => Err(format!(
+                    "found status {}, expected 200: is there a Patient/{} on your server, for everybody who reaches it?",
+                    answer.status, self.stage.patient
+                )),
+                _ => Ok(()),
+            };
         }
         if answer.status != step.status {
             return Err(format!(

@@ -92,6 +92,9 @@ async fn tour(options: Options) -> Result<(), String> {
         return match differences.is_empty() {
             true => {
                 println!("\nall {} steps are as they must be", steps.len() + 1);
+                if !seen.own_data {
+                    show.note("what your server itself answers was shown, not judged");
+                }
                 Ok(())
             }
             false => Err(differences.join("\n      ")),
