@@ -6,6 +6,7 @@
 //! the body. What cannot be understood never leaves.
 
 mod bundle;
+mod choice;
 mod edit;
 mod membership;
 mod mistake;
@@ -15,6 +16,8 @@ mod redaction;
 mod resource;
 mod screen;
 mod splitter;
+#[cfg(test)]
+mod tests;
 
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
