@@ -6,6 +6,7 @@
 //!
 //! | room | its one duty |
 //! | --- | --- |
+//! | [`wire`] | header maps as the host hands them over |
 //! | [`json`] | strict JSON documents that keep their bytes |
 //! | [`fhir`] | facts of the standard: types, compartments, search parameters |
 //! | [`denial`] | every reason to refuse, and its form on the wire |
@@ -31,3 +32,9 @@ pub mod json;
 pub mod limit;
 pub mod request;
 pub mod response;
+pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;
+#[cfg(target_arch = "wasm32")]
+mod host;

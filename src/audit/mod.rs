@@ -1,1 +1,287 @@
-//! See the map in the crate root.
+//! The record of an exchange: what was asked, by whom, what was decided, by which rule.
+//!
+//! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
+//! any part of one, and nothing a caller wrote goes in unescaped.
+
+use serde_json::{Map, Value};
+
+/// What audit records say about this deployment, and where they go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditPolicy {
+    /// The name of the observing system, for example `fhir.example.org`.
+    pub observer: String,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Outcome {
+    /// Permitted, and the answer left as far as the permit goes.
+    Allowed,
+    /// Permitted, but the answer was cut short: by the upstream, the client, or a limit.
+    Cut,
+    /// Permitted and forwarded; the answer is not decided yet. Seen only where a worker died.
+    Forwarded,
+    /// Answered by the proxy itself: no route, upstream away, or refused before the filter.
+    Proxy,
+    /// Refused before anything was forwarded.
+    Refused,
+    /// Nothing was decided: the request ended before its head was complete.
+    #[default]
+    Undecided,
+    /// Permitted and forwarded, and the answer withheld.
+    Withheld,
+}
+
+/// What becomes the one record of an exchange.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// When the exchange began, in nanoseconds since 1970.
+    pub began: u64,
+    /// Envoy's request id, made safe.
+    pub request_id: String,
+    /// `traceparent`.
+    pub trace: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status that the client got; 0 when none is known.
+    pub status: u16,
+    /// The rule that decided.
+    pub rule: String,
+    /// The operator's name for whom the issuer serves.
+    pub tenant: Option<String>,
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// The OAuth client.
+    pub client: Option<String>,
+    /// `sub`.
+    pub subject: Option<String>,
+    /// The thumbprint of the client certificate, in hexadecimal.
+    pub certificate: Option<String>,
+    /// The standard's code of the interaction.
+    pub interaction: Option<&'static str>,
+    /// The resource type.
+    pub resource_type: Option<&'static str>,
+    /// The instance that was asked for, as `Type/id`.
+    pub refs: Vec<String>,
+    /// Resources that left.
+    pub passed: u64,
+    /// Resources that were taken out of the answer.
+    pub removed: u64,
+    /// Resources from which elements were taken out.
+    pub redacted: u64,
+    /// The limits that were charged: name and what remains.
+    pub limits: Vec<(String, u32)>,
+}
+
+/// The version of the list of keys.
+const VERSION: u8 = 1;
+
+impl Record {
+    /// The record as one line of JSON, keys in a fixed order; `now` in nanoseconds since 1970.
+    /// What is not known is left out.
+    pub fn line(&self, now: u64) -> String {
+        let mut out = Line::default();
+        out.add("v", Value::from(VERSION));
+        out.add("time", Value::from(rfc3339(self.began)));
+        out.add_text(
+            "request_id",
+            Some(self.request_id.as_str()).filter(|id| !id.is_empty()),
+        );
+        out.add_text("trace", self.trace.as_deref());
+        out.add("outcome", Value::from(self.outcome.name()));
+        if self.status != 0 {
+            out.add("status", Value::from(self.status));
+        }
+        out.add_text(
+            "rule",
+            Some(self.rule.as_str()).filter(|rule| !rule.is_empty()),
+        );
+        out.add_text("tenant", self.tenant.as_deref());
+        out.add_text("issuer", self.issuer.as_deref());
+        out.add_text("client", self.client.as_deref());
+        out.add_text("subject", self.subject.as_deref());
+        out.add_text("certificate", self.certificate.as_deref());
+        out.add_text("interaction", self.interaction);
+        out.add_text("type", self.resource_type);
+        if !self.refs.is_empty() {
+            out.add("refs", Value::from(self.refs.clone()));
+        }
+        out.add("passed", Value::from(self.passed));
+        out.add("removed", Value::from(self.removed));
+        out.add("redacted", Value::from(self.redacted));
+        if !self.limits.is_empty() {
+            let limits = self
+                .limits
+                .iter()
+                .map(|(name, remaining)| (name.clone(), Value::from(*remaining)));
+            out.add("limits", Value::Object(limits.collect::<Map<_, _>>()));
+        }
+        out.add("us", Value::from(now.saturating_sub(self.began) / 1000));
+        out.close()
+    }
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Cut => "cut",
+            Outcome::Forwarded => "forwarded",
+            Outcome::Proxy => "proxy",
+            Outcome::Refused => "refused",
+            Outcome::Undecided => "undecided",
+            Outcome::Withheld => "withheld",
+        }
+    }
+}
+
+/// One JSON object on one line. Beyond ASCII is escaped, so that no reader takes U+2028 or U+0085
+/// for the end of the line.
+#[derive(Default)]
+struct Line(String);
+
+impl Line {
+    fn add(&mut self, key: &str, value: Value) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
+        for character in value.to_string().chars() {
+            if character.is_ascii() && character != '\u{7f}' {
+                self.0.push(character);
+            } else {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    self.0.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+
+    fn add_text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.add(key, Value::from(value));
+        }
+    }
+
+    fn close(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+/// `2026-01-31T23:59:59.123Z`, from nanoseconds since 1970.
+fn rfc3339(nanoseconds: u64) -> String {
+    let milliseconds = nanoseconds / 1_000_000;
+    let (seconds, millisecond) = (milliseconds / 1000, milliseconds % 1000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to a civil date: eras of 400 years that begin on the first of March, so that a leap day
+    // is the last day of its year.
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millisecond:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_civil() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000Z"),
+            (1_798_761_599, "2026-12-31T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(rfc3339(seconds * 1_000_000_000), expected);
+        }
+        assert!(rfc3339(u64::MAX).ends_with('Z'));
+    }
+
+    #[test]
+    fn a_record_is_one_line_whatever_is_in_it() {
+        let record = Record {
+            subject: Some("a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}".to_owned()),
+            rule: "x\r\n{\"outcome\":\"allowed\"}".to_owned(),
+            ..Record::default()
+        };
+        let line = record.line(5);
+        assert!(
+            line.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
+            "{line}"
+        );
+        let value: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(value["subject"], "a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}");
+        assert_eq!(value["outcome"], "undecided");
+    }
+
+    #[test]
+    fn keys_are_the_closed_list_in_order() {
+        let some = || Some("x".to_owned());
+        let record = Record {
+            request_id: "r".to_owned(),
+            trace: some(),
+            status: 200,
+            rule: "scope".to_owned(),
+            tenant: some(),
+            issuer: some(),
+            client: some(),
+            subject: some(),
+            certificate: some(),
+            interaction: Some("read"),
+            resource_type: Some("Patient"),
+            refs: vec!["Patient/1".to_owned()],
+            limits: vec![("per-client".to_owned(), 3)],
+            ..Record::default()
+        };
+        let line = record.line(2_000);
+        let mut at = 0;
+        for key in [
+            "v",
+            "time",
+            "request_id",
+            "trace",
+            "outcome",
+            "status",
+            "rule",
+            "tenant",
+            "issuer",
+            "client",
+            "subject",
+            "certificate",
+            "interaction",
+            "type",
+            "refs",
+            "passed",
+            "removed",
+            "redacted",
+            "limits",
+            "us",
+        ] {
+            let found = line
+                .get(at..)
+                .and_then(|rest| rest.find(&format!("\"{key}\":")));
+            at += found.unwrap_or_else(|| panic!("{key} is not where it belongs in {line}"));
+        }
+    }
+}

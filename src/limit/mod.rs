@@ -1,1 +1,47 @@
-//! See the map in the crate root.
+//! Token buckets in shared data, as values in and values out: how often a caller may ask.
+//!
+//! A bucket is one *theoretical arrival time* (TAT) of the generic cell rate algorithm (ITU-T
+//! I.371): the instant at which it is full again. A full, idle bucket therefore equals an
+//! absent one. [`Charging`] walks through the limits of one exchange and says which key of the
+//! shared data to read or write next; the shell carries that out and answers.
+//!
+//! # Bounds
+//!
+//! Shared data never forgets a key, so the number of keys is fixed whatever callers send: 4096
+//! slots `fhir-guard.limit.v1.<000 to fff>` of at most 12 + 17 * 24 = 420 bytes, together
+//! 1 720 320 bytes of values and 94 208 bytes of keys, besides the map's own overhead. One exchange
+//! costs at most 8 reads and 8 writes for each limit, and one more write for each damaged slot.
+//!
+//! # What is promised
+//!
+//! A caller is never admitted more often than `burst + rate * t` within any time `t`, in any
+//! interleaving of workers whose clocks differ by less than a second. Everything that cannot be
+//! known counts against the caller:
+//!
+//! - A slot that was damaged is rebuilt: each of its buckets counts as emptied at that instant.
+//! - A slot has room for 16 busy buckets. Further callers share one overflow bucket until another
+//!   has been full for a second; it is charged for all of them, whatever their quotas. So where more
+//!   than 16 callers of a slow quota keep a slot busy (65 536 at once over all slots, and by chance
+//!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do,
+//!   and may starve while that lasts.
+//! - Where a later limit turns out to refuse after an earlier one was written (only when another
+//!   worker was faster), the earlier charge stays.
+//! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
+//! - A time further ahead than the quota allows by two seconds (the clock stepped back, or damage)
+//!   counts as just emptied. Such mends are stored even when the caller is refused, so that they
+//!   heal; nobody is charged by them.
+//!
+//! Limits of equal name and key share their buckets in every filter that shares the `vm_id`.
+
+mod charging;
+mod headers;
+mod key;
+mod quota;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+pub use charging::{Answer, Charging, Remaining, Step, Verdict};
+pub use headers::headers;
+pub use key::{Caller, KeyPart, Limit};
+pub use quota::{Period, Quota};

@@ -1,3 +1,52 @@
-//! See the map in the crate root.
+//! From the head of a request to an interaction that cannot be misread.
+//!
+//! Nothing here needs trust: a request that is ambiguous, malformed or not understood is refused
+//! before anything is asked about who sent it. What is understood has exactly one canonical form,
+//! and that form is what goes upstream.
 
+mod base;
 pub mod body;
+mod head;
+mod query;
+mod target;
+mod upstream;
+
+pub use base::BaseUrl;
+pub use head::{Credentials, Method, Preference, RequestHead, weak_tag};
+pub use query::{Direction, MAX_COUNT, Parameter, Search};
+pub use target::{Interaction, Request, page_of};
+pub use upstream::upstream_headers;
+
+/// Where the FHIR API is, outside and inside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FhirPolicy {
+    /// The base that clients use; links and references are written with it.
+    pub base: BaseUrl,
+    /// Paths below the base that need no credentials, matched exactly, for `GET` and `HEAD`.
+    pub public: Vec<String>,
+    /// The server behind the proxy.
+    pub upstream: Upstream,
+    /// The largest request body that is held for inspection, in bytes.
+    pub body_limit: usize,
+}
+
+/// The server behind the proxy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Upstream {
+    /// The Envoy cluster of the server.
+    pub cluster: String,
+    /// Its base; the path takes the place of the external base's path, the authority that of the
+    /// request's.
+    pub base: BaseUrl,
+    /// What becomes of the client's `Authorization`.
+    pub authorization: Authorization,
+}
+
+/// What becomes of the client's `Authorization`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Authorization {
+    /// It goes on to the upstream.
+    Keep,
+    /// It is taken out: the upstream trusts the proxy, and a stolen log there holds no token.
+    Strip,
+}

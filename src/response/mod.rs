@@ -5,6 +5,7 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
+mod headers;
 mod bundle;
 mod choice;
 mod edit;
@@ -19,6 +20,7 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
+pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
 pub use screen::{BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};

@@ -1,1 +1,7 @@
 //! What the tests and the tour stand on.
+
+pub mod client;
+pub mod envoy;
+pub mod fhir;
+pub mod pki;
+pub mod tokens;

@@ -1,0 +1,348 @@
+//! The way out: the callbacks of the answer.
+
+use std::rc::Rc;
+
+use super::{Exchange, Field, Guard, OnFault, Phase, Step};
+use crate::access::Permit;
+use crate::audit::Outcome;
+use crate::denial::Denial;
+use crate::request::{Interaction, page_of};
+use crate::response::{AnswerHead, BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
+use crate::wire::Pair;
+
+/// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
+/// every other value means that the proxy answers itself.
+const VIA_UPSTREAM: &[u8] = b"via_upstream";
+
+impl Exchange {
+    /// The head of the answer. `details` is `response.code_details`; `ended` says that no body
+    /// follows.
+    pub fn response_headers(
+        &mut self,
+        guard: &Guard,
+        pairs: &[Pair],
+        details: Option<&[u8]>,
+        ended: bool,
+    ) -> Step {
+        let (permit, fields) = match std::mem::take(&mut self.phase) {
+            Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
+                (permit, fields)
+            }
+            Phase::Refused => {
+                self.phase = Phase::Refused;
+                return Step::Continue;
+            }
+            _ => return self.foreign(pairs),
+        };
+        match self.answer(guard, permit, fields, pairs, ended) {
+            Ok(step) => step,
+            Err(denial) => self.refuse(&denial),
+        }
+    }
+
+    /// A piece of the answer's body. Every piece is taken out of the proxy's buffer: what leaves is
+    /// only what a step writes.
+    pub fn response_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
+        match std::mem::take(&mut self.phase) {
+            Phase::Holding {
+                screen,
+                on_fault,
+                head_only,
+            } => self.hold(guard, screen, on_fault, head_only, piece, ended),
+            Phase::Streaming { screen } => self.stream(screen, piece, ended),
+            Phase::Discarding => {
+                self.phase = Phase::Discarding;
+                Step::Write(Vec::new())
+            }
+            Phase::Done if piece.iter().all(u8::is_ascii_whitespace) => {
+                self.phase = Phase::Done;
+                Step::Write(Vec::new())
+            }
+            Phase::Done => self.cut(),
+            other => {
+                self.phase = other;
+                self.absorb()
+            }
+        }
+    }
+
+    /// The answer has trailers: the body is over, and no body callback said so. They never go on.
+    pub fn response_trailers(&mut self) -> Step {
+        match std::mem::take(&mut self.phase) {
+            Phase::Holding {
+                on_fault: OnFault::DropBody,
+                ..
+            } => {
+                self.done(Counts::default());
+                Step::DropTrailers
+            }
+            Phase::Holding { .. } => self.refuse(&Denial::Uninspectable("truncated")),
+            Phase::Streaming { .. } => self.cut(),
+            phase @ (Phase::Done | Phase::Discarding) => {
+                self.phase = phase;
+                Step::DropTrailers
+            }
+            other => {
+                self.phase = other;
+                self.absorb()
+            }
+        }
+    }
+
+    /// The proxy answers itself: no route, the upstream is away, or another filter refused.
+    fn foreign(&mut self, pairs: &[Pair]) -> Step {
+        self.phase = Phase::Foreign;
+        self.record.outcome = Outcome::Proxy;
+        self.record.rule = "proxy".to_owned();
+        let status = pairs
+            .iter()
+            .find(|(name, _)| name == b":status")
+            .map(|(_, value)| value.as_slice());
+        let status = status.and_then(|value| std::str::from_utf8(value).ok());
+        self.record.status = status.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Step::Continue
+    }
+
+    fn answer(
+        &mut self,
+        guard: &Guard,
+        permit: Permit,
+        fields: Vec<Field>,
+        pairs: &[Pair],
+        ended: bool,
+    ) -> Result<Step, Denial> {
+        let policy = guard.policy();
+        let head = AnswerHead::read(pairs)?;
+        let interaction = &permit.request().interaction;
+        let writes = is_write(interaction);
+        if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
+            return Err(Denial::Upstream(head.status));
+        }
+        let leaving = head.leaving(
+            &policy.fhir,
+            interaction.resource_type(),
+            &self.record.request_id,
+            fields,
+        );
+        self.record.status = head.status;
+        if ended || head.status == 204 {
+            if !writes {
+                return Err(Denial::Uninspectable("empty"));
+            }
+            self.done(Counts::default());
+            return Ok(Step::Release(leaving));
+        }
+        let deletes = matches!(interaction, Interaction::Delete { .. });
+        if writes && (deletes || !permit.may_read() || head.check_body().is_err()) {
+            self.record.outcome = Outcome::Allowed;
+            self.phase = Phase::Discarding;
+            return Ok(Step::Release(leaving));
+        }
+        head.check_body()?;
+        let limits = Limits {
+            resource: policy.response.resource_limit,
+            ..Limits::default()
+        };
+        let screen = Screen::new(Rc::new(cover(guard, &permit)), limits);
+        let head_only = permit.request().head_only;
+        let on_fault = if writes {
+            OnFault::DropBody
+        } else {
+            OnFault::Refuse
+        };
+        let known_large = head
+            .content_length
+            .is_some_and(|length| length > policy.response.hold_limit);
+        if known_large && !head_only && on_fault == OnFault::Refuse {
+            self.phase = Phase::Streaming { screen };
+            return Ok(Step::Release(leaving));
+        }
+        self.phase = Phase::Holding {
+            screen,
+            on_fault,
+            head_only,
+        };
+        Ok(Step::HoldHead(leaving))
+    }
+
+    /// The head is kept back. What is written now goes into a buffer that Envoy measures: beyond
+    /// its limit the whole proxy would die, so no more than the hold limit is ever written here.
+    fn hold(
+        &mut self,
+        guard: &Guard,
+        mut screen: Screen,
+        on_fault: OnFault,
+        head_only: bool,
+        piece: &[u8],
+        ended: bool,
+    ) -> Step {
+        let hold_limit = guard.policy().response.hold_limit;
+        let mut screened = screen.push(piece);
+        if ended && screened.is_ok() {
+            screened = screen.finish();
+        }
+        match screened {
+            Err(_) if on_fault == OnFault::DropBody => {
+                self.record.outcome = Outcome::Allowed;
+                self.phase = if ended {
+                    Phase::Done
+                } else {
+                    Phase::Discarding
+                };
+                return Step::Write(Vec::new());
+            }
+            Err(fault) => {
+                self.count(screen.counts());
+                return self.refuse(&denial(fault));
+            }
+            Ok(()) => {}
+        }
+        if screen.closed() {
+            let bytes = if head_only { Vec::new() } else { screen.take() };
+            if bytes.len() > hold_limit {
+                return match on_fault {
+                    OnFault::DropBody => {
+                        self.done(screen.counts());
+                        Step::Write(Vec::new())
+                    }
+                    OnFault::Refuse => {
+                        self.refuse(&Denial::Uninspectable("larger-than-hold-limit"))
+                    }
+                };
+            }
+            self.done(screen.counts());
+            return Step::Write(bytes);
+        }
+        if head_only {
+            // Nothing of the body leaves, so there is nothing to make room for.
+            screen.take();
+        } else if screen.held() > hold_limit / 2 && on_fault == OnFault::Refuse {
+            // Half, because one more piece must fit in what can still be written at once. What is
+            // screened already waits for the next piece: now the head is not out yet.
+            self.phase = Phase::Streaming { screen };
+            return Step::Write(Vec::new());
+        }
+        self.phase = Phase::Holding {
+            screen,
+            on_fault,
+            head_only,
+        };
+        Step::Hold
+    }
+
+    fn stream(&mut self, mut screen: Screen, piece: &[u8], ended: bool) -> Step {
+        let mut screened = screen.push(piece);
+        if ended && screened.is_ok() {
+            screened = screen.finish();
+        }
+        let counts = screen.counts();
+        if screened.is_err() {
+            self.count(counts);
+            return self.cut();
+        }
+        let bytes = screen.take();
+        if screen.closed() {
+            self.done(counts);
+        } else {
+            self.phase = Phase::Streaming { screen };
+        }
+        Step::Write(bytes)
+    }
+
+    pub(super) fn count(&mut self, counts: Counts) {
+        self.record.passed = counts.passed;
+        self.record.removed = counts.removed;
+        self.record.redacted = counts.redacted;
+    }
+
+    fn done(&mut self, counts: Counts) {
+        self.count(counts);
+        self.record.outcome = Outcome::Allowed;
+        self.phase = Phase::Done;
+    }
+
+    /// A part has left; the rest must not.
+    pub(super) fn cut(&mut self) -> Step {
+        self.record.outcome = Outcome::Cut;
+        self.record.rule = "answer.uninspectable".to_owned();
+        self.phase = Phase::Refused;
+        Step::Reset
+    }
+}
+
+fn is_write(interaction: &Interaction) -> bool {
+    matches!(
+        interaction,
+        Interaction::Create { .. }
+            | Interaction::Delete { .. }
+            | Interaction::Patch { .. }
+            | Interaction::Update { .. }
+    )
+}
+
+fn denial(fault: Fault) -> Denial {
+    match fault {
+        Fault::Withheld => Denial::Absent { forbidden: false },
+        Fault::Uninspectable(_) => Denial::Uninspectable("body"),
+        Fault::TooLarge => Denial::Uninspectable("too-large"),
+    }
+}
+
+/// The part of a permit that the screen enforces.
+fn cover(guard: &Guard, permit: &Permit) -> Cover {
+    let policy = guard.policy();
+    let interaction = permit.request().interaction.clone();
+    let redactions = policy.redactions.iter().filter(|rule| {
+        !rule
+            .unless
+            .as_ref()
+            .is_some_and(|scope| permit.holds_scope(scope))
+    });
+    let fhir = policy.fhir.clone();
+    let expected = expected(&interaction);
+    let self_link = format!("{}{}", policy.fhir.base.as_str(), interaction.target());
+    Cover {
+        expected,
+        patient: permit.patient().map(str::to_owned),
+        base: policy.fhir.base.as_str().to_owned(),
+        redactions: redactions.map(|rule| Rc::clone(&rule.redaction)).collect(),
+        self_link,
+        links: Rc::new(move |url| page_of(url, &interaction, &fhir)),
+    }
+}
+
+fn expected(interaction: &Interaction) -> Expected {
+    let resource =
+        |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
+            resource_type,
+            id: id.cloned(),
+            version: version.cloned(),
+        };
+    let bundle = |kind, resource_type, id: Option<&String>| Expected::Bundle {
+        kind,
+        resource_type,
+        id: id.cloned(),
+    };
+    match interaction {
+        Interaction::Public(_) => Expected::Opaque,
+        Interaction::Read { resource_type, id }
+        | Interaction::Update { resource_type, id }
+        | Interaction::Patch { resource_type, id }
+        | Interaction::Delete { resource_type, id } => resource(*resource_type, Some(id), None),
+        Interaction::Vread {
+            resource_type,
+            id,
+            version,
+        } => resource(*resource_type, Some(id), Some(version)),
+        Interaction::Create { resource_type } => resource(*resource_type, None, None),
+        Interaction::HistoryInstance {
+            resource_type, id, ..
+        } => bundle(BundleKind::History, *resource_type, Some(id)),
+        Interaction::HistoryType { resource_type, .. } => {
+            bundle(BundleKind::History, *resource_type, None)
+        }
+        Interaction::Search { resource_type, .. } => {
+            bundle(BundleKind::Searchset, *resource_type, None)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What all exchanges of one worker share.
+
+use std::rc::Rc;
+
+use crate::access::{self, Permit};
+use crate::config::Policy;
+use crate::denial::Denial;
+use crate::fhir::ResourceType;
+use crate::identity::{
+    self, AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache,
+};
+use crate::request::{Credentials, Request};
+
+/// The policy of one worker, and the tokens it has verified under that policy.
+pub struct Guard {
+    policy: Policy,
+    tokens: TokenCache,
+}
+
+impl Guard {
+    /// A guard without memories.
+    pub fn new(policy: Policy) -> Self {
+        Guard {
+            policy,
+            tokens: TokenCache::default(),
+        }
+    }
+
+    /// The operator's policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Establishes who is calling, or refuses; `now` is in nanoseconds since 1970.
+    pub(super) fn authenticate(
+        &mut self,
+        credentials: &Credentials,
+        attributes: &ConnectionAttributes,
+        now: u64,
+    ) -> Result<Rc<Principal>, Denial> {
+        let Credentials::Bearer(text) = credentials else {
+            return Err(Denial::CredentialsMissing);
+        };
+        let certificate = PeerCertificate::read(attributes, self.policy.certificate)?;
+        let token = self.token(text, now / 1_000_000_000)?;
+        Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
+    }
+
+    /// Permits a request, or refuses it.
+    pub(super) fn authorize(
+        &self,
+        principal: &Rc<Principal>,
+        request: &Request,
+    ) -> Result<Permit, Denial> {
+        let hidden = |permit: &Permit, resource_type: ResourceType, element: &str| {
+            self.policy.redactions.iter().any(|rule| {
+                rule.redaction.resource_type == resource_type
+                    && !rule
+                        .unless
+                        .as_ref()
+                        .is_some_and(|scope| permit.holds_scope(scope))
+                    && rule.redaction.reveals(element)
+            })
+        };
+        access::authorize(principal, request, false, &hidden)
+    }
+
+    fn token(&mut self, text: &str, now: u64) -> Result<Rc<AccessToken>, Denial> {
+        let key = TokenCache::key(text);
+        if let Some(token) = self.tokens.get(&key) {
+            if let Err(denial) = token.check_time(now) {
+                self.tokens.remove(&key);
+                return Err(denial);
+            }
+            return Ok(token);
+        }
+        let token = Rc::new(identity::verify(
+            text,
+            &self.policy.issuers,
+            &self.policy.fhir.base,
+            now,
+        )?);
+        self.tokens.insert(key, Rc::clone(&token));
+        Ok(token)
+    }
+}

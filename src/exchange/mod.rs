@@ -1,0 +1,414 @@
+//! One HTTP request with its response: the phases, and one method for each callback of the proxy.
+//!
+//! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
+//! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
+//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, inspect
+//! the body, forward.
+
+mod answer;
+mod guard;
+
+use crate::access::{self, Permit};
+use crate::audit::{Outcome, Record};
+use crate::denial::{Denial, Reply};
+use crate::identity::{ConnectionAttributes, Principal};
+use crate::limit::{self, Caller, Charging, Verdict};
+use crate::request::{Interaction, Request, RequestHead, body, upstream_headers};
+use crate::response::Screen;
+use crate::wire::Pair;
+pub use guard::Guard;
+
+/// What the shell is to do after a callback.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Charge the caller's limits: carry out [`Exchange::charging`], then call
+    /// [`Exchange::charged`].
+    Charge,
+    /// Let it go on as it is.
+    Continue,
+    /// Put these fields in the place of the request's head and let it go on.
+    Forward(Vec<Pair>),
+    /// Put these fields in the place of the head and keep it back; pieces of the body come in the
+    /// meantime.
+    HoldHead(Vec<Pair>),
+    /// Take the piece out of the proxy's buffer and wait for more.
+    Hold,
+    /// Put these fields in the place of the answer's head and let it go on.
+    Release(Vec<Pair>),
+    /// Put these bytes in the place of the piece and let it go on.
+    Write(Vec<u8>),
+    /// Answer with this instead; nothing else follows.
+    Reply(Reply),
+    /// Cut the stream: a part has left, the rest must not.
+    Reset,
+    /// Let the trailers go on empty.
+    DropTrailers,
+}
+
+/// The state of one exchange.
+#[derive(Default)]
+pub struct Exchange {
+    phase: Phase,
+    record: Record,
+}
+
+/// Where an exchange is. Each phase holds only what is valid in it.
+#[derive(Default)]
+enum Phase {
+    /// The head of the request has not come.
+    #[default]
+    Start,
+    /// Permitted; the limits are being charged.
+    Charging {
+        permit: Permit,
+        headers: Vec<Pair>,
+        charging: Charging,
+        ended: bool,
+    },
+    /// Permitted and charged; the body is held until it is whole.
+    ReadingBody {
+        permit: Permit,
+        fields: Vec<Field>,
+        expected: ExpectedBody,
+        bytes: Vec<u8>,
+    },
+    /// The canonical request is on its way.
+    Forwarded { permit: Permit, fields: Vec<Field> },
+    /// The head of the answer is kept back, its body goes into the screen.
+    Holding {
+        screen: Screen,
+        on_fault: OnFault,
+        head_only: bool,
+    },
+    /// The head of the answer has left; the screen decides resource by resource.
+    Streaming { screen: Screen },
+    /// The answer is decided and what may leave has left; nothing may follow.
+    Done,
+    /// The head has left, and none of the body will.
+    Discarding,
+    /// Refused or withheld: everything that still comes is absorbed.
+    Refused,
+    /// The proxy itself answers; that is not ours to judge.
+    Foreign,
+}
+
+/// A field of our own for the answer.
+type Field = (&'static str, String);
+
+/// What the body of a request must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ExpectedBody {
+    /// Nothing at all.
+    Empty,
+    /// A JSON Patch.
+    Patch,
+    /// The resource that the interaction names.
+    Resource,
+}
+
+/// What becomes of an answer that does not pass the screen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum OnFault {
+    /// The head goes, the body does not: what was written is written, and saying otherwise would
+    /// make the client write it again.
+    DropBody,
+    /// The answer is replaced.
+    Refuse,
+}
+
+impl Exchange {
+    /// The head of the request. `now` is in nanoseconds since 1970; `ended` says that no body
+    /// follows.
+    pub fn request_headers(
+        &mut self,
+        guard: &mut Guard,
+        pairs: Vec<Pair>,
+        attributes: &ConnectionAttributes,
+        now: u64,
+        ended: bool,
+    ) -> Step {
+        let (request_id, head) = RequestHead::parse(pairs);
+        self.record.began = now;
+        self.record.request_id = request_id;
+        match head.and_then(|head| self.decide(guard, head, attributes, now, ended)) {
+            Ok(phase) => {
+                self.phase = phase;
+                Step::Charge
+            }
+            Err(denial) => self.refuse(&denial),
+        }
+    }
+
+    /// The charge that is under way, while the step is [`Step::Charge`].
+    pub fn charging(&mut self) -> Option<&mut Charging> {
+        match &mut self.phase {
+            Phase::Charging { charging, .. } => Some(charging),
+            _ => None,
+        }
+    }
+
+    /// The limits have been charged, or refused.
+    pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
+        let Phase::Charging {
+            permit,
+            headers,
+            ended,
+            ..
+        } = std::mem::take(&mut self.phase)
+        else {
+            return self.refuse(&Denial::Unavailable("phase"));
+        };
+        let fields = limit::headers(verdict, &guard.policy().limits);
+        self.record.limits = verdict
+            .remaining
+            .iter()
+            .map(|limit| (limit.name.clone(), limit.remaining))
+            .collect();
+        if !verdict.allowed {
+            let refused_by = verdict
+                .refused_by
+                .and_then(|index| guard.policy().limits.get(index));
+            let limit =
+                refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+            return self.refuse(&Denial::Throttled {
+                headers: fields,
+                limit,
+            });
+        }
+        let expected = expected_body(&permit.request().interaction);
+        if !ended {
+            self.phase = Phase::ReadingBody {
+                permit,
+                fields,
+                expected,
+                bytes: Vec::new(),
+            };
+            return Step::HoldHead(headers);
+        }
+        if expected != ExpectedBody::Empty {
+            return self.refuse(&Denial::Request("body"));
+        }
+        self.forward(permit, fields);
+        Step::Forward(headers)
+    }
+
+    /// A piece of the request's body.
+    pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
+        let Phase::ReadingBody {
+            expected, bytes, ..
+        } = &mut self.phase
+        else {
+            return self.absorb();
+        };
+        if *expected == ExpectedBody::Empty && !piece.is_empty() {
+            return self.refuse(&Denial::Request("body"));
+        }
+        if bytes.len().saturating_add(piece.len()) > guard.policy().fhir.body_limit {
+            return self.refuse(&Denial::TooLarge);
+        }
+        bytes.extend_from_slice(piece);
+        if !ended {
+            return Step::Hold;
+        }
+        let Phase::ReadingBody {
+            permit,
+            fields,
+            expected,
+            bytes,
+        } = std::mem::take(&mut self.phase)
+        else {
+            return self.absorb();
+        };
+        if let Err(denial) = check_body(&permit.request().interaction, expected, &bytes) {
+            return self.refuse(&denial);
+        }
+        self.forward(permit, fields);
+        Step::Write(bytes)
+    }
+
+    /// The request has trailers. FHIR knows none; and where they come the body never ends in a body
+    /// callback, and nothing can be written any more.
+    pub fn request_trailers(&mut self) -> Step {
+        match self.phase {
+            Phase::ReadingBody { .. } => self.refuse(&Denial::Request("trailers")),
+            _ => self.absorb(),
+        }
+    }
+
+    /// The host did not do what it was told: what was decided cannot be carried out, so nothing
+    /// goes on.
+    pub fn host_failed(&mut self) -> Step {
+        match self.phase {
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
+            Phase::Refused | Phase::Foreign => Step::Reset,
+            _ => self.refuse(&Denial::Unavailable("host")),
+        }
+    }
+
+    /// Whether pieces of the answer's body are of interest.
+    pub fn screens(&self) -> bool {
+        !matches!(self.phase, Phase::Foreign | Phase::Refused)
+    }
+
+    /// The record of the exchange, as one line; `status` is what the proxy says it answered with,
+    /// where it knows.
+    pub fn record(&self, now: u64, status: Option<u16>) -> String {
+        let mut record = self.record.clone();
+        if let (0, Some(status)) = (record.status, status) {
+            record.status = status;
+        }
+        if record.began == 0 {
+            record.began = now;
+        }
+        record.outcome = match &self.phase {
+            Phase::Holding { .. } | Phase::Streaming { .. } => Outcome::Cut,
+            _ => record.outcome,
+        };
+        record.line(now)
+    }
+
+    /// The exchange is over; what was under way was cut short.
+    pub fn end(&mut self) {
+        match &self.phase {
+            Phase::Forwarded { .. } | Phase::ReadingBody { .. } | Phase::Charging { .. } => {
+                self.record.outcome = Outcome::Cut;
+            }
+            Phase::Holding { screen, .. } | Phase::Streaming { screen } => {
+                let counts = screen.counts();
+                self.count(counts);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything up to the permit.
+    fn decide(
+        &mut self,
+        guard: &mut Guard,
+        head: RequestHead,
+        attributes: &ConnectionAttributes,
+        now: u64,
+        ended: bool,
+    ) -> Result<Phase, Denial> {
+        self.record.trace.clone_from(&head.traceparent);
+        let request = Request::parse(&head, &guard.policy().fhir)?;
+        let interaction = &request.interaction;
+        self.record.interaction = Some(interaction.code());
+        self.record.resource_type = interaction
+            .resource_type()
+            .map(crate::fhir::ResourceType::name);
+        let instance = interaction.resource_type().zip(interaction.id());
+        self.record.refs = instance
+            .map(|(resource_type, id)| format!("{resource_type}/{id}"))
+            .into_iter()
+            .collect();
+        let (permit, charging) = match access::permit_public(&request) {
+            Some(permit) => (permit, Charging::new(&[], &Caller::default(), now)),
+            None => {
+                let principal = guard.authenticate(&head.credentials, attributes, now)?;
+                self.note(&principal);
+                let permit = guard.authorize(&principal, &request)?;
+                let charging = charge(guard, &principal, attributes, now);
+                (permit, charging)
+            }
+        };
+        self.record.rule = permit.rule().to_owned();
+        let headers = upstream_headers(&head, &request, &guard.policy().fhir, permit.may_read());
+        Ok(Phase::Charging {
+            permit,
+            headers,
+            charging,
+            ended,
+        })
+    }
+
+    fn note(&mut self, principal: &Principal) {
+        let text = |text: &str| Some(text.to_owned());
+        self.record.tenant = principal.tenant().and_then(text);
+        self.record.issuer = text(principal.issuer());
+        self.record.client = text(principal.client());
+        self.record.subject = text(principal.subject());
+        self.record.certificate = principal
+            .certificate()
+            .map(|certificate| certificate.thumbprint_hex());
+    }
+
+    fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
+        self.record.outcome = Outcome::Forwarded;
+        self.phase = Phase::Forwarded { permit, fields };
+    }
+
+    /// Refuses, whatever came before; a part of an answer must not have left yet.
+    fn refuse(&mut self, denial: &Denial) -> Step {
+        let forwarded = self.record.outcome == Outcome::Forwarded;
+        self.record.outcome = if forwarded {
+            Outcome::Withheld
+        } else {
+            Outcome::Refused
+        };
+        self.record.rule = denial.rule();
+        let reply = denial.reply(&self.record.request_id);
+        self.record.status = reply.status;
+        self.phase = Phase::Refused;
+        Step::Reply(reply)
+    }
+
+    /// A callback that does not belong to the phase: after a refusal it is nothing new, anything
+    /// else is cut.
+    fn absorb(&mut self) -> Step {
+        match self.phase {
+            Phase::Refused | Phase::Foreign => Step::Continue,
+            _ => Step::Reset,
+        }
+    }
+}
+
+fn expected_body(interaction: &Interaction) -> ExpectedBody {
+    match interaction {
+        Interaction::Create { .. } | Interaction::Update { .. } => ExpectedBody::Resource,
+        Interaction::Patch { .. } => ExpectedBody::Patch,
+        _ => ExpectedBody::Empty,
+    }
+}
+
+fn check_body(
+    interaction: &Interaction,
+    expected: ExpectedBody,
+    bytes: &[u8],
+) -> Result<(), Denial> {
+    let checked = match expected {
+        ExpectedBody::Empty => Ok(()),
+        ExpectedBody::Patch => body::check_patch(bytes),
+        ExpectedBody::Resource => match interaction.resource_type() {
+            Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
+            None => return Err(Denial::Request("body")),
+        },
+    };
+    checked.map_err(|fault| match fault {
+        body::BodyFault::Malformed(_) => Denial::Request("body"),
+        body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
+        body::BodyFault::Redacted => Denial::Request("body-redacted"),
+    })
+}
+
+fn charge(
+    guard: &Guard,
+    principal: &Principal,
+    attributes: &ConnectionAttributes,
+    now: u64,
+) -> Charging {
+    let address = attributes.address();
+    let certificate = principal
+        .certificate()
+        .map(|certificate| certificate.thumbprint_hex());
+    let caller = Caller {
+        address: Some(address.as_str()).filter(|address| !address.is_empty()),
+        certificate: certificate.as_deref(),
+        client: Some(principal.client()),
+        issuer: Some(principal.issuer()),
+        patient: principal.patient(),
+        subject: Some(principal.subject()),
+        tenant: principal.tenant(),
+    };
+    Charging::new(&guard.policy().limits, &caller, now)
+}

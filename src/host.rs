@@ -1,0 +1,333 @@
+//! Every call into the host: the only room with `unsafe`, and the only one that sees proxy-wasm.
+//!
+//! The functions are declared here again, with a plain number for a status: the SDK's own wrappers
+//! panic on statuses and bytes that they do not expect (proxy-wasm-rust-sdk issues 25, 155, 263),
+//! and a panic takes down the worker. Nothing here panics, whatever the host returns: a failed call
+//! is an absent value or `false`.
+#![expect(
+    unsafe_code,
+    reason = "calls into the host; each block states why it is sound"
+)]
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::denial::Reply;
+use crate::limit::{Answer, Charging, Step, Verdict};
+use crate::wire::{self, Pair};
+
+/// Which header map (`proxy_header_map_type_t`).
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Map {
+    /// Request header fields.
+    Request = 0,
+    /// Response header fields.
+    Response = 2,
+    /// Response trailer fields.
+    ResponseTrailers = 3,
+}
+
+/// Which buffer (`proxy_buffer_type_t`).
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Buffer {
+    /// The request body.
+    Request = 0,
+    /// The response body.
+    Response = 1,
+    /// The configuration of the filter.
+    Configuration = 7,
+}
+
+/// The single segment under which Envoy keeps the record: `%FILTER_STATE(wasm.fhir_guard.audit:PLAIN)%`.
+const AUDIT: &str = "fhir_guard.audit";
+
+/// The time, in nanoseconds since 1970; 0 when the host has none.
+pub fn now() -> u64 {
+    let mut time = 0;
+    // SAFETY: the host writes one u64 where the pointer leads.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    if status == OK { time } else { 0 }
+}
+
+/// A property, by its path; absent when the host has none or refuses.
+pub fn property(path: &[&str]) -> Option<Vec<u8>> {
+    let path = path.join("\0");
+    // SAFETY: path is a live buffer of the length given; `returned` checks what comes back.
+    returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// A header map, bytes as they came; absent when the host has none in this phase, or when what it
+/// gives is not a map.
+pub fn header_map(map: Map) -> Option<Vec<Pair>> {
+    // SAFETY: `returned` checks what comes back.
+    let bytes =
+        returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
+    wire::decode(&bytes)
+}
+
+/// Replaces a header map; `false` when the host did not take it.
+pub fn set_header_map(map: Map, pairs: &[Pair]) -> bool {
+    let Some(bytes) = wire::encode(pairs) else {
+        return false;
+    };
+    // SAFETY: bytes is a live buffer of the length given.
+    unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) == OK }
+}
+
+/// The first `size` bytes of a buffer; absent when the host has fewer.
+pub fn buffer(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
+    if size == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: `returned` checks what comes back.
+    let bytes = returned(|data, length| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, 0, size, data, length)
+    })?;
+    (bytes.len() == size).then_some(bytes)
+}
+
+/// Puts `bytes` in the place of the first `size` bytes of a buffer.
+pub fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> bool {
+    // SAFETY: bytes is a live buffer of the length given.
+    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) == OK }
+}
+
+/// Answers instead of the upstream. At most once an exchange: two local replies on one stream
+/// corrupt it (envoy issue 28826).
+pub fn reply(reply: &Reply) -> bool {
+    let pairs: Vec<Pair> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect();
+    let Some(headers) = wire::encode(&pairs) else {
+        return false;
+    };
+    let details = "fhir_guard";
+    // SAFETY: all four are live buffers of the lengths given; u32::MAX stands for "no gRPC status".
+    let status = unsafe {
+        proxy_send_local_response(
+            u32::from(reply.status),
+            details.as_ptr(),
+            details.len(),
+            reply.body.as_ptr(),
+            reply.body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            u32::MAX,
+        )
+    };
+    status == OK
+}
+
+/// Resets the stream towards the client.
+pub fn reset_response() -> bool {
+    const HTTP_RESPONSE: u32 = 1;
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(HTTP_RESPONSE) == OK }
+}
+
+/// Keeps the record where the access log finds it.
+pub fn set_audit(line: &str) -> bool {
+    // SAFETY: both are live buffers of the lengths given.
+    unsafe { proxy_set_property(AUDIT.as_ptr(), AUDIT.len(), line.as_ptr(), line.len()) == OK }
+}
+
+/// Charges limits in the host's shared data, until there is a verdict. The number of rounds is
+/// bounded by [`Charging`] itself.
+pub fn charge(charging: &mut Charging) -> Verdict {
+    loop {
+        let answer = match charging.step() {
+            Step::Read { key } => shared_data(key),
+            Step::Write {
+                key,
+                value,
+                version,
+            } => set_shared_data(key, value, version),
+            Step::Done(verdict) => return verdict,
+        };
+        charging.answer(answer);
+    }
+}
+
+/// Lets [`log`] write to the proxy's log, and makes a panic tell where it was, never what it held.
+pub fn start_log() {
+    static LOGGER: ProxyLog = ProxyLog;
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|place| format!("{}:{}", place.file(), place.line()));
+        log::error!(
+            "panicked at {}",
+            place.as_deref().unwrap_or("an unknown place")
+        );
+    }));
+}
+
+const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const CAS_MISMATCH: u32 = 8;
+
+/// The proxy's log; a message that the host refuses is lost, and nothing else happens.
+struct ProxyLog;
+
+impl Log for ProxyLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            log::Level::Error => 4,
+            log::Level::Warn => 3,
+            log::Level::Info => 2,
+            log::Level::Debug => 1,
+            log::Level::Trace => 0,
+        };
+        let message = record.args().to_string();
+        // SAFETY: message is a live buffer of the length given.
+        unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+    }
+
+    fn flush(&self) {}
+}
+
+fn shared_data(key: &str) -> Answer {
+    let (mut data, mut size, mut version) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: key is a live buffer; the host writes to the three places.
+    let status = unsafe {
+        proxy_get_shared_data(
+            key.as_ptr(),
+            key.len(),
+            &raw mut data,
+            &raw mut size,
+            &raw mut version,
+        )
+    };
+    match status {
+        OK => Answer::Value {
+            bytes: owned(data, size),
+            version: Some(version),
+        },
+        NOT_FOUND => Answer::Value {
+            bytes: None,
+            version: None,
+        },
+        _ => Answer::Failed,
+    }
+}
+
+fn set_shared_data(key: &str, value: &[u8], version: Option<u32>) -> Answer {
+    // To create only what is absent, a version that is never current: for an absent key the host
+    // asks for none, for a present one it does not match (proxy-wasm-cpp-host, shared_data.cc; 0
+    // would overwrite). The host's counter meets this number once in 2^32 writes, and then one
+    // write of another worker is lost.
+    let version = version.filter(|version| *version != 0).unwrap_or(u32::MAX);
+    // SAFETY: both are live buffers of the lengths given.
+    let status = unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        )
+    };
+    match status {
+        OK => Answer::Written,
+        CAS_MISMATCH => Answer::Conflict,
+        _ => Answer::Failed,
+    }
+}
+
+/// Carries out a call that returns bytes in a buffer allocated through `proxy_on_memory_allocate`.
+fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    let status = call(&raw mut data, &raw mut size);
+    let bytes = owned(data, size);
+    if status == OK { bytes } else { None }
+}
+
+/// Takes over a buffer that the host filled. The SDK's allocator made it as a `Vec` of exactly this
+/// capacity. An empty value comes as a null pointer; a null pointer with a size is rubbish.
+fn owned(data: *mut u8, size: usize) -> Option<Vec<u8>> {
+    if data.is_null() {
+        return None;
+    }
+    // SAFETY: see above; the host hands the buffer over and keeps no pointer to it.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+unsafe extern "C" {
+    fn __wasm_call_ctors();
+}
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: u32,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        length: usize,
+    ) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+        version: u32,
+    ) -> u32;
+}
+
+/// The entry of the module, in the place of the SDK's macro, which brings its own `unsafe`.
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    // SAFETY: the linker's function; it runs the constructors of the C runtime, once, here.
+    unsafe { __wasm_call_ctors() };
+    start_log();
+    crate::filter::register();
+}

@@ -1,0 +1,329 @@
+//! The state machine that charges the limits of one exchange.
+
+use super::key::{Caller, Limit, Place};
+use super::quota::{Decision, Quota, seconds_until};
+use super::slot::Slot;
+
+/// How often one slot is read before the exchange is refused.
+const TRIES: u32 = 8;
+
+/// Charges the limits of one exchange: all of them, or, but for a lost race, none.
+///
+/// All limits are read first; if any refuses, nobody is charged. Then they are written in order,
+/// each by compare-and-swap; a conflict reads that limit again, at most 8 times. If it refuses
+/// then, the limits written before stay charged: giving back would need a second race. Use it so:
+/// carry out [`Charging::step`], tell [`Charging::answer`], until the step is [`Step::Done`].
+pub struct Charging {
+    now: u64,
+    slips: Vec<Slip>,
+    phase: Phase,
+    /// The bytes of the write that is under way.
+    value: Vec<u8>,
+    verdict: Verdict,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step<'a> {
+    /// Read this key of the shared data.
+    Read {
+        /// The key, one of 4096.
+        key: &'a str,
+    },
+    /// Write this key by compare-and-swap.
+    Write {
+        /// The key.
+        key: &'a str,
+        /// The value, at most 420 bytes.
+        value: &'a [u8],
+        /// The version that must still be there; `None`: create the key only if it is absent.
+        version: Option<u32>,
+    },
+    /// Nothing more; the outcome.
+    Done(Verdict),
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// What a read found. Only a key that was never written has neither bytes nor version: with a
+    /// version, absent bytes are an emptied value, which is damage.
+    Value {
+        /// The value.
+        bytes: Option<Vec<u8>>,
+        /// Its version for compare-and-swap.
+        version: Option<u32>,
+    },
+    /// The write took place.
+    Written,
+    /// The write did not take place: another worker was faster.
+    Conflict,
+    /// Shared data could not be used. The exchange is refused.
+    Failed,
+}
+
+/// The outcome.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// Whether the exchange may go on.
+    pub allowed: bool,
+    /// The limit that refused, by its index; of several the one to wait longest for.
+    pub refused_by: Option<usize>,
+    /// On a refusal the seconds after which all limits admit the caller if it does not ask before,
+    /// rounded up, at least 1; otherwise 0.
+    pub retry_after_seconds: u64,
+    /// The state of each limit, in their order; empty when `contended`.
+    pub remaining: Vec<Remaining>,
+    /// Refused because shared data failed or stayed contended, not because of a quota.
+    pub contended: bool,
+}
+
+/// What is left of one limit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Remaining {
+    /// The limit's name.
+    pub name: String,
+    /// Requests that would be admitted now, at most `burst`.
+    pub remaining: u32,
+    /// Seconds, rounded up, until the bucket is full; where it refused, until it admits again.
+    pub reset_seconds: u64,
+    /// The most requests at once.
+    pub burst: u32,
+    /// Seconds from empty to full.
+    pub window_seconds: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// Reading this limit; all before it are read.
+    Reading(usize),
+    /// Reading this limit again after a conflict; all before it are charged.
+    Rereading(usize),
+    /// Writing this limit; all before it are charged.
+    Writing(usize),
+    /// Refused; writing the mended slot of this limit.
+    Mending(usize),
+    Done,
+}
+
+/// One limit of the exchange.
+struct Slip {
+    name: String,
+    quota: Quota,
+    place: Place,
+    slot: Slot,
+    version: Option<u32>,
+    /// The bucket, as it was read or as it was charged.
+    tat: u64,
+    tries: u32,
+    charged: bool,
+}
+
+impl Charging {
+    /// Begins to charge `limits` for one request of `caller` at `now`, in nanoseconds since 1970.
+    /// Without limits it is done at once, and allowed.
+    pub fn new(limits: &[Limit], caller: &Caller, now: u64) -> Charging {
+        let slip = |limit: &Limit| Slip {
+            name: limit.name.clone(),
+            quota: limit.quota,
+            place: Place::new(limit, caller),
+            slot: Slot::fresh(),
+            version: None,
+            tat: 0,
+            tries: 0,
+            charged: false,
+        };
+        let phase = match limits {
+            [] => Phase::Done,
+            _ => Phase::Reading(0),
+        };
+        Charging {
+            now,
+            slips: limits.iter().map(slip).collect(),
+            phase,
+            value: Vec::new(),
+            verdict: Verdict {
+                allowed: true,
+                refused_by: None,
+                retry_after_seconds: 0,
+                remaining: Vec::new(),
+                contended: false,
+            },
+        }
+    }
+
+    /// What to do next; the same until it is answered.
+    pub fn step(&self) -> Step<'_> {
+        let (index, write) = match self.phase {
+            Phase::Reading(index) | Phase::Rereading(index) => (index, false),
+            Phase::Writing(index) | Phase::Mending(index) => (index, true),
+            Phase::Done => return Step::Done(self.verdict.clone()),
+        };
+        match self.slips.get(index) {
+            Some(slip) if write => Step::Write {
+                key: &slip.place.key,
+                value: &self.value,
+                version: slip.version,
+            },
+            Some(slip) => Step::Read {
+                key: &slip.place.key,
+            },
+            None => Step::Done(self.contention(index)),
+        }
+    }
+
+    /// Goes on with what came of the step. An answer that does not fit the step counts as
+    /// [`Answer::Failed`]; once done, answers are ignored.
+    pub fn answer(&mut self, answer: Answer) {
+        match (self.phase, answer) {
+            (Phase::Done, _) => {}
+            // Whether a mended slot could be stored changes nothing: the next read mends again.
+            (Phase::Mending(index), _) => self.mend(index + 1),
+            (Phase::Reading(index), Answer::Value { bytes, version }) => {
+                self.read(index, bytes, version);
+                self.phase = Phase::Reading(index + 1);
+                if index + 1 == self.slips.len() {
+                    self.decide(0);
+                }
+            }
+            (Phase::Rereading(index), Answer::Value { bytes, version }) => {
+                self.read(index, bytes, version);
+                self.decide(index);
+            }
+            (Phase::Writing(index), Answer::Written) => {
+                self.charged(index);
+                self.write(index + 1);
+            }
+            (Phase::Writing(index), Answer::Conflict) => {
+                let tries = self.slips.get(index).map_or(TRIES, |slip| slip.tries);
+                if tries < TRIES {
+                    self.phase = Phase::Rereading(index);
+                } else {
+                    self.finish(self.contention(index));
+                }
+            }
+            (Phase::Reading(index) | Phase::Rereading(index) | Phase::Writing(index), _) => {
+                self.finish(self.contention(index))
+            }
+        }
+    }
+
+    fn read(&mut self, index: usize, bytes: Option<Vec<u8>>, version: Option<u32>) {
+        let now = self.now;
+        if let Some(slip) = self.slips.get_mut(index) {
+            slip.slot = match (bytes, version) {
+                (None, None) => Slot::fresh(),
+                (bytes, _) => Slot::read(&bytes.unwrap_or_default(), now),
+            };
+            slip.version = version;
+            slip.tat = slip.slot.find(slip.place.fingerprint, &slip.quota, now);
+            slip.tries += 1;
+        }
+    }
+
+    /// Refuses if any limit that is not charged yet does; otherwise writes from `index` on.
+    fn decide(&mut self, index: usize) {
+        let mut longest: Option<(usize, u64)> = None;
+        for (index, slip) in self.slips.iter().enumerate() {
+            if let Some(until) = slip.refused_until(self.now)
+                && longest.is_none_or(|(_, instant)| instant < until)
+            {
+                longest = Some((index, until));
+            }
+        }
+        let Some((refused_by, until)) = longest else {
+            return self.write(index);
+        };
+        self.verdict = Verdict {
+            allowed: false,
+            refused_by: Some(refused_by),
+            retry_after_seconds: seconds_until(until, self.now).max(1),
+            remaining: self.remaining(),
+            contended: false,
+        };
+        self.mend(0);
+    }
+
+    /// Writes the charge of this limit, or allows if it was the last.
+    fn write(&mut self, index: usize) {
+        let now = self.now;
+        let Some(slip) = self.slips.get(index) else {
+            let verdict = Verdict {
+                remaining: self.remaining(),
+                ..self.verdict.clone()
+            };
+            return self.finish(verdict);
+        };
+        match slip.quota.decide(slip.tat, now) {
+            Decision::Admit(tat) => {
+                let mut slot = slip.slot.clone();
+                slot.put(slip.place.fingerprint, tat, now);
+                self.value = slot.bytes();
+                self.phase = Phase::Writing(index);
+            }
+            // `decide` has looked before; only refusing is safe where both disagree.
+            Decision::RefuseUntil(_) => self.finish(self.contention(index)),
+        }
+    }
+
+    fn charged(&mut self, index: usize) {
+        let now = self.now;
+        if let Some(slip) = self.slips.get_mut(index) {
+            if let Decision::Admit(tat) = slip.quota.decide(slip.tat, now) {
+                slip.tat = tat;
+            }
+            slip.charged = true;
+        }
+    }
+
+    /// Writes the next mended slot that no charge has stored, from `index` on.
+    fn mend(&mut self, index: usize) {
+        let mut rest = self.slips.iter().enumerate().skip(index);
+        match rest.find(|(_, slip)| !slip.charged && slip.slot.mended()) {
+            Some((index, slip)) => {
+                self.value = slip.slot.bytes();
+                self.phase = Phase::Mending(index);
+            }
+            None => self.phase = Phase::Done,
+        }
+    }
+
+    fn finish(&mut self, verdict: Verdict) {
+        self.verdict = verdict;
+        self.phase = Phase::Done;
+    }
+
+    fn contention(&self, index: usize) -> Verdict {
+        Verdict {
+            allowed: false,
+            refused_by: Some(index),
+            retry_after_seconds: 1,
+            remaining: Vec::new(),
+            contended: true,
+        }
+    }
+
+    fn remaining(&self) -> Vec<Remaining> {
+        let one = |slip: &Slip| Remaining {
+            name: slip.name.clone(),
+            remaining: slip.quota.remaining(slip.tat, self.now),
+            reset_seconds: seconds_until(
+                slip.refused_until(self.now).unwrap_or(slip.tat),
+                self.now,
+            ),
+            burst: slip.quota.burst(),
+            window_seconds: slip.quota.window_seconds(),
+        };
+        self.slips.iter().map(one).collect()
+    }
+}
+
+impl Slip {
+    /// The first instant at which this limit admits, if it does not now; none once charged.
+    fn refused_until(&self, now: u64) -> Option<u64> {
+        match self.quota.decide(self.tat, now) {
+            Decision::RefuseUntil(instant) if !self.charged => Some(instant),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a caller is told about its limits.
+
+use super::charging::{Remaining, Verdict};
+use super::key::{Limit, is_name_byte};
+
+/// The fields of an answer: `RateLimit-Policy` and `RateLimit`
+/// (draft-ietf-httpapi-ratelimit-headers) and, on a refusal only, `Retry-After`
+/// (RFC 9110, section 10.2.3).
+///
+/// `RateLimit-Policy` names every limit, with its burst and the seconds in which that comes back.
+/// `RateLimit` names one: the limit that refused, or else the one with the fewest requests left.
+/// Where shared data rather than a quota is why (`contended`), there is no `RateLimit`. Without
+/// limits there are no fields. Names are in lower case, as HTTP/2 writes them.
+pub fn headers(verdict: &Verdict, limits: &[Limit]) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::with_capacity(3);
+    let policies: Vec<String> = limits.iter().map(policy).collect();
+    if !policies.is_empty() {
+        headers.push(("ratelimit-policy", policies.join(", ")));
+    }
+    if let Some(told) = told(verdict) {
+        headers.push(("ratelimit", state(told)));
+    }
+    if !verdict.allowed {
+        headers.push((
+            "retry-after",
+            verdict.retry_after_seconds.max(1).to_string(),
+        ));
+    }
+    headers
+}
+
+/// The limit to tell about.
+fn told(verdict: &Verdict) -> Option<&Remaining> {
+    if verdict.contended {
+        return None;
+    }
+    match verdict.refused_by {
+        Some(index) => verdict.remaining.get(index),
+        None => {
+            let nearest = |limit: &&Remaining| (limit.remaining, u64::MAX - limit.reset_seconds);
+            verdict.remaining.iter().min_by_key(nearest)
+        }
+    }
+}
+
+fn policy(limit: &Limit) -> String {
+    let (burst, window) = (limit.quota.burst(), limit.quota.window_seconds());
+    format!("{};q={burst};w={window}", quoted(&limit.name))
+}
+
+fn state(limit: &Remaining) -> String {
+    let (remaining, reset) = (limit.remaining, limit.reset_seconds);
+    format!("{};r={remaining};t={reset}", quoted(&limit.name))
+}
+
+/// A structured string (RFC 9651). A name is checked when its limit is made; what could end the
+/// string early is left out here as well, because the name is a public field.
+fn quoted(name: &str) -> String {
+    let checked = name.bytes().filter(|byte| is_name_byte(*byte));
+    format!("\"{}\"", checked.map(char::from).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::quota::{Period, Quota};
+    use super::*;
+
+    #[test]
+    fn callers_are_told_the_nearest_limit() {
+        let second = Quota::new(50, Period::Second, 100).unwrap();
+        let minute = Quota::new(10, Period::Minute, 20).unwrap();
+        let limits = [
+            Limit::new("per-client", &[], second).unwrap(),
+            Limit::new("failures", &[], minute).unwrap(),
+        ];
+        let remaining = |index: usize, remaining, reset_seconds| Remaining {
+            name: limits[index].name.clone(),
+            remaining,
+            reset_seconds,
+            burst: limits[index].quota.burst(),
+            window_seconds: limits[index].quota.window_seconds(),
+        };
+        let check =
+            |name: &str, limits: &[Limit], verdict: Verdict, expected: [Option<&str>; 3]| {
+                let found = headers(&verdict, limits);
+                let names = ["ratelimit-policy", "ratelimit", "retry-after"];
+                let expected: Vec<(&str, String)> = names
+                    .into_iter()
+                    .zip(expected)
+                    .filter_map(|(name, value)| Some((name, value?.to_owned())))
+                    .collect();
+                assert_eq!(found, expected, "{name}");
+            };
+        let policy = Some("\"per-client\";q=100;w=2, \"failures\";q=20;w=120");
+        let allowed = |remaining| Verdict {
+            allowed: true,
+            refused_by: None,
+            retry_after_seconds: 0,
+            remaining,
+            contended: false,
+        };
+        let refused = |index, seconds, contended, remaining| Verdict {
+            allowed: false,
+            refused_by: Some(index),
+            retry_after_seconds: seconds,
+            remaining,
+            contended,
+        };
+        check("no limits", &[], allowed(vec![]), [None, None, None]);
+        check(
+            "fewest left",
+            &limits,
+            allowed(vec![remaining(0, 50, 1), remaining(1, 19, 6)]),
+            [policy, Some("\"failures\";r=19;t=6"), None],
+        );
+        check(
+            "equally few, longest first",
+            &limits,
+            allowed(vec![remaining(0, 3, 2), remaining(1, 3, 102)]),
+            [policy, Some("\"failures\";r=3;t=102"), None],
+        );
+        check(
+            "refused",
+            &limits,
+            refused(1, 6, false, vec![remaining(0, 0, 1), remaining(1, 0, 6)]),
+            [policy, Some("\"failures\";r=0;t=6"), Some("6")],
+        );
+        check(
+            "contended",
+            &limits,
+            refused(0, 1, true, vec![]),
+            [policy, None, Some("1")],
+        );
+        let odd = [Limit {
+            name: "a\";q=1\r\nX".to_owned(),
+            key: vec![],
+            quota: second,
+        }];
+        check(
+            "a name that was never checked",
+            &odd,
+            allowed(vec![]),
+            [Some("\"aq1\";q=100;w=2"), None, None],
+        );
+    }
+}

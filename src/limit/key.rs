@@ -1,0 +1,285 @@
+//! What a limit counts by, and where its bucket lies.
+
+use sha2::{Digest, Sha256};
+
+use super::quota::Quota;
+use super::slot::Fingerprint;
+
+/// One part of the key of a limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyPart {
+    /// The caller's network address.
+    Address,
+    /// The thumbprint of the client certificate.
+    Certificate,
+    /// The `client_id` of the token.
+    Client,
+    /// The issuer of the token.
+    Issuer,
+    /// The patient in context.
+    Patient,
+    /// The subject of the token.
+    Subject,
+    /// The tenant of the issuer.
+    Tenant,
+}
+
+impl KeyPart {
+    /// Every part, in the order of their names.
+    pub const ALL: [KeyPart; 7] = [
+        KeyPart::Address,
+        KeyPart::Certificate,
+        KeyPart::Client,
+        KeyPart::Issuer,
+        KeyPart::Patient,
+        KeyPart::Subject,
+        KeyPart::Tenant,
+    ];
+
+    /// The part of this name, exactly as it is written in the configuration.
+    pub fn parse(name: &str) -> Option<KeyPart> {
+        KeyPart::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyPart::Address => "address",
+            KeyPart::Certificate => "certificate",
+            KeyPart::Client => "client",
+            KeyPart::Issuer => "issuer",
+            KeyPart::Patient => "patient",
+            KeyPart::Subject => "subject",
+            KeyPart::Tenant => "tenant",
+        }
+    }
+}
+
+/// One limit: a quota for each combination of the key's parts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limit {
+    /// 1 to 32 characters of `[a-z0-9-]`. It is shown to callers, and is part of the bucket's place.
+    pub name: String,
+    /// What is counted by; without a part, all callers share one bucket.
+    pub key: Vec<KeyPart>,
+    /// How often.
+    pub quota: Quota,
+}
+
+impl Limit {
+    /// A limit whose name and key have been checked.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not 1 to 32 characters of `[a-z0-9-]`, and a part that is listed twice.
+    pub fn new(name: &str, key: &[KeyPart], quota: Quota) -> Result<Limit, &'static str> {
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name_byte) {
+            return Err("name: expected 1 to 32 characters of a-z, 0-9 and -");
+        }
+        let twice = |part| key.iter().filter(|other| *other == part).count() > 1;
+        if key.iter().any(twice) {
+            return Err("key: expected each part at most once");
+        }
+        Ok(Limit {
+            name: name.to_owned(),
+            key: key.to_vec(),
+            quota,
+        })
+    }
+}
+
+/// Who is asking. A part that is absent is a key of its own, equal to no value, not even the empty
+/// one: callers without a client share a bucket that no client can charge.
+#[derive(Clone, Copy, Default)]
+pub struct Caller<'a> {
+    /// The network address, without the port.
+    pub address: Option<&'a str>,
+    /// The thumbprint of the client certificate.
+    pub certificate: Option<&'a str>,
+    /// The `client_id`.
+    pub client: Option<&'a str>,
+    /// The token's issuer.
+    pub issuer: Option<&'a str>,
+    /// The patient in context.
+    pub patient: Option<&'a str>,
+    /// The token's subject.
+    pub subject: Option<&'a str>,
+    /// The tenant.
+    pub tenant: Option<&'a str>,
+}
+
+/// Where the bucket of one caller under one limit lies in shared data.
+pub(super) struct Place {
+    /// The key of the slot.
+    pub key: String,
+    /// Which entry of the slot; never all zero, which is the overflow entry.
+    pub fingerprint: Fingerprint,
+}
+
+impl Place {
+    pub fn new(limit: &Limit, caller: &Caller) -> Place {
+        let digest: [u8; 32] = digest(limit, caller).into();
+        let [high, low, rest @ ..] = digest;
+        let slot = u16::from_be_bytes([high, low]) & 0x0fff;
+        let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
+        if let Some(last) = fingerprint.last_mut() {
+            *last |= 1;
+        }
+        Place {
+            key: format!("fhir-guard.limit.v1.{slot:03x}"),
+            fingerprint,
+        }
+    }
+}
+
+/// A hash of the limit's name and the parts, each with its length, so that no two callers are
+/// written alike.
+fn digest(limit: &Limit, caller: &Caller) -> impl Into<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(limit.name.as_bytes());
+    for part in &limit.key {
+        add(part.name().as_bytes());
+        match caller.part(*part) {
+            Some(value) => {
+                add(b"present");
+                add(value.as_bytes());
+            }
+            None => add(b"absent"),
+        }
+    }
+    hash.finalize()
+}
+
+impl<'a> Caller<'a> {
+    fn part(&self, part: KeyPart) -> Option<&'a str> {
+        match part {
+            KeyPart::Address => self.address,
+            KeyPart::Certificate => self.certificate,
+            KeyPart::Client => self.client,
+            KeyPart::Issuer => self.issuer,
+            KeyPart::Patient => self.patient,
+            KeyPart::Subject => self.subject,
+            KeyPart::Tenant => self.tenant,
+        }
+    }
+}
+
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::quota::Period;
+    use super::*;
+
+    #[test]
+    fn parts_have_one_name_each() {
+        for part in KeyPart::ALL {
+            assert_eq!(KeyPart::parse(part.name()), Some(part));
+        }
+        for name in ["", "Client", "client ", "clients", "token"] {
+            assert_eq!(KeyPart::parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_refused_beyond_their_bounds() {
+        fn check(name: &str, key: &[KeyPart], expected: Result<(), &str>) {
+            let quota = Quota::new(1, Period::Second, 1).unwrap();
+            let found = Limit::new(name, key, quota);
+            match expected {
+                Ok(()) => assert_eq!(found.expect(name).name, name),
+                Err(part) => assert!(found.expect_err(name).starts_with(part), "{name}"),
+            }
+        }
+        check("per-client", &[KeyPart::Client], Ok(()));
+        check("0", &[], Ok(()));
+        check(&"a".repeat(32), &KeyPart::ALL, Ok(()));
+        check(&"a".repeat(33), &[], Err("name"));
+        check("", &[], Err("name"));
+        check("Client", &[], Err("name"));
+        check("a_b", &[], Err("name"));
+        check("a\"b", &[], Err("name"));
+        check("\u{e9}", &[], Err("name"));
+        check("twice", &[KeyPart::Client, KeyPart::Client], Err("key"));
+    }
+
+    #[test]
+    fn no_two_callers_share_a_place() {
+        let quota = Quota::new(1, Period::Second, 1).unwrap();
+        let limit = |name: &str, key: &[KeyPart]| Limit::new(name, key, quota).unwrap();
+        let caller = |client, subject| Caller {
+            client,
+            subject,
+            ..Caller::default()
+        };
+        let both = limit("a", &[KeyPart::Client, KeyPart::Subject]);
+        let rows = [
+            ("present", Place::new(&both, &caller(Some("x"), Some("y")))),
+            (
+                "exchanged",
+                Place::new(&both, &caller(Some("y"), Some("x"))),
+            ),
+            (
+                "moved border",
+                Place::new(&both, &caller(Some("xy"), Some(""))),
+            ),
+            (
+                "moved border back",
+                Place::new(&both, &caller(Some(""), Some("xy"))),
+            ),
+            (
+                "absent subject",
+                Place::new(&both, &caller(Some("xy"), None)),
+            ),
+            (
+                "absent client",
+                Place::new(&both, &caller(None, Some("xy"))),
+            ),
+            ("both absent", Place::new(&both, &caller(None, None))),
+            ("both empty", Place::new(&both, &caller(Some(""), Some("")))),
+            (
+                "named absent",
+                Place::new(&both, &caller(Some("absent"), Some("absent"))),
+            ),
+            (
+                "client only",
+                Place::new(&limit("a", &[KeyPart::Client]), &caller(Some("x"), None)),
+            ),
+            (
+                "subject only",
+                Place::new(&limit("a", &[KeyPart::Subject]), &caller(None, Some("x"))),
+            ),
+            (
+                "other limit",
+                Place::new(&limit("b", &[KeyPart::Client]), &caller(Some("x"), None)),
+            ),
+            (
+                "no parts",
+                Place::new(&limit("a", &[]), &caller(Some("x"), None)),
+            ),
+        ];
+        for (index, (name, place)) in rows.iter().enumerate() {
+            assert!(place.key.len() == 23 && place.key.starts_with("fhir-guard.limit.v1."));
+            assert_ne!(place.fingerprint, [0; 16], "{name}");
+            for (other, twin) in rows.iter().skip(index + 1) {
+                assert_ne!(place.fingerprint, twin.fingerprint, "{name} and {other}");
+            }
+        }
+        let again = Place::new(&both, &caller(Some("x"), Some("y")));
+        assert_eq!(again.fingerprint, rows[0].1.fingerprint);
+        assert_eq!(again.key, rows[0].1.key);
+        // A part that the key does not name makes no difference.
+        let one = limit("a", &[KeyPart::Client]);
+        let (with, without) = (caller(Some("x"), Some("y")), caller(Some("x"), None));
+        assert_eq!(
+            Place::new(&one, &with).fingerprint,
+            Place::new(&one, &without).fingerprint
+        );
+    }
+}

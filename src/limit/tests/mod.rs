@@ -1,0 +1,277 @@
+//! Several workers over one simulated map.
+
+use std::collections::HashMap;
+
+use super::key::Place;
+use super::quota::SECOND;
+use super::*;
+
+mod damage;
+mod race;
+
+const START: u64 = 1_700_000_000 * SECOND;
+
+/// Shared data as the proxy keeps it: versions of one global counter.
+#[derive(Default)]
+struct Map {
+    values: HashMap<String, (Vec<u8>, u32)>,
+    counter: u32,
+    reads: usize,
+    writes: usize,
+}
+
+impl Map {
+    fn carry_out(&mut self, step: &Step) -> Option<Answer> {
+        match step {
+            Step::Read { key } => {
+                self.reads += 1;
+                let found = self.values.get(*key).cloned();
+                let (bytes, version) = found.unzip();
+                Some(Answer::Value { bytes, version })
+            }
+            Step::Write {
+                key,
+                value,
+                version,
+            } => {
+                self.writes += 1;
+                let current = self.values.get(*key).map(|(_, version)| *version);
+                if current != *version {
+                    return Some(Answer::Conflict);
+                }
+                self.set(key, value);
+                Some(Answer::Written)
+            }
+            Step::Done(_) => None,
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &[u8]) {
+        self.counter += 1;
+        let value = (value.to_vec(), self.counter);
+        self.values.insert(key.to_owned(), value);
+    }
+
+    /// One exchange without any other worker.
+    fn charge(&mut self, limits: &[Limit], caller: &Caller, now: u64) -> Verdict {
+        let mut charging = Charging::new(limits, caller, now);
+        while let Some(answer) = self.carry_out(&charging.step()) {
+            charging.answer(answer);
+        }
+        verdict(&charging)
+    }
+}
+
+/// A small linear congruential generator (Knuth, MMIX); its high bits are good enough here.
+struct Lcg(u64);
+
+impl Lcg {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn verdict(charging: &Charging) -> Verdict {
+    match charging.step() {
+        Step::Done(verdict) => verdict,
+        step => panic!("not done: {step:?}"),
+    }
+}
+
+fn limit(name: &str, key: &[KeyPart], count: u32, per: Period, burst: u32) -> Limit {
+    Limit::new(name, key, Quota::new(count, per, burst).unwrap()).unwrap()
+}
+
+fn client(name: &str) -> Caller<'_> {
+    Caller {
+        client: Some(name),
+        ..Caller::default()
+    }
+}
+
+/// Names of clients whose buckets under every one of these limits lie in one slot.
+fn neighbours(limits: &[Limit], count: usize) -> Vec<String> {
+    let first = &limits[0];
+    let slot = Place::new(first, &client("0")).key;
+    let names = (0..).map(|number: u32| number.to_string());
+    let inside = |name: &String| Place::new(first, &client(name)).key == slot;
+    names.filter(inside).take(count).collect()
+}
+
+#[test]
+fn without_limits_everything_is_allowed_at_once() {
+    let verdict = verdict(&Charging::new(&[], &Caller::default(), START));
+    assert!(verdict.allowed && verdict.remaining.is_empty() && !verdict.contended);
+}
+
+#[test]
+fn a_refused_caller_is_admitted_exactly_when_it_was_told() {
+    fn check(name: &str, count: u32, per: Period, burst: u32, interval: u64, seconds: u64) {
+        let limits = [limit("exact", &[KeyPart::Client], count, per, burst)];
+        let caller = client("a");
+        let mut map = Map::default();
+        for left in (0..burst).rev() {
+            let verdict = map.charge(&limits, &caller, START);
+            assert!(verdict.allowed, "{name}");
+            assert_eq!(
+                (verdict.retry_after_seconds, verdict.remaining[0].remaining),
+                (0, left),
+                "{name}"
+            );
+        }
+        let refused = map.charge(&limits, &caller, START);
+        assert!(!refused.allowed && !refused.contended, "{name}");
+        assert_eq!(refused.refused_by, Some(0), "{name}");
+        assert_eq!(refused.retry_after_seconds, seconds, "{name}");
+        assert_eq!(refused.remaining[0].reset_seconds, seconds, "{name}");
+        assert!(
+            !map.charge(&limits, &caller, START + interval - 1).allowed,
+            "{name}: early"
+        );
+        assert!(
+            map.charge(&limits, &caller, START + interval).allowed,
+            "{name}: in time"
+        );
+        assert!(
+            !map.charge(&limits, &caller, START + interval).allowed,
+            "{name}: twice"
+        );
+        assert!(
+            map.charge(&limits, &caller, START + seconds * SECOND + interval)
+                .allowed,
+            "{name}: later"
+        );
+    }
+    check("one a second", 1, Period::Second, 1, SECOND, 1);
+    check("fast", 10, Period::Second, 5, SECOND / 10, 1);
+    check("a third of a second", 3, Period::Second, 2, 333_333_334, 1);
+    check("slow", 10, Period::Minute, 20, 6 * SECOND, 6);
+    check("seven an hour", 7, Period::Hour, 3, 514_285_714_286, 515);
+    check("daily", 1, Period::Day, 2, 86_400 * SECOND, 86_400);
+}
+
+#[test]
+fn all_limits_are_read_before_any_is_charged() {
+    let limits = [
+        limit("wide", &[KeyPart::Client], 1, Period::Second, 100),
+        limit("narrow", &[KeyPart::Client], 1, Period::Minute, 2),
+        limit("narrower", &[], 1, Period::Hour, 2),
+    ];
+    let mut map = Map::default();
+    for left in [1, 0] {
+        let verdict = map.charge(&limits, &client("a"), START);
+        assert!(verdict.allowed);
+        let found: Vec<u32> = verdict.remaining.iter().map(|one| one.remaining).collect();
+        assert_eq!(found, [98 + left, left, left]);
+    }
+    map.writes = 0;
+    let refused = map.charge(&limits, &client("a"), START);
+    assert_eq!(
+        (refused.allowed, refused.refused_by, map.writes),
+        (false, Some(2), 0)
+    );
+    assert_eq!(refused.retry_after_seconds, 3600);
+    let reset: Vec<u64> = refused
+        .remaining
+        .iter()
+        .map(|one| one.reset_seconds)
+        .collect();
+    assert_eq!(reset, [2, 60, 3600]);
+    assert!(
+        !map.charge(&limits, &client("a"), START + 3600 * SECOND - 1)
+            .allowed
+    );
+    assert!(
+        map.charge(&limits, &client("a"), START + 3600 * SECOND)
+            .allowed
+    );
+}
+
+#[test]
+fn shared_data_that_does_not_answer_refuses() {
+    fn check(name: &str, answers: &[Answer], expected: Option<bool>) {
+        let limits = [limit("one", &[], 1, Period::Second, 2)];
+        let mut charging = Charging::new(&limits, &Caller::default(), START);
+        for answer in answers {
+            assert!(
+                !matches!(charging.step(), Step::Done(_)),
+                "{name}: done early"
+            );
+            charging.answer(answer.clone());
+        }
+        let found = match charging.step() {
+            Step::Done(verdict) => {
+                let reason = (verdict.contended, verdict.retry_after_seconds);
+                assert!(verdict.allowed || reason == (true, 1), "{name}");
+                Some(verdict.allowed)
+            }
+            _ => None,
+        };
+        assert_eq!(found, expected, "{name}");
+        charging.answer(Answer::Written);
+        charging.answer(Answer::Value {
+            bytes: None,
+            version: None,
+        });
+        if expected == Some(false) {
+            assert!(!verdict(&charging).allowed, "{name}: changed its mind");
+        }
+    }
+    use Answer::{Conflict, Failed, Written};
+    let value = || Answer::Value {
+        bytes: None,
+        version: None,
+    };
+    let tries = |count: usize| vec![[value(), Conflict]; count].concat();
+    check("nothing yet", &[], None);
+    check("read", &[value()], None);
+    check("written", &[value(), Written], Some(true));
+    check("failed read", &[Failed], Some(false));
+    check("failed write", &[value(), Failed], Some(false));
+    check("read answered as a write", &[Written], Some(false));
+    check("read answered by a conflict", &[Conflict], Some(false));
+    check("write answered as a read", &[value(), value()], Some(false));
+    check("7 conflicts", &tries(7), None);
+    check(
+        "7 conflicts, then written",
+        &[tries(7), vec![value(), Written]].concat(),
+        Some(true),
+    );
+    check("8 conflicts", &tries(8), Some(false));
+    check(
+        "failed after a conflict",
+        &[value(), Conflict, Failed],
+        Some(false),
+    );
+}
+
+#[test]
+fn a_later_refusal_keeps_the_earlier_charge() {
+    let limits = [
+        limit("first", &[KeyPart::Client], 1, Period::Minute, 5),
+        limit("second", &[KeyPart::Client], 1, Period::Minute, 1),
+    ];
+    let caller = client("a");
+    let mut map = Map::default();
+    let mut slow = Charging::new(&limits, &caller, START);
+    for _ in 0..2 {
+        let answer = map.carry_out(&slow.step()).unwrap();
+        slow.answer(answer);
+    }
+    // Another worker takes the only request of the second limit, and not of the first.
+    assert!(map.charge(&limits[1..], &caller, START).allowed);
+    while let Some(answer) = map.carry_out(&slow.step()) {
+        slow.answer(answer);
+    }
+    let refused = verdict(&slow);
+    assert_eq!(
+        (refused.allowed, refused.refused_by, refused.contended),
+        (false, Some(1), false)
+    );
+    let left = map.charge(&limits[..1], &caller, START).remaining[0].remaining;
+    assert_eq!(left, 3);
+}

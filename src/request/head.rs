@@ -1,0 +1,572 @@
+//! The head of a request, read once from the bytes that the proxy hands over.
+
+use crate::denial::Denial;
+
+/// A method that a FHIR API may have (<https://hl7.org/fhir/R4/http.html>).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of RFC 9110")]
+pub enum Method {
+    Delete,
+    Get,
+    Head,
+    Patch,
+    Post,
+    Put,
+}
+
+/// What the client showed in `Authorization`.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Credentials {
+    /// A bearer token (RFC 6750), not looked into yet.
+    Bearer(String),
+    /// Nothing, or a scheme that is not accepted.
+    Missing,
+}
+
+/// The `Prefer` values that are understood (<https://hl7.org/fhir/R4/http.html#ops>).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the standard")]
+pub enum Preference {
+    Minimal,
+    OperationOutcome,
+    Representation,
+}
+
+/// The head of a request: every field that a decision needs, each read exactly once.
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// `:path`, visible ASCII, unparsed.
+    pub path: String,
+    /// The client's credentials.
+    pub credentials: Credentials,
+    /// The media type of the body, in lower case, without parameters; `None` without the header.
+    pub content_type: Option<String>,
+    /// `If-Match`, a weak entity tag.
+    pub if_match: Option<String>,
+    /// What a write shall answer with.
+    pub preference: Option<Preference>,
+    /// The id of this request: from Envoy, or made safe; empty when there is none.
+    pub request_id: String,
+    /// `traceparent` (W3C Trace Context), when it has the right form.
+    pub traceparent: Option<String>,
+    /// The address that the proxy itself noted last in `x-forwarded-for`; what stood before it is a
+    /// client's word.
+    pub forwarded_for: Option<String>,
+    /// The pseudo-headers and the few fields that go on as they came, in order.
+    pub passing: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether a search condition came in a header: `If-None-Exist`, or a precondition on a write.
+    pub conditional: bool,
+}
+
+/// The largest `:path` that is looked at, in bytes.
+pub const MAX_PATH: usize = 8 * 1024;
+
+/// Fields that go on to the upstream exactly as the proxy handed them over. Everything that is not
+/// named here, or written by us, stays behind: identity headers, cookies, ranges, encodings,
+/// conditions and whatever else a client may invent.
+const PASSING: [&str; 5] = [
+    "content-length",
+    "content-type",
+    "user-agent",
+    "x-forwarded-proto",
+    "tracestate",
+];
+
+/// Pseudo-headers that go on; `:path`, `:method` and `:authority` are written by us.
+const PSEUDO: [&str; 1] = [":scheme"];
+
+impl RequestHead {
+    /// Reads the pairs in the order of the wire, names in lower case. Bytes that are not what a
+    /// field may hold are refused where the field matters and left behind where it does not.
+    pub fn parse(pairs: Vec<(Vec<u8>, Vec<u8>)>) -> (String, Result<Self, Denial>) {
+        let request_id = request_id(&pairs);
+        let head = Self::parse_fields(pairs, request_id.clone());
+        (request_id, head)
+    }
+
+    fn parse_fields(pairs: Vec<(Vec<u8>, Vec<u8>)>, request_id: String) -> Result<Self, Denial> {
+        let mut fields = Fields::default();
+        let mut passing = Vec::new();
+        for (name, value) in pairs {
+            let Ok(name_text) = std::str::from_utf8(&name) else {
+                continue;
+            };
+            fields.take(name_text, &value)?;
+            if PSEUDO.contains(&name_text)
+                || (PASSING.contains(&name_text) && is_field_text(&value))
+            {
+                passing.push((name, value));
+            }
+        }
+        let method = method(fields.method.as_deref())?;
+        if fields.has_protocol || fields.upgrade {
+            return Err(Denial::Request("upgrade"));
+        }
+        if !fields.accepts_json {
+            return Err(Denial::NotAcceptable);
+        }
+        let writes = !matches!(method, Method::Get | Method::Head);
+        Ok(RequestHead {
+            method,
+            path: fields.path.ok_or(Denial::Request("path"))?,
+            credentials: fields.credentials.unwrap_or(Credentials::Missing),
+            content_type: fields.content_type,
+            if_match: fields.if_match,
+            preference: fields.preference,
+            request_id,
+            traceparent: fields.traceparent,
+            forwarded_for: fields.forwarded_for,
+            passing,
+            conditional: fields.if_none_exist || (writes && fields.precondition),
+        })
+    }
+}
+
+// --- impl details ---
+
+struct Fields {
+    method: Option<Vec<u8>>,
+    path: Option<String>,
+    credentials: Option<Credentials>,
+    content_type: Option<String>,
+    if_match: Option<String>,
+    preference: Option<Preference>,
+    traceparent: Option<String>,
+    forwarded_for: Option<String>,
+    if_none_exist: bool,
+    precondition: bool,
+    has_protocol: bool,
+    upgrade: bool,
+    accepts_json: bool,
+    accept_seen: bool,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields {
+            method: None,
+            path: None,
+            credentials: None,
+            content_type: None,
+            if_match: None,
+            preference: None,
+            traceparent: None,
+            forwarded_for: None,
+            if_none_exist: false,
+            precondition: false,
+            has_protocol: false,
+            upgrade: false,
+            accepts_json: true,
+            accept_seen: false,
+        }
+    }
+}
+
+impl Fields {
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Denial> {
+        match name {
+            ":method" => once(&mut self.method, value.to_vec(), Denial::Request("method"))?,
+            ":path" => once(&mut self.path, path_text(value)?, Denial::Request("path"))?,
+            ":protocol" => self.has_protocol = true,
+            "upgrade" => self.upgrade = true,
+            "accept" => {
+                let accepts = accepts_json(value);
+                self.accepts_json = accepts || (self.accept_seen && self.accepts_json);
+                self.accept_seen = true;
+            }
+            "authorization" => {
+                once(
+                    &mut self.credentials,
+                    credentials(value)?,
+                    Denial::CredentialsMalformed,
+                )?;
+            }
+            "content-encoding" if !value.eq_ignore_ascii_case(b"identity") => {
+                return Err(Denial::UnsupportedMediaType);
+            }
+            "content-type" => {
+                once(
+                    &mut self.content_type,
+                    media_type(value)?,
+                    Denial::UnsupportedMediaType,
+                )?;
+            }
+            "if-match" => {
+                let tag = weak_tag(value).ok_or(Denial::Request("if-match"))?;
+                once(&mut self.if_match, tag, Denial::Request("if-match"))?;
+            }
+            "if-none-exist" => self.if_none_exist = true,
+            "if-none-match" | "if-modified-since" | "if-unmodified-since" => {
+                self.precondition = true
+            }
+            "prefer" => self.preference = preference(value)?.or(self.preference),
+            "traceparent" => self.traceparent = traceparent(value),
+            "x-forwarded-for" => self.forwarded_for = last_address(value),
+            "x-http-method" | "x-http-method-override" | "x-method-override" => {
+                return Err(Denial::Request("method-override"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, doubled: Denial) -> Result<(), Denial> {
+    if slot.is_some() {
+        return Err(doubled);
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn method(bytes: Option<&[u8]>) -> Result<Method, Denial> {
+    match bytes {
+        Some(b"DELETE") => Ok(Method::Delete),
+        Some(b"GET") => Ok(Method::Get),
+        Some(b"HEAD") => Ok(Method::Head),
+        Some(b"PATCH") => Ok(Method::Patch),
+        Some(b"POST") => Ok(Method::Post),
+        Some(b"PUT") => Ok(Method::Put),
+        None => Err(Denial::Request("head")),
+        Some(_) => Err(Denial::Method("GET, HEAD, POST, PUT, PATCH, DELETE")),
+    }
+}
+
+fn path_text(value: &[u8]) -> Result<String, Denial> {
+    let ok = value.len() <= MAX_PATH && value.iter().all(u8::is_ascii_graphic);
+    ok.then(|| String::from_utf8_lossy(value).into_owned())
+        .ok_or(Denial::Request("path"))
+}
+
+/// RFC 6750 section 2.1: the scheme in any case, spaces, one b64token.
+fn credentials(value: &[u8]) -> Result<Credentials, Denial> {
+    let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialsMalformed)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        let is_scheme = !scheme.is_empty()
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        return if is_scheme {
+            Ok(Credentials::Missing)
+        } else {
+            Err(Denial::CredentialsMalformed)
+        };
+    }
+    let token = rest.trim_start_matches(' ');
+    let body = token.trim_end_matches('=');
+    let is_token = !body.is_empty()
+        && body.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        });
+    if is_token {
+        Ok(Credentials::Bearer(token.to_owned()))
+    } else {
+        Err(Denial::CredentialsMalformed)
+    }
+}
+
+/// The media type before any parameter. The only parameters understood are `charset=utf-8` and
+/// `fhirVersion=4.0`; another charset would make these bytes another text.
+fn media_type(value: &[u8]) -> Result<String, Denial> {
+    let text = std::str::from_utf8(value).map_err(|_| Denial::UnsupportedMediaType)?;
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let media_type = parts.next().unwrap_or_default();
+    let understood = parts.all(|part| {
+        matches!(
+            part.as_str(),
+            "charset=utf-8" | "charset=\"utf-8\"" | "fhirversion=4.0" | "fhirversion=\"4.0\""
+        )
+    });
+    if understood {
+        Ok(media_type)
+    } else {
+        Err(Denial::UnsupportedMediaType)
+    }
+}
+
+/// Whether any range of this `Accept` covers JSON. Weights only choose among what is offered, and
+/// JSON is all that is offered; `q=0` takes a range out.
+fn accepts_json(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    text.split(',').any(|range| {
+        let mut parts = range
+            .split(';')
+            .map(|part| part.trim().to_ascii_lowercase());
+        let media_type = parts.next().unwrap_or_default();
+        let wanted = matches!(
+            media_type.as_str(),
+            "*/*"
+                | "application/*"
+                | "application/fhir+json"
+                | "application/json"
+                | "application/json+fhir"
+        );
+        wanted && !parts.any(|part| matches!(part.as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+/// `W/"3"`: the form that FHIR gives to versions (<https://hl7.org/fhir/R4/http.html#versioning>).
+pub fn weak_tag(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let version = text.strip_prefix("W/\"")?.strip_suffix('"')?;
+    crate::fhir::is_id(version).then(|| text.to_owned())
+}
+
+fn preference(value: &[u8]) -> Result<Option<Preference>, Denial> {
+    let text = std::str::from_utf8(value).map_err(|_| Denial::Request("prefer"))?;
+    let mut found = None;
+    for part in text.split([',', ';']).map(str::trim) {
+        match part {
+            "return=minimal" => found = Some(Preference::Minimal),
+            "return=OperationOutcome" => found = Some(Preference::OperationOutcome),
+            "return=representation" => found = Some(Preference::Representation),
+            "respond-async" => return Err(Denial::NotSupported("prefer")),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn traceparent(value: &[u8]) -> Option<String> {
+    let ok = value.len() == 55
+        && value
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    ok.then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+fn last_address(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let address = text.rsplit(',').next()?.trim();
+    address
+        .parse::<std::net::IpAddr>()
+        .ok()
+        .map(|address| address.to_string())
+}
+
+/// Envoy makes `x-request-id`; whatever arrives is cut to characters that are harmless in a log, a
+/// header and a JSON string.
+fn request_id(pairs: &[(Vec<u8>, Vec<u8>)]) -> String {
+    let Some((_, value)) = pairs.iter().find(|(name, _)| name == b"x-request-id") else {
+        return String::new();
+    };
+    let safe =
+        |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
+    value
+        .iter()
+        .filter(safe)
+        .take(128)
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+fn is_field_text(value: &[u8]) -> bool {
+    value.len() <= 1024 && value.iter().all(|byte| (0x20..0x7f).contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(extra: &[(&str, &[u8])]) -> Result<RequestHead, Denial> {
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = vec![
+            (b":method".to_vec(), b"GET".to_vec()),
+            (b":path".to_vec(), b"/r4/Patient/1".to_vec()),
+            (b":scheme".to_vec(), b"https".to_vec()),
+            (b":authority".to_vec(), b"fhir.example.org".to_vec()),
+        ];
+        for (name, value) in extra {
+            match pairs
+                .iter_mut()
+                .find(|(known, _)| name.starts_with(':') && known == name.as_bytes())
+            {
+                Some(pair) => pair.1 = value.to_vec(),
+                None => pairs.push((name.as_bytes().to_vec(), value.to_vec())),
+            }
+        }
+        RequestHead::parse(pairs).1
+    }
+
+    fn check(name: &str, extra: &[(&str, &[u8])], expected: Option<Denial>) {
+        assert_eq!(parse(extra).err(), expected, "{name}");
+    }
+
+    #[test]
+    fn what_is_ambiguous_or_not_understood_is_refused() {
+        let malformed = Some(Denial::CredentialsMalformed);
+        check("plain", &[], None);
+        check("one token", &[("authorization", b"Bearer a.b.c")], None);
+        check(
+            "scheme in any case",
+            &[("authorization", b"bEARER a.b.c")],
+            None,
+        );
+        check(
+            "another scheme is no credential",
+            &[("authorization", b"Basic abc")],
+            None,
+        );
+        check(
+            "two",
+            &[
+                ("authorization", b"Bearer a"),
+                ("authorization", b"Bearer a"),
+            ],
+            malformed.clone(),
+        );
+        check(
+            "two schemes",
+            &[
+                ("authorization", b"Bearer a"),
+                ("authorization", b"Basic a"),
+            ],
+            malformed.clone(),
+        );
+        check(
+            "two in one",
+            &[("authorization", b"Bearer a, Bearer b")],
+            malformed.clone(),
+        );
+        check(
+            "no token",
+            &[("authorization", b"Bearer")],
+            malformed.clone(),
+        );
+        check(
+            "only spaces",
+            &[("authorization", b"Bearer  ")],
+            malformed.clone(),
+        );
+        check(
+            "trailing space",
+            &[("authorization", b"Bearer a ")],
+            malformed.clone(),
+        );
+        check(
+            "only padding",
+            &[("authorization", b"Bearer ==")],
+            malformed.clone(),
+        );
+        check(
+            "not UTF-8",
+            &[("authorization", b"Bearer \xff")],
+            malformed.clone(),
+        );
+        check("empty", &[("authorization", b"")], malformed);
+        check(
+            "override",
+            &[("x-http-method-override", b"DELETE")],
+            Some(Denial::Request("method-override")),
+        );
+        check(
+            "upgrade",
+            &[("upgrade", b"websocket")],
+            Some(Denial::Request("upgrade")),
+        );
+        check(
+            "extended CONNECT",
+            &[(":protocol", b"websocket")],
+            Some(Denial::Request("upgrade")),
+        );
+        check(
+            "path not ASCII",
+            &[(":path", b"/r4/\xff")],
+            Some(Denial::Request("path")),
+        );
+        check(
+            "path with space",
+            &[(":path", b"/r4/a b")],
+            Some(Denial::Request("path")),
+        );
+        let methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
+        for method in ["get", "TRACE", "CONNECT", "OPTIONS", ""] {
+            check(
+                method,
+                &[(":method", method.as_bytes())],
+                Some(Denial::Method(methods)),
+            );
+        }
+        check(
+            "xml only",
+            &[("accept", b"application/fhir+xml")],
+            Some(Denial::NotAcceptable),
+        );
+        check(
+            "json refused",
+            &[("accept", b"application/json;q=0")],
+            Some(Denial::NotAcceptable),
+        );
+        check(
+            "json among others",
+            &[("accept", b"text/html, application/fhir+json;q=0.1")],
+            None,
+        );
+        check(
+            "json in the second line",
+            &[("accept", b"text/html"), ("accept", b"*/*")],
+            None,
+        );
+        check(
+            "gzip body",
+            &[("content-encoding", b"gzip")],
+            Some(Denial::UnsupportedMediaType),
+        );
+        check(
+            "charset",
+            &[("content-type", b"application/json; charset=utf-16")],
+            Some(Denial::UnsupportedMediaType),
+        );
+        check(
+            "strong tag",
+            &[("if-match", b"\"3\"")],
+            Some(Denial::Request("if-match")),
+        );
+        check(
+            "two tags",
+            &[("if-match", b"W/\"3\""), ("if-match", b"W/\"4\"")],
+            Some(Denial::Request("if-match")),
+        );
+        check(
+            "async",
+            &[("prefer", b"respond-async")],
+            Some(Denial::NotSupported("prefer")),
+        );
+        check(
+            "hostile bytes elsewhere",
+            &[("x-any", b"\x00\xff\x01")],
+            None,
+        );
+    }
+
+    #[test]
+    fn only_named_fields_pass() {
+        let head = parse(&[
+            ("cookie", b"a"),
+            ("x-forwarded-client-cert", b"a"),
+            ("x-patient-id", b"a"),
+            ("range", b"bytes=0-1"),
+            ("if-none-match", b"W/\"1\""),
+            ("x-forwarded-for", b"10.0.0.1, 192.0.2.7"),
+            ("user-agent", b"curl"),
+            ("x-request-id", b"a\"b\n-1"),
+        ])
+        .ok()
+        .expect("a head");
+        let names: Vec<_> = head
+            .passing
+            .iter()
+            .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        assert_eq!(names, [":scheme", "user-agent"]);
+        assert_eq!(head.forwarded_for.as_deref(), Some("192.0.2.7"));
+        assert_eq!(head.request_id, "ab-1");
+        assert!(
+            !head.conditional,
+            "a condition on a read is only left behind"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! The head that goes upstream: made anew from what was decided on.
+
+use super::head::{Method, Preference};
+use super::{Authorization, FhirPolicy, Interaction, Request, RequestHead};
+
+/// The header fields of the canonical request, pseudo-headers first. A writer who may not read is
+/// not answered with what was written: `may_read` false asks for the minimal answer.
+pub fn upstream_headers(
+    head: &RequestHead,
+    request: &Request,
+    policy: &FhirPolicy,
+    may_read: bool,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let upstream = &policy.upstream;
+    let path = format!("{}{}", upstream.base.path(), request.interaction.target());
+    let method = match head.method {
+        // Decided on the body: a bare HEAD would tell that something exists.
+        Method::Get | Method::Head => "GET",
+        Method::Delete => "DELETE",
+        Method::Patch => "PATCH",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+    };
+    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(head.passing.len() + 12);
+    let mut add = |name: &str, value: &str| {
+        fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+    };
+    add(":method", method);
+    add(":path", &path);
+    add(":authority", upstream.base.authority());
+    add("accept", "application/fhir+json");
+    add("accept-encoding", "identity");
+    if let Some(prefer) = prefer(head, &request.interaction, may_read) {
+        add("prefer", prefer);
+    }
+    if let Some(tag) = &head.if_match {
+        add("if-match", tag);
+    }
+    if let Some(address) = &head.forwarded_for {
+        add("x-forwarded-for", address);
+    }
+    add("x-forwarded-host", policy.base.authority());
+    if !head.request_id.is_empty() {
+        add("x-request-id", &head.request_id);
+    }
+    if let Some(traceparent) = &head.traceparent {
+        add("traceparent", traceparent);
+    }
+    if let (Authorization::Keep, super::Credentials::Bearer(token)) =
+        (upstream.authorization, &head.credentials)
+    {
+        add("authorization", &format!("Bearer {token}"));
+    }
+    fields.extend(head.passing.iter().cloned());
+    fields
+}
+
+/// A search is asked to refuse what it does not understand, so that a parameter on which the
+/// decision rests is not silently ignored (<https://hl7.org/fhir/R4/search.html#errors>).
+fn prefer(head: &RequestHead, interaction: &Interaction, may_read: bool) -> Option<&'static str> {
+    match interaction {
+        Interaction::Search { .. } => Some("handling=strict"),
+        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. }
+            if !may_read =>
+        {
+            Some("return=minimal")
+        }
+        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. } => {
+            head.preference.map(|preference| match preference {
+                Preference::Minimal => "return=minimal",
+                Preference::OperationOutcome => "return=OperationOutcome",
+                Preference::Representation => "return=representation",
+            })
+        }
+        _ => None,
+    }
+}

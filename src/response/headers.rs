@@ -1,0 +1,173 @@
+//! The head of an answer: what of the upstream's goes on, and what we put in its place.
+
+use crate::denial::Denial;
+use crate::fhir::{ResourceType, is_id};
+use crate::request::{BaseUrl, FhirPolicy};
+use crate::wire::Pair;
+
+/// What the upstream said about its answer, as far as anything depends on it.
+#[derive(Debug)]
+pub struct AnswerHead {
+    /// `:status`.
+    pub status: u16,
+    /// `Content-Length`, where it is there and a number.
+    pub content_length: Option<usize>,
+    content_type: Option<String>,
+    encoded: bool,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    location: Option<String>,
+}
+
+impl AnswerHead {
+    /// Reads the pairs of the upstream's answer. Fields that are not understood are as good as
+    /// absent: they do not go on.
+    pub fn read(pairs: &[Pair]) -> Result<Self, Denial> {
+        let mut head = AnswerHead {
+            status: 0,
+            content_length: None,
+            content_type: None,
+            encoded: false,
+            etag: None,
+            last_modified: None,
+            location: None,
+        };
+        let mut statuses = 0;
+        for (name, value) in pairs {
+            let text = std::str::from_utf8(value).unwrap_or_default();
+            match name.as_slice() {
+                b":status" => {
+                    statuses += 1;
+                    head.status = text.parse().unwrap_or(0);
+                }
+                b"content-encoding" => head.encoded |= !text.eq_ignore_ascii_case("identity"),
+                b"content-length" => head.content_length = text.parse().ok(),
+                b"content-type" if head.content_type.is_some() => {
+                    return Err(Denial::Uninspectable("content-type"));
+                }
+                b"content-type" => head.content_type = Some(text.to_ascii_lowercase()),
+                b"etag" => head.etag = crate::request::weak_tag(value),
+                b"last-modified" if is_http_date(text) => {
+                    head.last_modified = Some(text.to_owned())
+                }
+                b"location" => head.location = Some(text.to_owned()),
+                _ => {}
+            }
+        }
+        if statuses == 1 && (100..600).contains(&head.status) {
+            Ok(head)
+        } else {
+            Err(Denial::Uninspectable("status"))
+        }
+    }
+
+    /// Whether the body is JSON that can be read as it is; anything else is not inspectable.
+    pub fn check_body(&self) -> Result<(), Denial> {
+        if self.encoded {
+            return Err(Denial::Uninspectable("content-encoding"));
+        }
+        let mut parts = self
+            .content_type
+            .as_deref()
+            .unwrap_or_default()
+            .split(';')
+            .map(str::trim);
+        let json = matches!(
+            parts.next(),
+            Some("application/fhir+json" | "application/json")
+        );
+        let plain = parts.all(|part| {
+            matches!(
+                part.trim_matches(' '),
+                "charset=utf-8"
+                    | "charset=\"utf-8\""
+                    | "fhirversion=4.0"
+                    | "fhirversion=\"4.0\""
+                    | ""
+            )
+        });
+        if json && plain {
+            Ok(())
+        } else {
+            Err(Denial::Uninspectable("content-type"))
+        }
+    }
+
+    /// The fields that leave. `resource_type` is the one a `Location` may name; `extra` are fields
+    /// of our own.
+    pub fn leaving(
+        &self,
+        policy: &FhirPolicy,
+        resource_type: Option<ResourceType>,
+        request_id: &str,
+        extra: Vec<(&'static str, String)>,
+    ) -> Vec<Pair> {
+        let mut fields: Vec<Pair> = Vec::with_capacity(extra.len() + 9);
+        let mut add = |name: &str, value: &str| {
+            fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        };
+        add(":status", &self.status.to_string());
+        if self.status != 204 {
+            add("content-type", "application/fhir+json");
+        }
+        // What is screened for one caller must not be served to another, by any cache.
+        add("cache-control", "no-store, private");
+        add("vary", "Authorization");
+        add("x-content-type-options", "nosniff");
+        if let Some(tag) = &self.etag {
+            add("etag", tag);
+        }
+        if let Some(date) = &self.last_modified {
+            add("last-modified", date);
+        }
+        if let Some(location) = self
+            .location
+            .as_deref()
+            .and_then(|url| external(url, policy, resource_type))
+        {
+            add("location", &location);
+        }
+        if !request_id.is_empty() {
+            add("x-request-id", request_id);
+        }
+        for (name, value) in extra {
+            add(name, &value);
+        }
+        fields
+    }
+}
+
+/// An instance's URL below one of the two bases, written with the external one.
+fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
+    let relative = below(url, &policy.base)
+        .or_else(|| below(url, &policy.upstream.base))
+        .unwrap_or(url);
+    let segments: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
+    let (name, id, version) = match segments.as_slice() {
+        [name, id] => (name, id, None),
+        [name, id, "_history", version] => (name, id, Some(version)),
+        _ => return None,
+    };
+    let known = resource_type.is_some_and(|known| known.name() == *name);
+    if !known || !is_id(id) || version.is_some_and(|version| !is_id(version)) {
+        return None;
+    }
+    let base = policy.base.as_str();
+    Some(match version {
+        None => format!("{base}/{name}/{id}"),
+        Some(version) => format!("{base}/{name}/{id}/_history/{version}"),
+    })
+}
+
+fn below<'a>(url: &'a str, base: &BaseUrl) -> Option<&'a str> {
+    base.strip(url).and_then(|rest| rest.strip_prefix('/'))
+}
+
+/// The shape of an IMF-fixdate (RFC 9110 section 5.6.7): enough that nothing else fits in.
+fn is_http_date(text: &str) -> bool {
+    text.len() == 29
+        && text.ends_with(" GMT")
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte))
+}
