@@ -59,7 +59,8 @@ impl Path {
                     "found {name}, which a resource cannot do without, expected another element"
                 ))
             }
-            Some(Segment::Element(name)) if name == "contained" && segments.len() > 1 => Err(
+            Some(Segment::Element(name) | Segment::Choice(name))
+                if name == "contained" && segments.len() > 1 => Err(
                 "found a path below contained, expected a rule for the type of the contained resource"
                     .into(),
             ),
@@ -203,6 +204,7 @@ mod tests {
             ("meta.tag", "another element"),
             ("id[x]", "another element"),
             ("contained.birthDate", "the type of the contained"),
+            ("contained[x].birthDate", "the type of the contained"),
             ("Patient.birthDate", "without the resource type"),
             ("_birthDate", "without '_'"),
             ("name[0]", "without an index"),

@@ -228,3 +228,29 @@ fn many_entries_stream_in_bounded_memory() {
     );
     assert!(!String::from_utf8(out).unwrap().contains(CANARY));
 }
+
+/// None of these ends in a test's time if a step grows with the square of what it is given.
+#[test]
+fn wide_resources_cost_no_more_than_reading_them() {
+    let many =
+        |count: usize, row: fn(usize) -> String| (0..count).map(row).collect::<Vec<_>>().join(",");
+    let members = many(60_000, |at| {
+        format!(r#""_valueA{at}":[{{"text":{{}}}}],"valueA{at}":[null]"#)
+    });
+    let body = format!(r#"{{"resourceType":"Observation","id":"1",{members}}}"#);
+    for action in [Action::Remove, Action::Mask] {
+        for element in ["value[x]", "note"] {
+            let cover = hiding(read("Observation", None), "Observation", action, &[element]);
+            assert!(one(cover, Limits::default(), body.as_bytes()).is_ok());
+        }
+    }
+    let contained = many(60_000, |at| {
+        format!(r#"{{"resourceType":"Group","id":"g{at}"}}"#)
+    });
+    let references = many(60_000, |at| format!(r##"{{"reference":"#g{at}"}}"##));
+    let body = format!(
+        r#"{{"resourceType":"Observation","id":"1","subject":{{"reference":"Patient/1"}},"contained":[{contained}],"performer":[{references}]}}"#
+    );
+    let cover = for_patient(read("Observation", None), "1");
+    assert!(one(cover, Limits::default(), body.as_bytes()).is_ok());
+}
