@@ -5,9 +5,9 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
-mod headers;
 mod bundle;
 mod edit;
+mod headers;
 mod membership;
 mod mistake;
 mod path;
