@@ -145,7 +145,8 @@ fn the_complete_example_is_read_in_both_forms() {
             policy.response,
             ResponsePolicy {
                 hold_limit: 512 << 10,
-                resource_limit: 8 << 20
+                resource_limit: 8 << 20,
+                absent_is_forbidden: false,
             }
         );
         assert_eq!(policy.audit.observer, "fhir.example.org");
@@ -184,7 +185,8 @@ fn what_is_left_out_has_the_safe_default() {
         policy.response,
         ResponsePolicy {
             hold_limit: 512 << 10,
-            resource_limit: 8 << 20
+            resource_limit: 8 << 20,
+            absent_is_forbidden: false,
         }
     );
 }

@@ -5,9 +5,10 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
-mod headers;
 mod bundle;
+mod choice;
 mod edit;
+mod headers;
 mod membership;
 mod mistake;
 mod path;
@@ -16,6 +17,8 @@ mod redaction;
 mod resource;
 mod screen;
 mod splitter;
+#[cfg(test)]
+mod tests;
 
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
