@@ -14,6 +14,9 @@ const WORD: usize = 40;
 /// Bytes of a JSON pointer that a mistake repeats; a document's own pointers are far shorter.
 const POINTER: usize = 300;
 
+/// Bytes of a message.
+const MESSAGE: usize = 600;
+
 /// One mistake: where it is and what was found and expected there.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Mistake {
@@ -42,7 +45,8 @@ impl Mistakes {
         mistakes
     }
 
-    /// Adds a mistake.
+    /// Adds a mistake. Other rooms' messages may repeat an operator's text: it is kept on one line
+    /// and within bounds here, once for all.
     pub fn add(&mut self, pointer: &str, message: impl Into<String>) {
         if self.list.len() == KEPT {
             self.more = self.more.saturating_add(1);
@@ -50,7 +54,7 @@ impl Mistakes {
         }
         let mistake = Mistake {
             pointer: shorten(pointer, POINTER),
-            message: message.into(),
+            message: shorten(&printable(&message.into()), MESSAGE),
         };
         // Sorted as they come: a document has few, and a reader of a half-filled list sees the
         // same order as everyone else. Equal pointers keep the order in which they were found.
@@ -118,17 +122,7 @@ pub fn push_index(pointer: &mut String, index: usize) {
 
 /// An operator's own word between quotation marks, cut short, on one line.
 pub fn quote(word: &str) -> String {
-    let printable: String = word
-        .chars()
-        .map(|c| {
-            if c.is_control() || is_line_break(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect();
-    format!("{:?}", shorten(&printable, WORD))
+    format!("{:?}", shorten(&printable(word), WORD))
 }
 
 /// ` (did you mean "...")` for the known word nearest to `word`, or nothing when none is near.
@@ -195,6 +189,14 @@ fn distance(one: &str, other: &str) -> usize {
         last = Some(a);
     }
     above.last().copied().unwrap_or(usize::MAX)
+}
+
+fn printable(text: &str) -> String {
+    let shown = |letter: char| match letter {
+        _ if letter.is_control() || is_line_break(letter) => '\u{fffd}',
+        _ => letter,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn is_line_break(letter: char) -> bool {
@@ -272,6 +274,12 @@ mod tests {
         push_index(&mut pointer, 7);
         assert_eq!(pointer, "/a~1b~0c\u{fffd}\u{fffd}\u{fffd}/7");
         assert_eq!(quote("a\"b\r\n"), "\"a\\\"b\u{fffd}\u{fffd}\"");
+        let mistakes = Mistakes::one("/a", format!("found x\r\ny{}", "z".repeat(2000)));
+        let text = mistakes.to_string();
+        assert!(
+            text.starts_with("/a: found x\u{fffd}\u{fffd}yzzz") && text.len() < 700,
+            "{text}"
+        );
         assert_eq!(quote(&"x".repeat(40)), format!("{:?}", "x".repeat(40)));
         assert_eq!(
             quote(&"x".repeat(41)),

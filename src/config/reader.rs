@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::mistakes::{Mistakes, push_index, push_key, quote, suggestion};
-use super::units::{self, Window};
+use super::units;
+use crate::limit::Period;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct Object<'a> {
     map: &'a Map<String, Value>,
     pointer: String,
     known: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 impl<'a> Node<'a> {
@@ -46,14 +48,37 @@ impl<'a> Node<'a> {
         self.value
     }
 
-    /// Whether it is an object: where a keyword or an object may stand.
-    pub fn is_object(&self) -> bool {
-        self.value.is_object()
+    /// A mistake at this place; neither text repeats anything of the value.
+    pub fn refuse<T>(&self, expected: &str, found: &str, mistakes: &mut Mistakes) -> Option<T> {
+        mistakes.add(&self.pointer, format!("expected {expected}, found {found}"));
+        None
     }
 
-    /// A mistake at this place in words of the caller, who repeats nothing of the value.
-    pub fn mistake(&self, message: impl Into<String>, mistakes: &mut Mistakes) {
-        mistakes.add(&self.pointer, message);
+    /// A mistake at this place, a word that is unknown; `near` is a [`suggestion`].
+    pub fn refuse_word<T>(
+        &self,
+        expected: &str,
+        text: &str,
+        near: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        self.refuse(expected, &format!("{}{near}", word(text)), mistakes)
+    }
+
+    /// A mistake at this place: a word of a feature that this version does not have.
+    pub fn unavailable<T>(&self, text: &str, expected: &str, mistakes: &mut Mistakes) -> Option<T> {
+        let text = if is_word(text) { text } else { "this" };
+        mistakes.add(&self.pointer, unavailable(text, expected));
+        None
+    }
+
+    /// A mistake at this place unless `holds`.
+    pub fn check(&self, holds: bool, expected: &str, mistakes: &mut Mistakes) -> Option<()> {
+        if holds {
+            Some(())
+        } else {
+            self.refuse(expected, "other text", mistakes)
+        }
     }
 
     /// Text of `length` bytes; `expected` names it.
@@ -69,9 +94,9 @@ impl<'a> Node<'a> {
         }
         let (from, to) = (length.start(), length.end());
         let found = text.len();
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected {expected} of {from} to {to} bytes, found {found} bytes"),
-            mistakes,
         );
         None
     }
@@ -85,9 +110,9 @@ impl<'a> Node<'a> {
             } else {
                 ""
             };
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected true or false, found {}{hint}", kind(self.value)),
-                mistakes,
             );
         }
         found
@@ -105,9 +130,9 @@ impl<'a> Node<'a> {
             Err(Whole::Other) => kind(self.value),
         };
         let (from, to) = (range.start(), range.end());
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected a whole number from {from} to {to}, found {found}"),
-            mistakes,
         );
         None
     }
@@ -120,26 +145,11 @@ impl<'a> Node<'a> {
             return Some(meaning.clone());
         }
         let near = suggestion(text, words.iter().map(|(word, _)| *word));
-        self.mistake(
+        mistakes.add(
+            &self.pointer,
             format!("expected {expected}, found {}{near}", word(text)),
-            mistakes,
         );
         None
-    }
-
-    /// A word that exists in a later version, or not at all here: a mistake that says so. `true`
-    /// when it was one of `words`.
-    pub fn unavailable_word(
-        &self,
-        words: &[&str],
-        expected: &str,
-        mistakes: &mut Mistakes,
-    ) -> bool {
-        let Some(word) = self.value.as_str().filter(|text| words.contains(text)) else {
-            return false;
-        };
-        self.mistake(unavailable(&format!("{word:?}"), expected), mistakes);
-        true
     }
 
     /// A duration within `range`; see [`units::duration`].
@@ -172,7 +182,7 @@ impl<'a> Node<'a> {
     }
 
     /// A rate; see [`units::rate`].
-    pub fn rate(&self, mistakes: &mut Mistakes) -> Option<(u32, Window)> {
+    pub fn rate(&self, mistakes: &mut Mistakes) -> Option<(u32, Period)> {
         let expected = "a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d";
         self.unit(expected, units::rate, |_| true, mistakes)
     }
@@ -187,17 +197,17 @@ impl<'a> Node<'a> {
     ) -> Option<Vec<Node<'a>>> {
         let Some(items) = self.value.as_array() else {
             let found = kind(self.value);
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected a list of {expected}, found {found}"),
-                mistakes,
             );
             return None;
         };
         if !length.contains(&items.len()) {
             let (from, to, found) = (length.start(), length.end(), items.len());
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected a list of {from} to {to} {expected}, found {found}"),
-                mistakes,
             );
             return None;
         }
@@ -216,11 +226,12 @@ impl<'a> Node<'a> {
                 map,
                 pointer: self.pointer.clone(),
                 known: Vec::new(),
+                refused: Vec::new(),
             }),
             None => {
-                self.mistake(
+                mistakes.add(
+                    &self.pointer,
                     format!("expected {expected}, found {}", kind(self.value)),
-                    mistakes,
                 );
                 None
             }
@@ -233,9 +244,9 @@ impl<'a> Node<'a> {
             let found = kind(self.value);
             let scalar = self.value.is_number() || self.value.is_boolean();
             let hint = if scalar { " (write it in quotes)" } else { "" };
-            self.mistake(
+            mistakes.add(
+                &self.pointer,
                 format!("expected {expected}, found {found}{hint}"),
-                mistakes,
             );
         }
         text
@@ -258,7 +269,7 @@ impl<'a> Node<'a> {
                 _ => word(text),
             },
         };
-        self.mistake(format!("expected {expected}, found {found}"), mistakes);
+        mistakes.add(&self.pointer, format!("expected {expected}, found {found}"));
         None
     }
 }
@@ -293,23 +304,25 @@ impl<'a> Object<'a> {
     }
 
     /// A key of a feature that this version does not have: a mistake when it is there, and never a
-    /// suggestion.
-    pub fn unavailable(&self, key: &str, expected: &str, mistakes: &mut Mistakes) -> bool {
+    /// suggestion. Whether it is there.
+    pub fn unavailable(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        mistakes: &mut Mistakes,
+    ) -> bool {
+        self.refused.push(key);
         let found = self.map.contains_key(key);
         if found {
-            mistakes.add(
-                &self.pointer_of(key),
-                unavailable(&format!("{key:?}"), expected),
-            );
+            mistakes.add(&self.pointer_of(key), unavailable(key, expected));
         }
         found
     }
 
-    /// Reports every key that was neither taken nor in `unavailable`, the keys that
-    /// [`Object::unavailable`] was asked for.
-    pub fn finish(self, unavailable: &[&str], mistakes: &mut Mistakes) {
+    /// Reports every key that nobody asked for.
+    pub fn finish(self, mistakes: &mut Mistakes) {
         for key in self.map.keys().map(String::as_str) {
-            if self.known.contains(&key) || unavailable.contains(&key) {
+            if self.known.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
             // A key that is there cannot be the one that was meant.
@@ -343,8 +356,26 @@ impl<'a> Object<'a> {
     }
 }
 
+/// What `read` gives for a field, or `default` where there is none.
+pub fn or<'a, T>(
+    field: Option<Node<'a>>,
+    default: T,
+    read: impl FnOnce(&Node<'a>) -> Option<T>,
+) -> Option<T> {
+    match field {
+        Some(field) => read(&field),
+        None => Some(default),
+    }
+}
+
+/// What `read` gives for each item: all of them are read, whatever the first ones give.
+pub fn each<'a, T>(items: &[Node<'a>], read: impl FnMut(&Node<'a>) -> Option<T>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = items.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
 /// `"a", "b" or "c"`.
-pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("{word:?}")).collect();
     match words.split_last() {
         None => "nothing".to_owned(),
@@ -376,16 +407,23 @@ fn kind(value: &Value) -> &'static str {
 /// A word in the place of a keyword. Only what has the form and the length of one is repeated:
 /// somebody may have put a password on the wrong line.
 fn word(text: &str) -> String {
-    let letters = |letter: u8| letter.is_ascii_alphanumeric() || b" _-./+".contains(&letter);
     match text {
         "" => "empty text".to_owned(),
-        _ if text.len() <= 24 && text.bytes().all(letters) => quote(text),
+        _ if is_word(text) => quote(text),
         _ => "other text".to_owned(),
     }
 }
 
+fn is_word(text: &str) -> bool {
+    let letter = |letter: u8| letter.is_ascii_alphanumeric() || b" _-./+".contains(&letter);
+    text.len() <= 24 && text.bytes().all(letter)
+}
+
 fn unavailable(what: &str, expected: &str) -> String {
-    format!("{what} is not available in this version; expected {expected}")
+    format!(
+        "{} is not available in this version; expected {expected}",
+        quote(what)
+    )
 }
 
 enum Whole {
@@ -434,315 +472,4 @@ fn show_size(bytes: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    /// Reads one field, gives what was read and what was said.
-    fn check<T: std::fmt::Debug>(
-        name: &str,
-        document: Value,
-        read: impl Fn(&Node<'_>, &mut Mistakes) -> Option<T>,
-        expected: Result<&str, &str>,
-    ) {
-        let mut mistakes = Mistakes::default();
-        let mut object = Node::root(&document)
-            .object("an object", &mut mistakes)
-            .unwrap();
-        let field = object.required("k", "it", &mut mistakes);
-        let read = field.and_then(|field| read(&field, &mut mistakes));
-        object.finish(&[], &mut mistakes);
-        match expected {
-            Ok(value) => assert_eq!(
-                (
-                    read.map(|read| format!("{read:?}")).as_deref(),
-                    mistakes.to_string().as_str()
-                ),
-                (Some(value), ""),
-                "{name}"
-            ),
-            Err(text) => {
-                assert!(read.is_none(), "{name}: {read:?}");
-                assert_eq!(mistakes.to_string(), text, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn strings() {
-        for (name, value, expected) in [
-            ("text", json!("ab"), Ok("\"ab\"")),
-            ("at the upper bound", json!("abcd"), Ok("\"abcd\"")),
-            (
-                "too long",
-                json!("abcde"),
-                Err("/k: expected a name of 1 to 4 bytes, found 5 bytes"),
-            ),
-            (
-                "empty",
-                json!(""),
-                Err("/k: expected a name of 1 to 4 bytes, found 0 bytes"),
-            ),
-            (
-                "number",
-                json!(123.0),
-                Err("/k: expected a name, found a number (write it in quotes)"),
-            ),
-            (
-                "no",
-                json!(false),
-                Err("/k: expected a name, found false (write it in quotes)"),
-            ),
-            ("null", json!(null), Err("/k: expected a name, found null")),
-            ("list", json!([]), Err("/k: expected a name, found a list")),
-            (
-                "object",
-                json!({}),
-                Err("/k: expected a name, found an object"),
-            ),
-        ] {
-            check(
-                name,
-                json!({"k": value}),
-                |node, m| node.text("a name", 1..=4, m).map(str::to_owned),
-                expected,
-            );
-        }
-        check(
-            "missing",
-            json!({}),
-            |node, m| node.bool(m),
-            Err("/k: expected it, found nothing"),
-        );
-    }
-
-    #[test]
-    fn booleans_and_integers() {
-        for (name, value, expected) in [
-            ("true", json!(true), Ok("true")),
-            (
-                "quoted",
-                json!("true"),
-                Err("/k: expected true or false, found a string (write it without quotes)"),
-            ),
-            (
-                "number",
-                json!(1),
-                Err("/k: expected true or false, found a number"),
-            ),
-        ] {
-            check(name, json!({"k": value}), |node, m| node.bool(m), expected);
-        }
-        let expected =
-            |found: &str| format!("/k: expected a whole number from 1 to 100, found {found}");
-        for (name, value, found) in [
-            ("integer", json!(3), Ok("3")),
-            ("a Struct's integer", json!(3.0), Ok("3")),
-            ("lower bound", json!(1.0), Ok("1")),
-            ("upper bound", json!(100), Ok("100")),
-            ("below", json!(0), Err("another number")),
-            ("above", json!(101.0), Err("another number")),
-            ("negative", json!(-1), Err("another number")),
-            ("huge", json!(1e300), Err("another number")),
-            ("of 64 bits", json!(u64::MAX), Err("another number")),
-            ("fraction", json!(3.5), Err("a fraction")),
-            (
-                "quoted",
-                json!("3"),
-                Err("a string (write the number without quotes)"),
-            ),
-            ("boolean", json!(true), Err("true")),
-        ] {
-            let found = found.map_err(expected);
-            let found = found.as_ref().map(|value| *value).map_err(String::as_str);
-            check(
-                name,
-                json!({"k": value}),
-                |node, m| node.integer(1..=100, m),
-                found,
-            );
-        }
-    }
-
-    #[test]
-    fn keywords() {
-        let words = [("remove", 1), ("mask", 2)];
-        for (name, value, expected) in [
-            ("known", json!("mask"), Ok("2")),
-            (
-                "near",
-                json!("Masc"),
-                Err("/k: expected \"remove\" or \"mask\", found \"Masc\" (did you mean \"mask\"?)"),
-            ),
-            (
-                "far",
-                json!("hide"),
-                Err("/k: expected \"remove\" or \"mask\", found \"hide\""),
-            ),
-            (
-                "empty",
-                json!(""),
-                Err("/k: expected \"remove\" or \"mask\", found empty text"),
-            ),
-            (
-                "perhaps a secret",
-                json!("s3cr3t!"),
-                Err("/k: expected \"remove\" or \"mask\", found other text"),
-            ),
-            (
-                "no word",
-                json!("x".repeat(25)),
-                Err("/k: expected \"remove\" or \"mask\", found other text"),
-            ),
-            (
-                "yes",
-                json!(true),
-                Err("/k: expected \"remove\" or \"mask\", found true (write it in quotes)"),
-            ),
-        ] {
-            check(
-                name,
-                json!({"k": value}),
-                |node, m| node.keyword(&words, m),
-                expected,
-            );
-        }
-    }
-
-    #[test]
-    fn units_with_bounds() {
-        let minute = Duration::from_secs(60);
-        let expected = |found| {
-            format!(
-                "/k: expected a duration from 0s to 1m, a whole number with ms, s, m or h, found {found}"
-            )
-        };
-        for (name, value, found) in [
-            ("seconds", json!("30s"), Ok("30s")),
-            ("upper bound", json!("1m"), Ok("60s")),
-            ("above", json!("61s"), Err("\"61s\"")),
-            ("no unit", json!("30"), Err("\"30\"")),
-            (
-                "number",
-                json!(30.0),
-                Err("a number (write it in quotes, with its unit)"),
-            ),
-        ] {
-            let found = found.map_err(expected);
-            let found = found.as_ref().map(|value| *value).map_err(String::as_str);
-            check(
-                name,
-                json!({"k": value}),
-                |node, m| node.duration(Duration::ZERO..=minute, m),
-                found,
-            );
-        }
-        let expected = |found| {
-            format!(
-                "/k: expected a size from 1KiB to 1MiB, a whole number with B, KB, KiB, MB or MiB, found {found}"
-            )
-        };
-        for (name, value, found) in [
-            ("lower bound", json!("1KiB"), Ok("1024")),
-            ("upper bound", json!("1MiB"), Ok("1048576")),
-            ("below", json!("1KB"), Err("\"1KB\"")),
-            ("above", json!("1048577B"), Err("\"1048577B\"")),
-            (
-                "number",
-                json!(1024),
-                Err("a number (write it in quotes, with its unit)"),
-            ),
-        ] {
-            let found = found.map_err(expected);
-            let found = found.as_ref().map(|value| *value).map_err(String::as_str);
-            check(
-                name,
-                json!({"k": value}),
-                |node, m| node.size(1024..=1 << 20, m),
-                found,
-            );
-        }
-        let refused = "/k: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found \"0/s\"";
-        check(
-            "rate",
-            json!({"k": "50/s"}),
-            |node, m| node.rate(m),
-            Ok("(50, Second)"),
-        );
-        check(
-            "rate of none",
-            json!({"k": "0/s"}),
-            |node, m| node.rate(m),
-            Err(refused),
-        );
-    }
-
-    #[test]
-    fn lists_objects_and_unknown_keys() {
-        let read = |node: &Node<'_>, m: &mut Mistakes| {
-            let items = node.list("names", 1..=2, m)?;
-            Some(
-                items
-                    .iter()
-                    .map(|item| item.pointer().to_owned())
-                    .collect::<Vec<_>>(),
-            )
-        };
-        for (name, document, expected) in [
-            ("two", json!({"k": [1, 2]}), Ok("[\"/k/0\", \"/k/1\"]")),
-            (
-                "three",
-                json!({"k": [1, 2, 3]}),
-                Err("/k: expected a list of 1 to 2 names, found 3"),
-            ),
-            (
-                "none",
-                json!({"k": []}),
-                Err("/k: expected a list of 1 to 2 names, found 0"),
-            ),
-            (
-                "one alone",
-                json!({"k": "a"}),
-                Err("/k: expected a list of names, found a string"),
-            ),
-            (
-                "unknown keys, one near",
-                json!({"K": 1, "other\n": 2}),
-                Err(
-                    "/K: expected the key \"k\" alone, found the unknown key \"K\" (did you mean \"k\"?)\n\
-                     /k: expected it, found nothing\n\
-                     /other\u{fffd}: expected the key \"k\" alone, found the unknown key \"other\u{fffd}\"",
-                ),
-            ),
-        ] {
-            check(name, document, read, expected);
-        }
-    }
-
-    #[test]
-    fn bounds_are_shown_in_their_own_units() {
-        for (milliseconds, text) in [
-            (0, "0s"),
-            (1, "1ms"),
-            (1500, "1500ms"),
-            (60_000, "1m"),
-            (90_000, "90s"),
-            (3_600_000, "1h"),
-        ] {
-            assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
-            assert_eq!(
-                units::duration(text),
-                Some(Duration::from_millis(milliseconds))
-            );
-        }
-        for (bytes, text) in [
-            (0, "0B"),
-            (1000, "1000B"),
-            (1024, "1KiB"),
-            (3 << 20, "3MiB"),
-        ] {
-            assert_eq!(show_size(bytes), text);
-            assert_eq!(units::size(text), Some(bytes));
-        }
-    }
-}
+mod tests;

@@ -5,18 +5,7 @@
 
 use std::time::Duration;
 
-/// The window of a rate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Window {
-    /// `/s`
-    Second,
-    /// `/m`
-    Minute,
-    /// `/h`
-    Hour,
-    /// `/d`, 24 hours
-    Day,
-}
+use crate::limit::Period;
 
 /// A duration: `500ms`, `30s`, `5m`, `2h`; `None` when it is not one, or not one of 64 bits of
 /// milliseconds.
@@ -49,19 +38,19 @@ pub fn size(text: &str) -> Option<usize> {
 }
 
 /// A rate of at least 1: `50/s`, `10/m`, `1000/h`, `5000/d`.
-pub fn rate(text: &str) -> Option<(u32, Window)> {
+pub fn rate(text: &str) -> Option<(u32, Period)> {
     let (count, unit) = split(text)?;
-    let window = match unit {
-        "/s" => Window::Second,
-        "/m" => Window::Minute,
-        "/h" => Window::Hour,
-        "/d" => Window::Day,
+    let period = match unit {
+        "/s" => Period::Second,
+        "/m" => Period::Minute,
+        "/h" => Period::Hour,
+        "/d" => Period::Day,
         _ => return None,
     };
     u32::try_from(count)
         .ok()
         .filter(|count| *count > 0)
-        .map(|count| (count, window))
+        .map(|count| (count, period))
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -138,11 +127,11 @@ mod tests {
     #[test]
     fn rates() {
         for (text, expected) in [
-            ("50/s", Some((50, Window::Second))),
-            ("10/m", Some((10, Window::Minute))),
-            ("1000/h", Some((1000, Window::Hour))),
-            ("1/d", Some((1, Window::Day))),
-            ("4294967295/d", Some((u32::MAX, Window::Day))),
+            ("50/s", Some((50, Period::Second))),
+            ("10/m", Some((10, Period::Minute))),
+            ("1000/h", Some((1000, Period::Hour))),
+            ("1/d", Some((1, Period::Day))),
+            ("4294967295/d", Some((u32::MAX, Period::Day))),
             ("4294967296/d", None),
             ("0/s", None),
             ("50", None),

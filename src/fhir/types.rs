@@ -12,6 +12,11 @@ impl ResourceType {
         NAMES.get(index).map(|name| ResourceType(name))
     }
 
+    /// Every type, by name.
+    pub fn all() -> impl Iterator<Item = ResourceType> {
+        NAMES.iter().map(|name| ResourceType(name))
+    }
+
     /// The name, as in `resourceType`.
     pub fn name(self) -> &'static str {
         self.0

@@ -63,6 +63,11 @@ impl<'a> Document<'a> {
         Ok(Document { text, tape })
     }
 
+    /// The whole text; spans of nodes are offsets in it.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The one value.
     pub fn root(&self) -> Node<'_> {
         Node {

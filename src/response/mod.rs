@@ -6,9 +6,16 @@
 //! the body. What cannot be understood never leaves.
 
 mod headers;
+mod bundle;
+mod edit;
+mod membership;
 mod mistake;
+mod path;
+mod prune;
 mod redaction;
+mod resource;
 mod screen;
+mod splitter;
 
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;

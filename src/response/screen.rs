@@ -4,8 +4,11 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::Redaction;
-use crate::fhir::ResourceType;
-use crate::json;
+use super::bundle::{self, Entry, Rule};
+use super::resource::{self, id_of};
+use super::splitter::{Piece, Splitter};
+use crate::fhir::{ResourceType, is_id};
+use crate::json::{self, Document, FaultKind, quote};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -122,20 +125,51 @@ pub struct Counts {
 pub struct Screen {
     cover: Rc<Cover>,
     limits: Limits,
+    splitter: Splitter,
+    /// What has been seen of a Bundle.
+    bundle: Progress,
+    out: Vec<u8>,
+    counts: Counts,
+    fault: Option<Fault>,
+}
+
+#[derive(Default)]
+struct Progress {
+    resource_type: bool,
+    kind: bool,
+    link: bool,
+    entries: usize,
+    /// Whether a first member has been written.
+    begun: bool,
+    /// Whether `"entry":[` has been written: not before an entry is kept, for FHIR forbids empty
+    /// arrays.
+    entries_open: bool,
 }
 
 impl Screen {
     /// A screen at the start of a body.
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
-        Screen { cover, limits }
+        let whole = !matches!(cover.expected, Expected::Bundle { .. });
+        Screen {
+            cover,
+            limits,
+            splitter: Splitter::new(whole, limits.resource),
+            bundle: Progress::default(),
+            out: Vec::new(),
+            counts: Counts::default(),
+            fault: None,
+        }
     }
 
     /// Takes the next piece of the body; pieces may be cut anywhere.
     ///
     /// # Errors
     /// The answer must not leave; what [`take`](Self::take) has not given out yet is gone.
-    pub fn push(&mut self, _chunk: &[u8]) -> Result<(), Fault> {
-        Err(Fault::Uninspectable("the screen is not built yet"))
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.advance(chunk).map_err(|fault| self.absorb(fault))
     }
 
     /// Says that the body has ended.
@@ -143,33 +177,227 @@ impl Screen {
     /// # Errors
     /// As for [`push`](Self::push); also when the root has not closed.
     pub fn finish(&mut self) -> Result<(), Fault> {
-        Err(Fault::Uninspectable("the screen is not built yet"))
+        match self.fault {
+            Some(fault) => Err(fault),
+            None if self.splitter.done() => Ok(()),
+            None => Err(self.absorb(Fault::Uninspectable(FaultKind::Truncated.text()))),
+        }
     }
 
     /// The screened bytes that are ready to leave; each is given out once. Nothing comes out before
     /// [`shape_known`](Self::shape_known) or [`closed`](Self::closed), and nothing after a fault.
     pub fn take(&mut self) -> Vec<u8> {
-        Vec::new()
+        if self.shape_known() || self.closed() {
+            std::mem::take(&mut self.out)
+        } else {
+            Vec::new()
+        }
     }
 
     /// How many bytes are held, screened or not.
     pub fn held(&self) -> usize {
-        0
+        self.splitter.held() + self.out.len()
     }
 
     /// Whether the root value has closed, so that everything is in [`take`](Self::take).
     pub fn closed(&self) -> bool {
-        false
+        self.fault.is_none() && self.splitter.done()
     }
 
     /// Whether a Bundle of the expected type was recognised, so that parts may leave before the end.
     pub fn shape_known(&self) -> bool {
-        let _ = (&self.cover, self.limits);
-        false
+        self.fault.is_none() && self.bundle.resource_type && self.bundle.kind
     }
 
     /// What was done so far.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        self.counts
+    }
+
+    fn absorb(&mut self, fault: Fault) -> Fault {
+        self.out = Vec::new();
+        self.splitter = Splitter::new(true, 0);
+        self.fault = Some(fault);
+        fault
+    }
+
+    fn advance(&mut self, mut chunk: &[u8]) -> Result<(), Fault> {
+        let cover = Rc::clone(&self.cover);
+        while let Some(piece) = self.splitter.next(&mut chunk)? {
+            match &cover.expected {
+                Expected::Bundle {
+                    kind,
+                    resource_type,
+                    id,
+                } => {
+                    let rule = Rule {
+                        cover: &cover,
+                        kind: *kind,
+                        resource_type: *resource_type,
+                        id: id.as_deref(),
+                    };
+                    self.bundle_piece(piece, &rule)?;
+                }
+                expected => {
+                    if let Piece::Root(bytes) = piece {
+                        self.root(&bytes, expected)?;
+                    }
+                }
+            }
+            // Without a shape nothing can be taken: what waits for it is bounded too.
+            if !self.shape_known() && !self.closed() && self.out.len() > self.limits.resource {
+                return Err(Fault::TooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&mut self, bytes: &[u8], expected: &Expected) -> Result<(), Fault> {
+        let document = self.parse(bytes)?;
+        let root = document.root();
+        if let Expected::Resource {
+            resource_type,
+            id,
+            version,
+        } = expected
+        {
+            let wrong = |what| Err(Fault::Uninspectable(what));
+            let own_type = root.get("resourceType");
+            if !own_type.is_some_and(|own| own.is_str(resource_type.name())) {
+                return wrong("the resource is not of the type that was asked for");
+            }
+            let own_id = id_of(root)?;
+            if own_id.is_none() {
+                return wrong("the resource has no id");
+            }
+            if id.is_some() && own_id != *id {
+                return wrong("the resource has another id than the one asked for");
+            }
+            if let Some(version) = version {
+                let own = root.get("meta").and_then(|meta| meta.get("versionId"));
+                if !own.is_some_and(|own| own.is_str(version)) {
+                    return wrong("the resource has another version than the one asked for");
+                }
+            }
+            let screened = resource::screen(document.text(), root, &self.cover)?;
+            let screened = screened.ok_or(Fault::Withheld)?;
+            self.counts.redacted += u64::from(screened.redacted);
+            self.out.extend_from_slice(screened.text.as_bytes());
+        } else {
+            self.out.extend_from_slice(root.bytes());
+        }
+        self.counts.passed += 1;
+        Ok(())
+    }
+
+    fn bundle_piece(&mut self, piece: Piece, rule: &Rule<'_>) -> Result<(), Fault> {
+        match piece {
+            Piece::Member { name, value } => self.bundle_member(&name, &value, rule),
+            Piece::EntriesStart if self.bundle.resource_type => Ok(()),
+            Piece::EntriesStart => Err(Fault::Uninspectable(
+                "entry stands before resourceType in the bundle",
+            )),
+            Piece::Entry(bytes) => self.bundle_entry(&bytes, rule),
+            Piece::EntriesEnd => {
+                if self.bundle.entries_open {
+                    self.out.push(b']');
+                }
+                Ok(())
+            }
+            Piece::End | Piece::Root(_) => self.bundle_end(rule),
+        }
+    }
+
+    /// Members that are not named here are dropped: `total` counts what may not leave, a
+    /// `signature` would no longer hold, and what is unknown cannot be decided.
+    fn bundle_member(&mut self, name: &str, value: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
+        let document = self.parse(value)?;
+        let value = document.root();
+        let string = value.str();
+        let string = string.as_deref();
+        let quoted = |keep: bool| string.filter(|_| keep).map(quote);
+        let kept = match name {
+            "resourceType" => {
+                if string != Some("Bundle") {
+                    return Err(Fault::Uninspectable("the body is no bundle"));
+                }
+                self.bundle.resource_type = true;
+                quoted(true)
+            }
+            "type" => {
+                let expected = match rule.kind {
+                    BundleKind::Searchset => "searchset",
+                    BundleKind::History => "history",
+                };
+                if string != Some(expected) {
+                    return Err(Fault::Uninspectable("the bundle is of another type"));
+                }
+                self.bundle.kind = true;
+                quoted(true)
+            }
+            "id" => quoted(string.is_some_and(is_id)),
+            "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
+            "meta" => bundle::meta(value),
+            "link" => {
+                self.bundle.link = true;
+                Some(bundle::links(value, rule.cover, rule.resource_type))
+            }
+            _ => None,
+        };
+        if let Some(kept) = kept {
+            self.write_member(name, &kept);
+        }
+        Ok(())
+    }
+
+    fn bundle_entry(&mut self, bytes: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
+        self.bundle.entries += 1;
+        if self.bundle.entries > self.limits.entries {
+            return Err(Fault::TooLarge);
+        }
+        let document = self.parse(bytes)?;
+        match rule.entry(document.text(), document.root())? {
+            Entry::Kept { text, redacted } => {
+                self.counts.passed += 1;
+                self.counts.redacted += u64::from(redacted);
+                if self.bundle.entries_open {
+                    self.out.push(b',');
+                    self.out.extend_from_slice(text.as_bytes());
+                } else {
+                    self.bundle.entries_open = true;
+                    self.write_member("entry", &format!("[{text}"));
+                }
+            }
+            Entry::Removed => self.counts.removed += 1,
+        }
+        Ok(())
+    }
+
+    fn bundle_end(&mut self, rule: &Rule<'_>) -> Result<(), Fault> {
+        if !self.bundle.resource_type || !self.bundle.kind {
+            return Err(Fault::Uninspectable(
+                "the bundle lacks its resourceType or its type",
+            ));
+        }
+        if !self.bundle.link {
+            self.write_member("link", &bundle::no_links(rule.cover));
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn write_member(&mut self, name: &str, value: &str) {
+        let first = !std::mem::replace(&mut self.bundle.begun, true);
+        self.out.push(if first { b'{' } else { b',' });
+        self.out.extend_from_slice(quote(name).as_bytes());
+        self.out.push(b':');
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    fn parse<'b>(&self, bytes: &'b [u8]) -> Result<Document<'b>, Fault> {
+        Document::parse(bytes, &self.limits.json).map_err(|fault| match fault.kind {
+            FaultKind::TooLarge => Fault::TooLarge,
+            kind => Fault::Uninspectable(kind.text()),
+        })
     }
 }

@@ -1,0 +1,192 @@
+//! `limits` and `redaction`: lists of named rules.
+
+use std::rc::Rc;
+
+use super::issuers::distinct;
+use super::mistakes::{Mistakes, suggestion};
+use super::policy::name;
+use super::reader::{Node, each, or};
+use crate::access::Scope;
+use crate::fhir::ResourceType;
+use crate::limit::{KeyPart, Limit, Quota};
+use crate::response::{Action, Redaction};
+
+/// A redaction and who is spared from it.
+#[derive(Clone, Debug)]
+pub struct RedactionRule {
+    /// Callers whose token grants this scope see everything; `None` spares nobody.
+    pub unless: Option<Scope>,
+    /// What is hidden from the others.
+    pub redaction: Rc<Redaction>,
+}
+
+/// Limits of one configuration: each costs every exchange a read and a write of shared data.
+const LIMITS: usize = 8;
+
+/// Redactions of one configuration.
+const REDACTIONS: usize = 64;
+
+/// Elements of one redaction.
+const ELEMENTS: usize = 256;
+
+/// Bytes of the path of an element, the URL of an extension included.
+const ELEMENT: usize = 2048;
+
+pub(super) fn limits(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Limit>> {
+    let items = node.list("limits", 0..=LIMITS, m)?;
+    let limits = each(&items, |item| limit(item, m));
+    names_differ(&items, m)?;
+    limits
+}
+
+pub(super) fn redactions(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<RedactionRule>> {
+    let items = node.list("redactions", 0..=REDACTIONS, m)?;
+    let rules = each(&items, |item| redaction(item, m));
+    names_differ(&items, m)?;
+    rules
+}
+
+fn limit(node: &Node<'_>, m: &mut Mistakes) -> Option<Limit> {
+    let mut object = node.object("a limit, an object with name, key, rate and burst", m)?;
+    let expected = "a name of the characters a-z 0-9 -";
+    let name = object.required("name", expected, m);
+    let name = name.and_then(|node| {
+        let text = node.text(expected, 1..=32, m)?;
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        node.check(text.bytes().all(letter), expected, m)?;
+        Some(text)
+    });
+    let words = KeyPart::ALL.map(|part| (part.name(), part));
+    let key = object.required("key", "a list of what is counted by, such as client", m);
+    let key = key.and_then(|node| distinct(&node, "parts of a key", &words, m));
+    let rate = object.required("rate", "a rate such as 50/s", m);
+    let rate = rate.and_then(|node| node.rate(m));
+    let burst = object.required(
+        "burst",
+        "a whole number of requests that may come at once",
+        m,
+    );
+    let burst = burst.and_then(|node| node.integer(1..=u32::MAX, m));
+    object.unavailable(
+        "when",
+        "a limit that charges every request, without \"when\"",
+        m,
+    );
+    let place = object.pointer().to_owned();
+    object.finish(m);
+    let (name, key, (count, per), burst) = (name?, key?, rate?, burst?);
+    let limit = Quota::new(count, per, burst).and_then(|quota| Limit::new(name, &key, quota));
+    limit.map_err(|message| m.add(&place, message)).ok()
+}
+
+fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
+    let mut object = node.object(
+        "a redaction, an object with name, resource, elements and action",
+        m,
+    )?;
+    let own = object.required("name", "a name", m);
+    let own = own.and_then(|node| name(&node, m));
+    let unless = or(object.optional("unless"), None, |node| {
+        exception(node, m).map(Some)
+    });
+    let resource = object.required("resource", "a FHIR resource type such as Patient", m);
+    let resource = resource.and_then(|node| resource_type(&node, m));
+    let elements = object.required("elements", "a list of elements such as birthDate", m);
+    let elements = elements.and_then(|node| {
+        let items = node.list("elements", 1..=ELEMENTS, m)?;
+        let texts = each(&items, |item| {
+            item.text("an element such as birthDate", 1..=ELEMENT, m)
+                .map(str::to_owned)
+        })?;
+        Some((node, texts))
+    });
+    let action = object.required("action", "\"remove\" or \"mask\"", m);
+    let action = action.and_then(|node| action_of(&node, m));
+    object.finish(m);
+    // Elements are checked even where the rest is wrong: every mistake at once.
+    let redaction = elements.and_then(|(node, texts)| {
+        let resource = resource.or_else(|| ResourceType::parse("Patient"))?;
+        let name = own.clone().unwrap_or_default();
+        match Redaction::new(name, resource, &texts, action.unwrap_or(Action::Remove)) {
+            Ok(redaction) => Some(redaction),
+            Err(found) => {
+                for mistake in found {
+                    m.add(
+                        &format!("{}/{}", node.pointer(), mistake.index),
+                        mistake.message,
+                    );
+                }
+                None
+            }
+        }
+    });
+    own?;
+    resource?;
+    action?;
+    Some(RedactionRule {
+        unless: unless?,
+        redaction: Rc::new(redaction?),
+    })
+}
+
+fn exception(node: &Node<'_>, m: &mut Mistakes) -> Option<Scope> {
+    let mut object = node.object("an object with scope", m)?;
+    let expected = "a SMART scope without parameters, such as user/Patient.rs";
+    let scope = object.required("scope", expected, m);
+    object.finish(m);
+    let scope = scope?;
+    let text = scope.text(expected, 1..=256, m)?;
+    match Scope::parse(text) {
+        Some(scope) => Some(scope),
+        None => scope.refuse(expected, "other text", m),
+    }
+}
+
+fn resource_type(node: &Node<'_>, m: &mut Mistakes) -> Option<ResourceType> {
+    let expected = "a FHIR R4 resource type such as Patient";
+    let text = node.text(expected, 1..=64, m)?;
+    match ResourceType::parse(text) {
+        Some(found) if found.is_container() => {
+            // Never passed by this version: a rule for it would hide nothing.
+            let expected = "the type of the resources inside, such as Patient";
+            node.refuse(expected, &format!("{text:?}, which only carries others"), m)
+        }
+        Some(found) => Some(found),
+        None => node.refuse_word(
+            expected,
+            text,
+            &suggestion(text, ResourceType::all().map(ResourceType::name)),
+            m,
+        ),
+    }
+}
+
+fn action_of(node: &Node<'_>, m: &mut Mistakes) -> Option<Action> {
+    match node.value().as_str() {
+        Some(word @ ("generalize" | "replace")) => {
+            node.unavailable(word, "\"remove\" or \"mask\"", m)
+        }
+        _ => node.keyword(&[("remove", Action::Remove), ("mask", Action::Mask)], m),
+    }
+}
+
+/// A name tells one rule from the others in the audit record, and one bucket from the others.
+fn names_differ(items: &[Node<'_>], m: &mut Mistakes) -> Option<()> {
+    let mut differ = Some(());
+    for (index, item) in items.iter().enumerate() {
+        let name = item.value().get("name").filter(|name| name.is_string());
+        let same = |other: &&Node<'_>| name.is_some() && other.value().get("name") == name;
+        if let Some(first) = items.iter().take(index).find(same) {
+            let place = format!("{}/name", item.pointer());
+            m.add(
+                &place,
+                format!(
+                    "expected a name of its own, found that of {}",
+                    first.pointer()
+                ),
+            );
+            differ = None;
+        }
+    }
+    differ
+}

@@ -1,0 +1,353 @@
+//! Whole configurations, and the whole text of what is said about wrong ones.
+
+mod bounds;
+
+use serde_json::{Value, json};
+
+use super::structure::encode;
+use super::*;
+use crate::access::Scope;
+use crate::fhir::ResourceType;
+use crate::identity::{Algorithm, ClaimPointers, Pointer, Proof, ValidatedBy};
+use crate::limit::{KeyPart, Period, Quota};
+use crate::request::Authorization;
+use crate::response::Action;
+
+/// A public key on P-256 (RFC 7517 appendix A.1).
+fn key(id: &str) -> Value {
+    json!({"kty": "EC", "crv": "P-256", "kid": id,
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})
+}
+
+/// Every key that this version has.
+fn complete() -> Value {
+    json!({
+        "fhir": {
+            "base": "https://fhir.example.org/r4",
+            "public": ["metadata", ".well-known/smart-configuration"],
+            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip"},
+            "body_limit": "1MiB",
+        },
+        "client_certificate": {"required": true, "source": "connection", "validated_by": "listener"},
+        "issuers": [{
+            "issuer": "https://as.example.org",
+            "tenant": "clinic-a",
+            "audiences": ["https://fhir.example.org/r4"],
+            "algorithms": ["ES256", "RS256"],
+            "keys": {"inline": {"keys": [key("one")]}},
+            "types": ["at+jwt", "jwt"],
+            "proof": ["certificate"],
+            "clock_skew": "60s",
+            "claims": {"patient": ["/patient"], "user": ["/fhirUser"], "scope": ["/scope"],
+                "client": ["/client_id", "/azp"], "token_id": ["/jti", "/uti"]},
+        }],
+        "limits": [{"name": "per-client", "key": ["client"], "rate": "50/s", "burst": 100}],
+        "redaction": [{
+            "name": "demographics",
+            "unless": {"scope": "user/Patient.rs"},
+            "resource": "Patient",
+            "elements": ["address", "telecom", "birthDate",
+                "extension(http://hl7.org/fhir/us/core/StructureDefinition/us-core-race)"],
+            "action": "remove",
+        }],
+        "response": {"hold_limit": "512KiB", "resource_limit": "8MiB"},
+        "audit": {"observer": "fhir.example.org", "sinks": ["access_log"]},
+    })
+}
+
+/// What is said about the complete configuration after these changes; both forms say the same.
+fn said(changes: &[(&str, Value)]) -> String {
+    let mut document = complete();
+    for (pointer, value) in changes {
+        set(&mut document, pointer, value.clone());
+    }
+    let text = read(document.to_string().as_bytes());
+    let wire = read(&encode::object(&document));
+    let said = |result: Result<Policy, Mistakes>| {
+        result.map_or_else(|mistakes| mistakes.to_string(), |_| String::new())
+    };
+    let (text, wire) = (said(text), said(wire));
+    assert_eq!(text, wire, "the two forms differ");
+    text
+}
+
+/// Puts a value at a place; `REMOVED` takes away what is there.
+fn set(document: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match document.pointer_mut(parent).unwrap() {
+        Value::Object(map) if value == REMOVED => drop(map.remove(key).unwrap()),
+        Value::Object(map) => drop(map.insert(key.to_owned(), value)),
+        Value::Array(list) if key == "-" => list.push(value),
+        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+        _ => panic!("{parent} holds nothing"),
+    }
+}
+
+const REMOVED: &str = "(removed)";
+
+#[test]
+fn the_complete_example_is_read_in_both_forms() {
+    let document = complete();
+    for (form, bytes) in [
+        ("JSON text", document.to_string().into_bytes()),
+        ("a Struct", encode::object(&document)),
+    ] {
+        let policy = read(&bytes).unwrap_or_else(|mistakes| panic!("{form}: {mistakes}"));
+        assert_eq!(policy.fhir.base.as_str(), "https://fhir.example.org/r4");
+        assert_eq!(
+            policy.fhir.public,
+            ["metadata", ".well-known/smart-configuration"]
+        );
+        assert_eq!(policy.fhir.upstream.cluster, "fhir_server");
+        assert_eq!(policy.fhir.upstream.base.as_str(), "http://fhir/r4");
+        assert_eq!(policy.fhir.upstream.authorization, Authorization::Strip);
+        assert_eq!(policy.fhir.body_limit, 1 << 20);
+        assert!(policy.certificate.required);
+        assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);
+        let [issuer] = policy.issuers.as_slice() else {
+            panic!("{form}")
+        };
+        assert_eq!(issuer.issuer, "https://as.example.org");
+        assert_eq!(issuer.tenant.as_deref(), Some("clinic-a"));
+        assert_eq!(issuer.audiences, ["https://fhir.example.org/r4"]);
+        assert_eq!(issuer.algorithms, [Algorithm::Es256, Algorithm::Rs256]);
+        assert_eq!(issuer.types, ["at+jwt", "jwt"]);
+        assert_eq!(issuer.proof, Proof::Certificate);
+        assert_eq!(issuer.clock_skew, 60);
+        let token_id = ["/jti", "/uti"].map(|text| Pointer::parse(text).unwrap());
+        assert_eq!(
+            issuer.claims,
+            ClaimPointers {
+                token_id: token_id.to_vec(),
+                ..ClaimPointers::default()
+            }
+        );
+        let [limit] = &policy.limits[..] else {
+            panic!("{form}")
+        };
+        assert_eq!(
+            (limit.name.as_str(), limit.key.as_slice()),
+            ("per-client", &[KeyPart::Client][..])
+        );
+        assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
+        let [rule] = policy.redactions.as_slice() else {
+            panic!("{form}")
+        };
+        assert_eq!(rule.unless, Scope::parse("user/Patient.rs"));
+        assert_eq!(rule.redaction.name, "demographics");
+        assert_eq!(
+            Some(rule.redaction.resource_type),
+            ResourceType::parse("Patient")
+        );
+        assert_eq!(rule.redaction.action, Action::Remove);
+        assert_eq!(
+            policy.response,
+            ResponsePolicy {
+                hold_limit: 512 << 10,
+                resource_limit: 8 << 20
+            }
+        );
+        assert_eq!(policy.audit.observer, "fhir.example.org");
+    }
+}
+
+#[test]
+fn what_is_left_out_has_the_safe_default() {
+    let document = json!({
+        "fhir": {"base": "https://h/r4", "upstream": {"cluster": "outbound|80||fhir.ns.svc.cluster.local", "base": "http://f"}},
+        "issuers": [{"issuer": "https://as", "audiences": ["a"], "algorithms": ["ES256"], "keys": {"inline": {"keys": [key("one")]}}}],
+        "audit": {"observer": "h"},
+    });
+    let policy = read(document.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        policy.fhir.public,
+        ["metadata", ".well-known/smart-configuration"]
+    );
+    assert_eq!(policy.fhir.upstream.authorization, Authorization::Strip);
+    assert_eq!(policy.fhir.body_limit, 512 << 10);
+    assert!(policy.certificate.required);
+    assert_eq!(policy.certificate.validated_by, ValidatedBy::Attribute);
+    let [issuer] = policy.issuers.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        (issuer.tenant.as_deref(), issuer.proof, issuer.clock_skew),
+        (None, Proof::Certificate, 30)
+    );
+    assert_eq!(
+        (issuer.types.as_slice(), &issuer.claims),
+        (&["at+jwt".to_owned()][..], &ClaimPointers::default())
+    );
+    assert!(policy.limits.is_empty() && policy.redactions.is_empty());
+    assert_eq!(
+        policy.response,
+        ResponsePolicy {
+            hold_limit: 512 << 10,
+            resource_limit: 8 << 20
+        }
+    );
+}
+
+#[test]
+fn the_shape_of_later_versions_is_refused_key_by_key() {
+    let later = json!({
+        "fhir": {"base": "https://fhir.example.org/r4", "public": ["metadata", ".well-known/smart-configuration"],
+            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip"}},
+        "client_certificate": {"required": true, "source": {"xfcc": {"trusted_hops": ["spiffe://mesh/ns/edge/sa/gateway"]}}},
+        "issuers": [{
+            "issuer": "https://as.example.org", "tenant": "clinic-a", "audiences": ["https://fhir.example.org/r4"],
+            "algorithms": ["ES256", "RS256"],
+            "keys": {"uri": "https://as.example.org/jwks", "cluster": "authorization_server", "refresh": "5m"},
+            "proof": ["certificate", "dpop"], "clock_skew": "30s",
+        }],
+        "limits": [{"name": "failures", "key": ["certificate", "address"], "when": "denied", "rate": "10/m", "burst": 20}],
+        "redaction": [
+            {"name": "a", "resource": "Patient", "elements": ["birthDate"], "action": "generalize"},
+            {"name": "b", "resource": "Patient", "elements": ["birthDate"], "action": "replace"},
+        ],
+        "secrets": {"nonce_key": {"env": "FHIR_GUARD_NONCE_KEY"}},
+        "audit": {"observer": "fhir.example.org", "sinks": ["opentelemetry"]},
+    });
+    let expected = "\
+/audit/sinks/0: \"opentelemetry\" is not available in this version; expected \"access_log\"
+/client_certificate/source/xfcc: \"xfcc\" is not available in this version; expected source: connection
+/issuers/0/keys/cluster: \"cluster\" is not available in this version; expected inline: {keys: [...]}
+/issuers/0/keys/refresh: \"refresh\" is not available in this version; expected inline: {keys: [...]}
+/issuers/0/keys/uri: \"uri\" is not available in this version; expected inline: {keys: [...]}
+/issuers/0/proof/1: \"dpop\" is not available in this version; expected \"certificate\" or \"none\"
+/limits/0/when: \"when\" is not available in this version; expected a limit that charges every request, without \"when\"
+/redaction/0/action: \"generalize\" is not available in this version; expected \"remove\" or \"mask\"
+/redaction/1/action: \"replace\" is not available in this version; expected \"remove\" or \"mask\"
+/secrets: \"secrets\" is not available in this version; expected no secrets, because no feature of this version needs one";
+    for bytes in [later.to_string().into_bytes(), encode::object(&later)] {
+        assert_eq!(read(&bytes).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let wrong = json!({
+        "Fhir": {},
+        "fhir": {"base": "fhir.example.org", "upstream": {"cluster": 1.0, "bass": "http://fhir"}, "public": ["/metadata", "Patient"]},
+        "issuers": [{"isuer": "https://as", "audiences": [], "algorithms": ["none", "es256", "ES256", "ES256"],
+            "keys": {"inline": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}, "proof": "certificate", "clock_skew": 30}, null],
+        "limits": [{"name": "a", "key": ["clients"], "rate": "50", "burst": 0}],
+        "redaction": [{"name": "r", "resource": "Pateint", "elements": ["birthDate"], "action": "hide", "unless": {"role": "x"}}],
+        "response": {"hold_limit": "9MiB"},
+        "audit": null,
+    });
+    let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
+    for line in [
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, limits, redaction, response, audit, found the unknown key \"Fhir\"",
+        "/audit: expected an object with observer, found null",
+        "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
+        "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, found the unknown key \"bass\" (did you mean \"base\"?)",
+        "/fhir/upstream/cluster: expected the name of an Envoy cluster, found a number (write it in quotes)",
+        "/fhir/public/1: expected a path without patient data, found the path of resources",
+        "/issuers/0/isuer: expected one of the keys issuer, tenant, audiences, algorithms, keys, types, proof, clock_skew, claims, found the unknown key \"isuer\" (did you mean \"issuer\"?)",
+        "/issuers/0/issuer: expected the URL that tokens name in iss, found nothing",
+        "/issuers/0/audiences: expected a list of 1 to 64 audiences, found 0",
+        "/issuers/0/algorithms/0: expected \"EdDSA\", \"ES256\", \"ES384\", \"PS256\" or \"RS256\", found \"none\"",
+        "/issuers/0/algorithms/1: expected \"EdDSA\", \"ES256\", \"ES384\", \"PS256\" or \"RS256\", found \"es256\" (did you mean \"ES256\"?)",
+        "/issuers/0/algorithms/3: expected each word once, found one for the second time",
+        "/issuers/0/proof: expected a list of proofs, found a string",
+        "/issuers/0/clock_skew: expected a duration from 0s to 5m, a whole number with ms, s, m or h, found a number (write it in quotes, with its unit)",
+        "/issuers/1: expected an issuer, an object with issuer, audiences, algorithms and keys, found null",
+        "/limits/0/burst: expected a whole number from 1 to 4294967295, found another number",
+        "/limits/0/key/0: expected \"address\", \"certificate\", \"client\", \"issuer\", \"patient\", \"subject\" or \"tenant\", found \"clients\" (did you mean \"client\"?)",
+        "/limits/0/rate: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found \"50\"",
+        "/redaction/0/action: expected \"remove\" or \"mask\", found \"hide\"",
+        "/redaction/0/resource: expected a FHIR R4 resource type such as Patient, found \"Pateint\" (did you mean \"Patient\"?)",
+        "/redaction/0/unless/role: expected the key \"scope\" alone, found the unknown key \"role\"",
+        "/redaction/0/unless/scope: expected a SMART scope without parameters, such as user/Patient.rs, found nothing",
+        "/response/resource_limit: expected at least hold_limit, found less",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "missing: {line}\nin:\n{text}"
+        );
+    }
+    // The rooms that read keys, bases and elements have words of their own.
+    for place in [
+        "/fhir/base: expected ",
+        "/fhir/public/0: expected ",
+        "/issuers/0/keys/inline/keys/0: expected ",
+    ] {
+        assert!(text.contains(place), "{place}\nin:\n{text}");
+    }
+    assert!(!text.contains("c2VjcmV0"), "{text}");
+    assert_eq!(text.lines().count(), 26, "{text}");
+}
+
+#[test]
+fn each_key_has_its_mistakes() {
+    let path = "/fhir/public/0: expected a path below the base, without a slash before or after it, \
+                of the characters A-Z a-z 0-9 - . _ ~, found other text";
+    let data = "/fhir/public/0: expected a path without patient data, found the path of resources";
+    let name = |place: &str| {
+        format!("{place}: expected a name of the characters A-Z a-z 0-9 - . _, found other text")
+    };
+    let url = "/issuers/0/issuer: expected a URL that begins with https:// or http://, without query and fragment, found other text";
+    let pointer =
+        "/issuers/0/claims/user/0: expected a JSON pointer such as /client_id, found other text";
+    let kind = "/issuers/0/types/0: expected a media type such as at+jwt, in lower case and without application/, found other text";
+    let scope = "/redaction/0/unless/scope: expected a SMART scope without parameters, such as user/Patient.rs, found other text";
+    let rows: Vec<(&str, &str, Value, String)> = vec![
+        ("no fhir", "/fhir", json!(REMOVED), "/fhir: expected an object with base and upstream, found nothing".into()),
+        ("no issuers", "/issuers", json!(REMOVED), "/issuers: expected a list of issuers whose tokens are taken, found nothing".into()),
+        ("no audit", "/audit", json!(REMOVED), "/audit: expected an object with observer, found nothing".into()),
+        ("fhir is text", "/fhir", json!("https://h"), "/fhir: expected an object with base and upstream, found a string".into()),
+        ("path with a slash", "/fhir/public/0", json!("/metadata"), path.into()),
+        ("path with a query", "/fhir/public/0", json!("metadata?x"), path.into()),
+        ("path upwards", "/fhir/public/0", json!("a/../metadata"), path.into()),
+        ("path of an operation", "/fhir/public/0", json!("$export"), path.into()),
+        ("path of a type", "/fhir/public/0", json!("Patient"), data.into()),
+        ("path of a resource", "/fhir/public/0", json!("Patient/1/_history"), data.into()),
+        ("history of the server", "/fhir/public/0", json!("_history"), data.into()),
+        ("cluster with a space", "/fhir/upstream/cluster", json!("a b"), "/fhir/upstream/cluster: expected printable ASCII without spaces, found other text".into()),
+        ("authorization misspelt", "/fhir/upstream/authorization", json!("stripp"), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found \"stripp\" (did you mean \"strip\"?)".into()),
+        ("a token in the place of a keyword", "/fhir/upstream/authorization", json!("Bearer eyJ.eyJ.c2ln="), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found other text".into()),
+        ("certificate quoted", "/client_certificate/required", json!("no"), "/client_certificate/required: expected true or false, found a string (write it without quotes)".into()),
+        ("unknown source", "/client_certificate/source", json!("header"), "/client_certificate/source: expected \"connection\", found \"header\"".into()),
+        ("unknown source object", "/client_certificate/source", json!({"xfc": {}}), "/client_certificate/source: expected \"connection\", found an object".into()),
+        ("source of nothing", "/client_certificate/source", json!({}), "/client_certificate/source: expected \"connection\", found an object".into()),
+        ("issuer without scheme", "/issuers/0/issuer", json!("as.example.org"), url.into()),
+        ("issuer with query", "/issuers/0/issuer", json!("https://as.example.org?x"), url.into()),
+        ("issuer without host", "/issuers/0/issuer", json!("https:///x"), url.into()),
+        ("tenant as a number", "/issuers/0/tenant", json!(7.0), "/issuers/0/tenant: expected a name, found a number (write it in quotes)".into()),
+        ("tenant of two lines", "/issuers/0/tenant", json!("a\nb"), name("/issuers/0/tenant")),
+        ("audience as a boolean", "/issuers/0/audiences/0", json!(false), "/issuers/0/audiences/0: expected an audience, found false (write it in quotes)".into()),
+        ("keys empty", "/issuers/0/keys", json!({}), "/issuers/0/keys/inline: expected a JWK set, {keys: [...]}, found nothing".into()),
+        ("upper-case type", "/issuers/0/types/0", json!("AT+JWT"), kind.into()),
+        ("type with application/", "/issuers/0/types/0", json!("application/at+jwt"), kind.into()),
+        ("proof misspelt", "/issuers/0/proof/0", json!("certficate"), "/issuers/0/proof/0: expected \"certificate\" or \"none\", found \"certficate\" (did you mean \"certificate\"?)".into()),
+        ("proof and none", "/issuers/0/proof/-", json!("none"), "/issuers/0/proof: expected one proof, found more than one".into()),
+        ("proof of nothing", "/issuers/0/proof", json!([]), "/issuers/0/proof: expected a list of 1 to 3 proofs, found 0".into()),
+        ("skew of half a second", "/issuers/0/clock_skew", json!("500ms"), "/issuers/0/clock_skew: expected a duration of whole seconds, found other text".into()),
+        ("claim without a slash", "/issuers/0/claims/user/0", json!("fhirUser"), pointer.into()),
+        ("claim with a bad escape", "/issuers/0/claims/user/0", json!("/a~2"), pointer.into()),
+        ("unknown claim", "/issuers/0/claims/scopes", json!(["/scp"]), "/issuers/0/claims/scopes: expected one of the keys client, patient, scope, token_id, user, found the unknown key \"scopes\"".into()),
+        ("an issuer twice", "/issuers/-", complete()["issuers"][0].clone(), "/issuers/1/issuer: expected an issuer of its own, found that of /issuers/0".into()),
+        ("a limit's name twice", "/limits/-", complete()["limits"][0].clone(), "/limits/1/name: expected a name of its own, found that of /limits/0".into()),
+        ("a limit in upper case", "/limits/0/name", json!("Clients"), "/limits/0/name: expected a name of the characters a-z 0-9 -, found other text".into()),
+        ("a limit without parts", "/limits/0/key", json!([]), "/limits/0/key: expected a list of 1 to 7 parts of a key, found 0".into()),
+        ("a part twice", "/limits/0/key/-", json!("client"), "/limits/0/key/1: expected each word once, found one for the second time".into()),
+        ("a rate as a number", "/limits/0/rate", json!(50), "/limits/0/rate: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found a number (write it in quotes, with its unit)".into()),
+        ("half a burst", "/limits/0/burst", json!(0.5), "/limits/0/burst: expected a whole number from 1 to 4294967295, found a fraction".into()),
+        ("a redaction's name twice", "/redaction/-", complete()["redaction"][0].clone(), "/redaction/1/name: expected a name of its own, found that of /redaction/0".into()),
+        ("a redaction for everything", "/redaction/0/elements", json!([]), "/redaction/0/elements: expected a list of 1 to 256 elements, found 0".into()),
+        ("a redaction of a container", "/redaction/0/resource", json!("Bundle"), "/redaction/0/resource: expected the type of the resources inside, such as Patient, found \"Bundle\", which only carries others".into()),
+        ("a scope with parameters", "/redaction/0/unless/scope", json!("user/Observation.rs?category=laboratory"), scope.into()),
+        ("a scope of no data", "/redaction/0/unless/scope", json!("openid"), scope.into()),
+        ("nothing in unless", "/redaction/0/unless", json!(null), "/redaction/0/unless: expected an object with scope, found null".into()),
+        ("less for a resource than is held", "/response/resource_limit", json!("511KiB"), "/response/resource_limit: expected at least hold_limit, found less".into()),
+        ("an observer with a space", "/audit/observer", json!("a b"), name("/audit/observer")),
+        ("no sinks", "/audit/sinks", json!([]), "/audit/sinks: expected a list of 1 to 1 sinks, found 0".into()),
+        ("a sink misspelt", "/audit/sinks/0", json!("access-logs"), "/audit/sinks/0: expected \"access_log\", found \"access-logs\" (did you mean \"access_log\"?)".into()),
+        ("a sink with a password", "/audit/sinks/0", json!("https://u:p@h/"), "/audit/sinks/0: \"this\" is not available in this version; expected \"access_log\"".into()),
+    ];
+    for (row, pointer, value, expected) in rows {
+        assert_eq!(said(&[(pointer, value)]), expected, "{row}");
+    }
+}

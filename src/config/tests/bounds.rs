@@ -1,0 +1,166 @@
+//! Both sides of every bound.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn lists_and_texts_are_bounded_on_both_sides() {
+    let many =
+        |count: usize, item: &dyn Fn(usize) -> Value| Value::Array((0..count).map(item).collect());
+    let item = |list: &str, index: usize, key: &str, value: Value| {
+        let mut item = complete()[list][0].clone();
+        item["key_of_the_row"] = json!(index);
+        item.as_object_mut().unwrap().remove("key_of_the_row");
+        item[key] = value;
+        item
+    };
+    let issuer = |index: usize| {
+        item(
+            "issuers",
+            index,
+            "issuer",
+            json!(format!("https://as{index}.example.org")),
+        )
+    };
+    let limit = |index: usize| item("limits", index, "name", json!(format!("limit-{index}")));
+    let redaction = |index: usize| item("redaction", index, "name", json!(format!("rule-{index}")));
+    let text = |index: usize| json!(format!("text{index}"));
+    let place = |index: usize| json!(format!("/place{index}"));
+    let rows: Vec<(&str, usize, &dyn Fn(usize) -> Value, &str)> = vec![
+        (
+            "/issuers",
+            64,
+            &issuer,
+            "a list of 1 to 64 issuers, found 65",
+        ),
+        (
+            "/issuers/0/audiences",
+            64,
+            &text,
+            "a list of 1 to 64 audiences, found 65",
+        ),
+        (
+            "/issuers/0/types",
+            8,
+            &text,
+            "a list of 1 to 8 media types, found 9",
+        ),
+        (
+            "/issuers/0/claims/user",
+            8,
+            &place,
+            "a list of 1 to 8 JSON pointers, found 9",
+        ),
+        (
+            "/fhir/public",
+            64,
+            &text,
+            "a list of 0 to 64 paths, found 65",
+        ),
+        ("/limits", 8, &limit, "a list of 0 to 8 limits, found 9"),
+        (
+            "/redaction",
+            64,
+            &redaction,
+            "a list of 0 to 64 redactions, found 65",
+        ),
+        (
+            "/redaction/0/elements",
+            256,
+            &text,
+            "a list of 1 to 256 elements, found 257",
+        ),
+    ];
+    for (pointer, bound, make, expected) in rows {
+        assert_eq!(
+            said(&[(pointer, many(bound, make))]),
+            "",
+            "{pointer} of {bound}"
+        );
+        assert_eq!(
+            said(&[(pointer, many(bound + 1, make))]),
+            format!("{pointer}: expected {expected}")
+        );
+    }
+    let url = |length: usize| format!("https://{}", "a".repeat(length - 8));
+    let slash = |length: usize| format!("/{}", "a".repeat(length - 1));
+    let letters = |length: usize| "a".repeat(length);
+    let texts: Vec<(&str, usize, &dyn Fn(usize) -> String)> = vec![
+        ("/fhir/base", 2048, &url),
+        ("/fhir/public/0", 2048, &letters),
+        ("/fhir/upstream/base", 2048, &url),
+        ("/fhir/upstream/cluster", 256, &letters),
+        ("/issuers/0/issuer", 2048, &url),
+        ("/issuers/0/tenant", 64, &letters),
+        ("/issuers/0/audiences/0", 2048, &letters),
+        ("/issuers/0/types/0", 64, &letters),
+        ("/issuers/0/claims/user/0", 256, &slash),
+        ("/limits/0/name", 32, &letters),
+        ("/redaction/0/name", 64, &letters),
+        ("/audit/observer", 64, &letters),
+    ];
+    for (pointer, bound, make) in texts {
+        assert_eq!(
+            said(&[(pointer, json!(make(bound)))]),
+            "",
+            "{pointer} of {bound}"
+        );
+        for length in [0, bound + 1] {
+            let value = if length == 0 {
+                String::new()
+            } else {
+                make(length)
+            };
+            let said = said(&[(pointer, json!(value))]);
+            assert!(
+                said.starts_with(&format!("{pointer}: expected ")),
+                "{pointer}: {said}"
+            );
+            assert!(
+                said.ends_with(&format!(" of 1 to {bound} bytes, found {length} bytes")),
+                "{pointer}: {said}"
+            );
+        }
+    }
+    for (pointer, low, high, below, above) in [
+        ("/fhir/body_limit", "1KiB", "8MiB", "1023B", "8388609B"),
+        ("/response/hold_limit", "1KiB", "8MiB", "1023B", "16777217B"),
+        (
+            "/response/resource_limit",
+            "512KiB",
+            "64MiB",
+            "1023B",
+            "67108865B",
+        ),
+        ("/issuers/0/clock_skew", "0s", "5m", "-1s", "301s"),
+    ] {
+        assert_eq!(said(&[(pointer, json!(low))]), "", "{pointer} {low}");
+        assert_eq!(said(&[(pointer, json!(high))]), "", "{pointer} {high}");
+        for outside in [below, above] {
+            let said = said(&[(pointer, json!(outside))]);
+            assert!(
+                said.ends_with(&format!(", found {outside:?}")),
+                "{pointer} {outside}: {said}"
+            );
+        }
+    }
+    let most = json!([{"name": "a", "key": ["client"], "rate": "1/s", "burst": 1}, {"name": "b", "key": ["client"], "rate": "1/d", "burst": 32}]);
+    assert!(
+        said(&[("/limits", most)]).starts_with("/limits/1: "),
+        "31 days"
+    );
+}
+
+#[test]
+fn a_document_of_mistakes_is_bounded() {
+    let unknown: serde_json::Map<String, Value> = (0..5000)
+        .map(|index| (format!("unknown{index}"), json!(1)))
+        .collect();
+    let mistakes = read(Value::Object(unknown).to_string().as_bytes()).unwrap_err();
+    let text = mistakes.to_string();
+    assert_eq!(mistakes.len(), 5003);
+    assert_eq!(text.lines().count(), SHOWN + 1);
+    assert!(text.ends_with("\nand 4953 more"), "{text}");
+    assert!(text.len() < SHOWN * 1000);
+}

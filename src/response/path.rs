@@ -1,0 +1,306 @@
+//! Element paths of a redaction, as an operator writes them.
+
+/// The most segments a path may have.
+pub(super) const DEEPEST: usize = 8;
+/// The longest path, in bytes.
+const LONGEST: usize = 2048;
+
+/// A path below a resource; arrays are implied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Path(pub Vec<Segment>);
+
+/// One step of a path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Segment {
+    /// An element; also every type of the choice of that name, so that `value` hides no less than
+    /// `value[x]` where the element is a choice.
+    Element(String),
+    /// A choice, every type of it: `value[x]`.
+    Choice(String),
+    /// The extensions of one URL.
+    Extension {
+        /// `extension` or `modifierExtension`.
+        element: &'static str,
+        /// The whole of `Extension.url`.
+        url: String,
+    },
+}
+
+impl Path {
+    /// Reads a path; the error says what was found and what was expected.
+    pub fn parse(text: &str) -> Result<Path, String> {
+        if text.is_empty() {
+            return Err("found nothing, expected an element such as birthDate".into());
+        }
+        if text.len() > LONGEST {
+            return Err(format!(
+                "found more than {LONGEST} bytes, expected a shorter path"
+            ));
+        }
+        let mut segments = Vec::new();
+        let mut rest = Some(text);
+        while let Some(from) = rest {
+            let (segment, after) = split(from);
+            segments.push(Segment::parse(segment)?);
+            rest = after;
+            if segments.len() > DEEPEST {
+                return Err(format!(
+                    "found more than {DEEPEST} elements in a row, expected at most {DEEPEST}"
+                ));
+            }
+        }
+        match segments.first() {
+            Some(Segment::Element(name) | Segment::Choice(name))
+                if matches!(name.as_str(), "resourceType" | "id" | "meta") =>
+            {
+                Err(format!(
+                    "found {name}, which a resource cannot do without, expected another element"
+                ))
+            }
+            Some(Segment::Element(name)) if name == "contained" && segments.len() > 1 => Err(
+                "found a path below contained, expected a rule for the type of the contained resource"
+                    .into(),
+            ),
+            _ => Ok(Path(segments)),
+        }
+    }
+
+    /// Whether one of the two hides something of the other: the shorter begins the longer.
+    pub fn overlaps(&self, element: &Path) -> bool {
+        self.0
+            .iter()
+            .zip(&element.0)
+            .all(|(own, other)| own.overlaps(other))
+    }
+}
+
+impl Segment {
+    /// Whether this step leads to a member of this name (without the `_` of a sibling).
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Segment::Element(own) => name
+                .strip_prefix(own.as_str())
+                .is_some_and(|rest| rest.is_empty() || is_choice_type(rest)),
+            Segment::Choice(own) => name.strip_prefix(own.as_str()).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_uppercase())
+            }),
+            Segment::Extension { element, .. } => name == *element,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Segment, String> {
+        if let Some((element, url)) = text.split_once('(') {
+            let element = match element {
+                "extension" => "extension",
+                "modifierExtension" => "modifierExtension",
+                _ => return Err(format!("found {text}, expected extension(URL)")),
+            };
+            let url = url
+                .strip_suffix(')')
+                .ok_or_else(|| format!("found {text}, expected ')' behind the url"))?;
+            let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '"' | '\\');
+            if url.is_empty() || !url.chars().all(plain) {
+                return Err(format!(
+                    "found {text}, expected the url of the extension in ( )"
+                ));
+            }
+            let url = url.to_owned();
+            return Ok(Segment::Extension { element, url });
+        }
+        if let Some(base) = text.strip_suffix("[x]") {
+            return name(base).map(Segment::Choice);
+        }
+        name(text).map(Segment::Element)
+    }
+
+    fn overlaps(&self, other: &Segment) -> bool {
+        match (self, other) {
+            (Segment::Extension { element, url }, Segment::Extension { element: e, url: u }) => {
+                element == e && url == u
+            }
+            (Segment::Extension { element, .. }, name)
+            | (name, Segment::Extension { element, .. }) => name.matches(element),
+            (own, other) => own.matches(other.base()) || other.matches(own.base()),
+        }
+    }
+
+    fn base(&self) -> &str {
+        match self {
+            Segment::Element(name) | Segment::Choice(name) => name,
+            Segment::Extension { element, .. } => element,
+        }
+    }
+}
+
+/// The first segment and what stands behind its dot; dots within ( ) belong to a URL.
+fn split(text: &str) -> (&str, Option<&str>) {
+    let mut within = false;
+    let dot = text.find(|c| {
+        match c {
+            '(' => within = true,
+            ')' => within = false,
+            _ => {}
+        }
+        c == '.' && !within
+    });
+    match dot.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?))) {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (text, None),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let shown: String = text.chars().take(64).filter(|c| !c.is_control()).collect();
+    let hint = match text.chars().next() {
+        None => return Err("found an empty element, expected a name such as birthDate".into()),
+        Some('_') => "the name without '_': a primitive's sibling goes with it",
+        Some('A'..='Z') => "the path without the resource type, such as birthDate",
+        _ if text.contains('[') => "the name without an index: arrays are implied",
+        _ => "a name such as birthDate or value[x]",
+    };
+    let good = text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("found {shown}, expected {hint}"))
+    }
+}
+
+/// Whether this is the name of a type as it ends the name of a choice
+/// (<https://hl7.org/fhir/R4/datatypes.html#open>).
+fn is_choice_type(suffix: &str) -> bool {
+    CHOICE_TYPES.binary_search(&suffix).is_ok()
+}
+
+/// Sorted, so that a look-up is a binary search.
+const CHOICE_TYPES: [&str; 50] = [
+    "Address",
+    "Age",
+    "Annotation",
+    "Attachment",
+    "Base64Binary",
+    "Boolean",
+    "Canonical",
+    "Code",
+    "CodeableConcept",
+    "Coding",
+    "ContactDetail",
+    "ContactPoint",
+    "Contributor",
+    "Count",
+    "DataRequirement",
+    "Date",
+    "DateTime",
+    "Decimal",
+    "Distance",
+    "Dosage",
+    "Duration",
+    "Expression",
+    "HumanName",
+    "Id",
+    "Identifier",
+    "Instant",
+    "Integer",
+    "Markdown",
+    "Meta",
+    "Money",
+    "Oid",
+    "ParameterDefinition",
+    "Period",
+    "PositiveInt",
+    "Quantity",
+    "Range",
+    "Ratio",
+    "Reference",
+    "RelatedArtifact",
+    "SampledData",
+    "Signature",
+    "String",
+    "Time",
+    "Timing",
+    "TriggerDefinition",
+    "UnsignedInt",
+    "Uri",
+    "Url",
+    "UsageContext",
+    "Uuid",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_or_explained() {
+        assert!(CHOICE_TYPES.is_sorted());
+        let deepest = "a.b.c.d.e.f.g.h";
+        let url = "extension(http://hl7.org/fhir/StructureDefinition/a.b)";
+        for good in [
+            "birthDate",
+            "address.line",
+            "value[x]",
+            url,
+            deepest,
+            "contained",
+            "text",
+        ] {
+            assert!(Path::parse(good).is_ok(), "{good}");
+        }
+        assert_eq!(
+            Path::parse(&format!("contact.{url}.value[x]")).map(|path| path.0.len()),
+            Ok(3)
+        );
+        let long = "a".repeat(65);
+        let longest = "a.".repeat(2000);
+        for (bad, expected) in [
+            ("", "an element such as"),
+            ("a.b.c.d.e.f.g.h.i", "at most 8"),
+            ("resourceType", "another element"),
+            ("id", "another element"),
+            ("meta.tag", "another element"),
+            ("id[x]", "another element"),
+            ("contained.birthDate", "the type of the contained"),
+            ("Patient.birthDate", "without the resource type"),
+            ("_birthDate", "without '_'"),
+            ("name[0]", "without an index"),
+            ("name[*].given", "without an index"),
+            ("a..b", "an empty element"),
+            ("a.", "an empty element"),
+            (".a", "an empty element"),
+            ("birth date", "a name such as"),
+            ("birthDaté", "a name such as"),
+            ("extension()", "the url"),
+            ("extension(a b)", "the url"),
+            ("extension(http://a", "')'"),
+            ("extension(a)b", "')'"),
+            ("value(a)", "extension(URL)"),
+            (long.as_str(), "a name such as"),
+            (longest.as_str(), "a shorter path"),
+        ] {
+            let message = Path::parse(bad).unwrap_err();
+            assert!(message.contains(expected), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_segment_matches_every_type_of_a_choice() {
+        for (segment, name, expected) in [
+            ("birthDate", "birthDate", true),
+            ("birthDate", "birthDateX", false),
+            ("birth", "birthDate", true), // over-hiding: harmless, and `birth` is no element
+            ("value[x]", "valueQuantity", true),
+            ("value[x]", "value", true),
+            ("value[x]", "values", false),
+            ("value", "valueQuantity", true),
+            ("value", "valueSet", false),
+            ("value", "values", false),
+            ("extension(u)", "extension", true),
+            ("extension(u)", "modifierExtension", false),
+        ] {
+            let path = Path::parse(segment).unwrap();
+            assert_eq!(path.0[0].matches(name), expected, "{segment} {name}");
+        }
+    }
+}

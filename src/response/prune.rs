@@ -1,0 +1,333 @@
+//! Takes hidden elements out of a resource, so that what stays is valid and keeps its bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::edit::Edits;
+use super::path::{Path, Segment};
+use super::redaction::Action;
+use crate::json::{Kind, Member, Node};
+
+const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+const ABSENT_TAIL: &str = r#""extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+
+/// What is to happen to which values, by their position on the tape.
+#[derive(Debug, Default)]
+pub(super) struct Marks(BTreeMap<usize, Action>);
+
+impl Marks {
+    /// Marks what a rule's path leads to in a resource.
+    pub fn hide(&mut self, resource: Node<'_>, path: &Path, action: Action) {
+        let Some((first, rest)) = path.0.split_first() else {
+            return;
+        };
+        for member in resource.members() {
+            // The screen itself decides on these; no rule can take them away.
+            if !matches!(member.name().as_ref(), "resourceType" | "id" | "meta") {
+                self.step(member, first, rest, action);
+            }
+        }
+    }
+
+    /// Marks a root element of a resource, with its sibling.
+    pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
+        for member in resource.members() {
+            if member.name().trim_start_matches('_') == element {
+                self.mark(member.value, Action::Remove);
+            }
+        }
+    }
+
+    /// Marks every narrative in a resource: the `text` of a resource, and any other `text` that is
+    /// an object, such as that of a section (where `text` is data, it is a string).
+    pub fn remove_narratives(&mut self, resource: Node<'_>) {
+        self.remove_element(resource, "text");
+        self.remove_narratives_below(resource);
+    }
+
+    fn remove_narratives_below(&mut self, node: Node<'_>) {
+        for member in node.members() {
+            if member.value.kind() == Kind::Object && member.key.is_str("text") {
+                self.mark(member.value, Action::Remove);
+            } else {
+                self.remove_narratives_below(member.value);
+            }
+        }
+        for item in node.items() {
+            self.remove_narratives_below(item);
+        }
+    }
+
+    fn step(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: Action) {
+        let name = member.name();
+        if !first.matches(name.strip_prefix('_').unwrap_or(&name)) {
+            return;
+        }
+        match first {
+            Segment::Extension { url, .. } => {
+                let one = (member.value.kind() == Kind::Object).then_some(member.value);
+                let matching = member.value.items().chain(one);
+                for item in matching.filter(|item| has_url(*item, url)) {
+                    self.go_on(item, rest, action);
+                }
+            }
+            Segment::Element(_) | Segment::Choice(_) => self.go_on(member.value, rest, action),
+        }
+    }
+
+    fn go_on(&mut self, value: Node<'_>, rest: &[Segment], action: Action) {
+        let Some((first, rest_of_rest)) = rest.split_first() else {
+            self.mark(value, action);
+            return;
+        };
+        for member in value.members() {
+            self.step(member, first, rest_of_rest, action);
+        }
+        for item in value.items() {
+            self.go_on(item, rest, action);
+        }
+    }
+
+    /// Where two rules meet, the one that leaves less wins.
+    fn mark(&mut self, value: Node<'_>, action: Action) {
+        let mark = self.0.entry(value.tape_range().start).or_insert(action);
+        if action == Action::Remove {
+            *mark = action;
+        }
+    }
+
+    fn of(&self, value: Node<'_>) -> Option<Action> {
+        self.0.get(&value.tape_range().start).copied()
+    }
+
+    fn touch(&self, value: Node<'_>) -> bool {
+        self.0.range(value.tape_range()).next().is_some()
+    }
+}
+
+fn has_url(extension: Node<'_>, url: &str) -> bool {
+    extension.get("url").is_some_and(|own| own.is_str(url))
+}
+
+/// Writes down the changes that the marks ask for.
+pub(super) fn prune(resource: Node<'_>, marks: &Marks, edits: &mut Edits) {
+    let mut pruner = Pruner {
+        marks,
+        edits,
+        lost: BTreeSet::new(),
+    };
+    pruner.object(resource, Place::Resource);
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Fate {
+    Same,
+    Changed,
+    /// Nothing is left of it; FHIR forbids empty objects and arrays.
+    Gone,
+}
+
+/// Where an object stands.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Place {
+    Resource,
+    Extension,
+    Element,
+}
+
+struct Pruner<'p> {
+    marks: &'p Marks,
+    edits: &'p mut Edits,
+    /// Items of aligned arrays that null took the place of, by their position on the tape.
+    lost: BTreeSet<usize>,
+}
+
+impl Pruner<'_> {
+    fn object(&mut self, object: Node<'_>, place: Place) -> Fate {
+        let members: Vec<Member<'_>> = object.members().collect();
+        let mut fates: Vec<Fate> = Vec::with_capacity(members.len());
+        for member in &members {
+            let fate = self.member(*member, &members);
+            fates.push(fate);
+        }
+        self.align(&members, &mut fates);
+        if fates.iter().all(|fate| *fate == Fate::Same) {
+            return Fate::Same;
+        }
+        // An id, or the url of an extension, is nothing without a value.
+        let bare = |member: &Member<'_>| {
+            let name = member.name();
+            name == "id" || (place == Place::Extension && name == "url")
+        };
+        let mut left = members
+            .iter()
+            .zip(&fates)
+            .filter(|(_, fate)| **fate != Fate::Gone);
+        if place != Place::Resource && left.all(|(member, _)| bare(member)) {
+            return Fate::Gone;
+        }
+        let parts: Vec<Range<usize>> = members.iter().map(span).collect();
+        let gone: Vec<bool> = fates.iter().map(|fate| *fate == Fate::Gone).collect();
+        self.edits.delete_parts(&parts, &gone);
+        Fate::Changed
+    }
+
+    fn member(&mut self, member: Member<'_>, siblings: &[Member<'_>]) -> Fate {
+        match self.marks.of(member.value) {
+            Some(Action::Remove) => Fate::Gone,
+            Some(Action::Mask) => self.mask_member(member, siblings),
+            None => {
+                let name = member.name();
+                self.value(member.value, &name)
+            }
+        }
+    }
+
+    fn value(&mut self, value: Node<'_>, name: &str) -> Fate {
+        if !self.marks.touch(value) {
+            return Fate::Same;
+        }
+        let place = match name {
+            "extension" | "modifierExtension" => Place::Extension,
+            _ => Place::Element,
+        };
+        match value.kind() {
+            Kind::Object if self.marks.of(value) == Some(Action::Mask) => {
+                self.mask_item(value);
+                Fate::Changed
+            }
+            Kind::Object if value.get("resourceType").is_some() => {
+                self.object(value, Place::Resource)
+            }
+            Kind::Object => self.object(value, place),
+            Kind::Array => self.array(value, name),
+            _ => Fate::Same,
+        }
+    }
+
+    fn array(&mut self, array: Node<'_>, name: &str) -> Fate {
+        // The items of `_given` stand opposite those of `given`: one of which nothing is left
+        // becomes null, and `align` takes it out where its partner is null too.
+        let aligned = name.starts_with('_');
+        let items: Vec<Node<'_>> = array.items().collect();
+        let mut gone = Vec::with_capacity(items.len());
+        let mut changed = false;
+        for item in &items {
+            let fate = match self.marks.of(*item) {
+                Some(Action::Remove) => Fate::Gone,
+                _ => self.value(*item, name),
+            };
+            changed |= fate != Fate::Same;
+            gone.push(fate == Fate::Gone);
+        }
+        if !changed {
+            return Fate::Same;
+        }
+        let empty =
+            |(item, gone): (&Node<'_>, &bool)| *gone || (aligned && item.kind() == Kind::Null);
+        if items.iter().zip(&gone).all(empty) {
+            return Fate::Gone;
+        }
+        if aligned {
+            for (item, _) in items.iter().zip(&gone).filter(|(_, gone)| **gone) {
+                self.lost.insert(item.tape_range().start);
+                self.edits.replace(item.span(), "null".into());
+            }
+        } else {
+            let parts: Vec<Range<usize>> = items.iter().map(|item| item.span()).collect();
+            self.edits.delete_parts(&parts, &gone);
+        }
+        Fate::Changed
+    }
+
+    /// A primitive's mask is its `_element`; it takes the place of both.
+    fn mask_member(&mut self, member: Member<'_>, siblings: &[Member<'_>]) -> Fate {
+        let name = member.name();
+        let several = member.value.kind() == Kind::Array;
+        let absent = if several {
+            format!("[{ABSENT}]")
+        } else {
+            ABSENT.to_owned()
+        };
+        if let Some(base) = name.strip_prefix('_') {
+            let partner = siblings.iter().any(|sibling| sibling.key.is_str(base));
+            if partner {
+                return Fate::Gone;
+            }
+            self.edits.replace(member.value.span(), absent);
+            return Fate::Changed;
+        }
+        let object = |value: Node<'_>| value.kind() == Kind::Object;
+        if object(member.value) || member.value.items().any(object) {
+            let extension = matches!(name.as_ref(), "extension" | "modifierExtension");
+            if extension {
+                // An extension without a url is none: of a whole list nothing can stay.
+                return Fate::Gone;
+            }
+            self.edits.replace(member.value.span(), absent);
+        } else {
+            let masked = format!("{}:{absent}", crate::json::quote(&format!("_{name}")));
+            self.edits.replace(span(&member), masked);
+        }
+        Fate::Changed
+    }
+
+    /// An extension keeps its url, so that a reader knows what is masked.
+    fn mask_item(&mut self, item: Node<'_>) {
+        let masked = match item.get("url") {
+            Some(url) => format!("{{\"url\":{},{ABSENT_TAIL}", url.raw()),
+            None => ABSENT.to_owned(),
+        };
+        self.edits.replace(item.span(), masked);
+    }
+
+    /// Takes positions out of `given` and `_given` where nothing is left in either.
+    fn align(&mut self, members: &[Member<'_>], fates: &mut [Fate]) {
+        for (index, member) in members.iter().enumerate() {
+            let name = member.name();
+            let (Some(base), Some(fate)) = (name.strip_prefix('_'), fates.get(index).copied())
+            else {
+                continue;
+            };
+            let partner = members.iter().position(|other| other.key.is_str(base));
+            let Some((other, values)) = partner.and_then(|at| Some((at, members.get(at)?.value)))
+            else {
+                continue;
+            };
+            if fate == Fate::Same || fates.get(other) != Some(&Fate::Same) {
+                continue;
+            }
+            let extensions: Vec<Node<'_>> = member.value.items().collect();
+            let items: Vec<Node<'_>> = values.items().collect();
+            let null = |node: Option<&Node<'_>>| node.is_none_or(|node| node.kind() == Kind::Null);
+            let lost = |node: &Node<'_>| {
+                fate == Fate::Gone
+                    || node.kind() == Kind::Null
+                    || self.lost.contains(&node.tape_range().start)
+            };
+            let count = items.len().max(extensions.len());
+            let gone: Vec<bool> = (0..count)
+                .map(|at| null(items.get(at)) && extensions.get(at).is_none_or(lost))
+                .collect();
+            if values.kind() != Kind::Array || !gone.contains(&true) {
+                continue;
+            }
+            for (at, nodes) in [(other, &items), (index, &extensions)] {
+                let own = gone.get(..nodes.len()).unwrap_or_default();
+                let all = own.iter().all(|gone| *gone);
+                if let Some(entry) = fates.get_mut(at).filter(|entry| **entry != Fate::Gone) {
+                    *entry = if all { Fate::Gone } else { Fate::Changed };
+                    let parts: Vec<Range<usize>> = nodes.iter().map(|node| node.span()).collect();
+                    if !all {
+                        self.edits.delete_parts(&parts, own);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn span(member: &Member<'_>) -> Range<usize> {
+    member.key.span().start..member.value.span().end
+}

@@ -1,0 +1,124 @@
+//! One resource: may it leave, and what of it.
+
+use super::edit::Edits;
+use super::membership::Membership;
+use super::prune::{Marks, prune};
+use super::{Cover, Fault};
+use crate::fhir::is_id;
+use crate::json::{Kind, Node};
+use crate::request::body::Shape;
+
+const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+const TAG: &str =
+    r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
+
+/// A resource as it may leave.
+pub(super) struct Screened {
+    /// Its bytes; those of the upstream where nothing was hidden.
+    pub text: String,
+    /// Whether something was removed or masked.
+    pub redacted: bool,
+}
+
+/// Screens a resource of the document `source`; its type has been compared with the expected one.
+/// `None`: outside the patient's compartment.
+pub(super) fn screen(
+    source: &str,
+    root: Node<'_>,
+    cover: &Cover,
+) -> Result<Option<Screened>, Fault> {
+    let shape = Shape::of(root).map_err(Fault::Uninspectable)?;
+    let meta = root.get("meta");
+    if meta.is_some_and(|meta| meta.kind() != Kind::Object) {
+        return Err(Fault::Uninspectable("meta is no object"));
+    }
+    let mut marks = Marks::default();
+    if let Some(patient) = &cover.patient {
+        let base = &cover.base;
+        if !(Membership { patient, base }.covers(root, &shape)) {
+            return Ok(None);
+        }
+        if shape.resource_type.name() == "Patient" {
+            // Links name other patients; a patient's permit says nothing about those.
+            marks.remove_element(root, "link");
+        }
+    }
+    redact(root, &shape, cover, &mut marks);
+    let mut edits = Edits::default();
+    prune(root, &marks, &mut edits);
+    let redacted = !edits.is_empty();
+    if !redacted {
+        let text = root.raw().to_owned();
+        return Ok(Some(Screened { text, redacted }));
+    }
+    tag(root, &mut edits)?;
+    let text = edits.apply(source, root.span());
+    Ok(Some(Screened { text, redacted }))
+}
+
+/// The resource's id: a string of the standard's grammar.
+pub(super) fn id_of(root: Node<'_>) -> Result<Option<String>, Fault> {
+    let Some(id) = root.get("id") else {
+        return Ok(None);
+    };
+    match id.str().filter(|id| is_id(id)) {
+        Some(id) => Ok(Some(id.into_owned())),
+        None => Err(Fault::Uninspectable("id is not an id of fhir")),
+    }
+}
+
+fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) {
+    let own = (shape.resource_type, root);
+    let resources = || std::iter::once(own).chain(shape.contained.iter().copied());
+    let mut active = false;
+    for (resource_type, resource) in resources() {
+        let rules = cover
+            .redactions
+            .iter()
+            .filter(|rule| rule.resource_type == resource_type);
+        for rule in rules {
+            active = true;
+            for path in &rule.paths {
+                marks.hide(resource, path, rule.action);
+            }
+        }
+    }
+    // Also when no element matched: else the presence of a narrative would tell that there was
+    // nothing to hide. That of a container describes what it contains, and the reverse.
+    if active {
+        for (_, resource) in resources() {
+            marks.remove_narratives(resource);
+        }
+    }
+}
+
+/// Says in `meta.tag` that the resource is not whole, where everything else keeps its bytes.
+fn tag(root: Node<'_>, edits: &mut Edits) -> Result<(), Fault> {
+    let Some(meta) = root.get("meta") else {
+        let before = root.get("id").or_else(|| root.get("resourceType"));
+        let at = before.map_or(root.span().start + 1, |node| node.span().end);
+        edits.insert(at, format!(r#","meta":{{"tag":[{TAG}]}}"#));
+        return Ok(());
+    };
+    let comma = |empty: bool| if empty { "" } else { "," };
+    let Some(tags) = meta.get("tag") else {
+        let last = meta.members().last();
+        let at = last.map_or(meta.span().start + 1, |member| member.value.span().end);
+        let comma = comma(last.is_none());
+        edits.insert(at, format!(r#"{comma}"tag":[{TAG}]"#));
+        return Ok(());
+    };
+    if tags.kind() != Kind::Array {
+        return Err(Fault::Uninspectable("meta.tag is no array"));
+    }
+    let is = |coding: Node<'_>, name: &str, text: &str| {
+        coding.get(name).is_some_and(|value| value.is_str(text))
+    };
+    let tagged = |coding: Node<'_>| is(coding, "system", SYSTEM) && is(coding, "code", "SUBSETTED");
+    if !tags.items().any(tagged) {
+        let last = tags.items().last();
+        let at = last.map_or(tags.span().start + 1, |item| item.span().end);
+        edits.insert(at, format!("{}{TAG}", comma(last.is_none())));
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! Cuts a body into pieces that are decided one by one, wherever the chunks are cut.
+//!
+//! The splitter is strict about what stands between pieces, and only finds the end of a piece; the
+//! piece itself is read strictly when it is whole.
+
+use super::Fault;
+use crate::json::{Document, FaultKind, Limits, plain_prefix};
+
+/// The most members the root of a Bundle may have; R4 defines a dozen.
+const MEMBERS: usize = 64;
+/// The longest key of such a member, in bytes.
+const KEY: usize = 256;
+
+/// One piece of a body.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Piece {
+    /// The whole root object.
+    Root(Vec<u8>),
+    /// A member of the root object other than `entry`.
+    Member { name: String, value: Vec<u8> },
+    /// `entry` begins.
+    EntriesStart,
+    /// One element of `entry`.
+    Entry(Vec<u8>),
+    /// `entry` has ended.
+    EntriesEnd,
+    /// The root object has closed.
+    End,
+}
+
+/// The byte machine.
+pub(super) struct Splitter {
+    whole: bool,
+    limit: usize,
+    state: State,
+    scan: Scan,
+    held: Vec<u8>,
+    names: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Root,
+    KeyOrEnd,
+    Key,
+    InKey,
+    Colon,
+    Value,
+    InValue,
+    CommaOrEnd,
+    EntriesOpen,
+    EntryOrEnd,
+    Entry,
+    InEntry,
+    EntryCommaOrEnd,
+    Done,
+}
+
+impl Splitter {
+    /// A splitter that gives the root object whole, or (`whole` is false) its members and the
+    /// elements of `entry`. No piece is larger than `limit` bytes.
+    pub fn new(whole: bool, limit: usize) -> Splitter {
+        Splitter {
+            whole,
+            limit,
+            state: State::Root,
+            scan: Scan::default(),
+            held: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// How many bytes of an unfinished piece are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether the root object has closed.
+    pub fn done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// The next piece, and `chunk` moved behind it; `None` when the chunk is used up.
+    pub fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Piece>, Fault> {
+        while let Some((&byte, rest)) = chunk.split_first() {
+            if let State::InKey | State::InValue | State::InEntry = self.state {
+                if let Some(piece) = self.collect(chunk)? {
+                    return Ok(Some(piece));
+                }
+                continue;
+            }
+            if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                *chunk = rest;
+                continue;
+            }
+            let (state, piece, consumed) = self.between(byte)?;
+            self.state = state;
+            if consumed {
+                *chunk = rest;
+            }
+            if piece.is_some() {
+                return Ok(piece);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A byte that belongs to no piece: the state after it, and whether it is used up.
+    fn between(&mut self, byte: u8) -> Result<(State, Option<Piece>, bool), Fault> {
+        let end = matches!(self.state, State::EntryOrEnd | State::EntryCommaOrEnd);
+        Ok(match (self.state, byte) {
+            (State::Root, b'{') if self.whole => (State::InValue, None, false),
+            (State::Root, b'{') => (State::KeyOrEnd, None, true),
+            (State::KeyOrEnd | State::Key, b'"') => (State::InKey, None, false),
+            (State::KeyOrEnd | State::CommaOrEnd, b'}') => (State::Done, Some(Piece::End), true),
+            (State::Colon, b':') => {
+                let entries = self.names.last().is_some_and(|name| name == "entry");
+                let next = if entries {
+                    State::EntriesOpen
+                } else {
+                    State::Value
+                };
+                (next, None, true)
+            }
+            (State::Value, _) => (State::InValue, None, false),
+            (State::CommaOrEnd, b',') => (State::Key, None, true),
+            (State::EntriesOpen, b'[') => (State::EntryOrEnd, Some(Piece::EntriesStart), true),
+            (State::EntriesOpen, _) => {
+                return Err(Fault::Uninspectable("entry of the bundle is no array"));
+            }
+            (_, b']') if end => (State::CommaOrEnd, Some(Piece::EntriesEnd), true),
+            (State::EntryOrEnd | State::Entry, _) => (State::InEntry, None, false),
+            (State::EntryCommaOrEnd, b',') => (State::Entry, None, true),
+            (State::Root, _) => {
+                return Err(Fault::Uninspectable("the body is no json object"));
+            }
+            (State::Done, _) => {
+                return Err(Fault::Uninspectable(FaultKind::ExpectedEnd.text()));
+            }
+            (State::KeyOrEnd | State::Key, _) => {
+                return Err(Fault::Uninspectable(FaultKind::ExpectedKey.text()));
+            }
+            (State::Colon, _) => {
+                return Err(Fault::Uninspectable(FaultKind::ExpectedColon.text()));
+            }
+            _ => return Err(Fault::Uninspectable(FaultKind::ExpectedCommaOrEnd.text())),
+        })
+    }
+
+    /// Takes bytes into the piece that is open.
+    fn collect(&mut self, chunk: &mut &[u8]) -> Result<Option<Piece>, Fault> {
+        let (length, complete) = self.scan.advance(chunk);
+        let limit = match self.state {
+            State::InKey => KEY.min(self.limit),
+            _ => self.limit,
+        };
+        if self.held.len().saturating_add(length) > limit {
+            return Err(Fault::TooLarge);
+        }
+        let (taken, rest) = chunk.split_at_checked(length).unwrap_or((*chunk, &[]));
+        self.held.extend_from_slice(taken);
+        *chunk = rest;
+        if !complete {
+            return Ok(None);
+        }
+        self.scan = Scan::default();
+        let held = std::mem::take(&mut self.held);
+        match self.state {
+            State::InKey => {
+                self.key(&held)?;
+                self.state = State::Colon;
+                Ok(None)
+            }
+            State::InEntry => {
+                self.state = State::EntryCommaOrEnd;
+                Ok(Some(Piece::Entry(held)))
+            }
+            _ if self.whole => {
+                self.state = State::Done;
+                Ok(Some(Piece::Root(held)))
+            }
+            _ => {
+                self.state = State::CommaOrEnd;
+                let name = self.names.last().cloned().unwrap_or_default();
+                Ok(Some(Piece::Member { name, value: held }))
+            }
+        }
+    }
+
+    fn key(&mut self, held: &[u8]) -> Result<(), Fault> {
+        let limits = Limits {
+            depth: 0,
+            values: 1,
+        };
+        let document = Document::parse(held, &limits)
+            .map_err(|fault| Fault::Uninspectable(fault.kind.text()))?;
+        let name = document.root().str().unwrap_or_default().into_owned();
+        if self.names.contains(&name) {
+            return Err(Fault::Uninspectable(FaultKind::DuplicateKey.text()));
+        }
+        if self.names.len() >= MEMBERS {
+            return Err(Fault::Uninspectable(
+                "the bundle has more members than fhir defines",
+            ));
+        }
+        self.names.push(name);
+        Ok(())
+    }
+}
+
+/// Finds the end of one value. It counts brackets and knows strings, no more.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    scalar: bool,
+}
+
+impl Scan {
+    /// How many bytes belong to the value, and whether it is complete.
+    fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if self.in_string {
+                if self.escaped {
+                    self.escaped = false;
+                    at += 1;
+                    continue;
+                }
+                let plain = plain_prefix(bytes.get(at..).unwrap_or_default());
+                if plain > 0 {
+                    at += plain;
+                    continue;
+                }
+                at += 1;
+                match byte {
+                    b'\\' => self.escaped = true,
+                    b'"' => {
+                        self.in_string = false;
+                        if self.depth == 0 {
+                            return (at, true);
+                        }
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' if !self.scalar => self.in_string = true,
+                b'{' | b'[' if !self.scalar => self.depth += 1,
+                b'}' | b']' if self.depth > 0 => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return (at + 1, true);
+                    }
+                }
+                // A scalar ends before the byte that cannot belong to it.
+                b' ' | b'\n' | b'\r' | b'\t' | b',' | b'}' | b']' if self.depth == 0 => {
+                    return (at, true);
+                }
+                _ if self.depth == 0 => self.scalar = true,
+                _ => {}
+            }
+            at += 1;
+        }
+        (at, false)
+    }
+}

@@ -1,0 +1,247 @@
+//! One Envoy with the shipped manifest and the release module, a FHIR server behind it, and callers
+//! in front of it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fhir_guard_harness::client::{Client, Request, Response, Version};
+use fhir_guard_harness::envoy::{Envoy, Manifest, Spec};
+use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
+use fhir_guard_harness::pki::{ClientCertificate, Pki};
+use fhir_guard_harness::tokens::{Claims, Issuer};
+use serde_json::{Value, json};
+
+/// The external base in every scenario.
+pub const BASE: &str = "https://fhir.example.org/r4";
+
+/// A running deployment. [`World::close`] asserts what must hold after every scenario.
+pub struct World {
+    pub pki: Pki,
+    pub issuer: Issuer,
+    pub fhir: FhirServer,
+    pub envoy: Envoy,
+    /// Exchanges that must each have left one record.
+    exchanges: Mutex<usize>,
+    directory: PathBuf,
+}
+
+/// How a world differs from the shipped manifest.
+#[derive(Default)]
+pub struct Setting {
+    /// Edits the filter's configuration.
+    pub policy: Option<Box<dyn FnMut(&mut Value)>>,
+    /// Edits Envoy's.
+    pub envoy: Option<Box<dyn FnOnce(&mut Value)>>,
+    /// Sends the traffic to the raw port of the FHIR server, which can lie on the wire.
+    pub raw_upstream: bool,
+    /// Sends the traffic here instead of to the FHIR server.
+    pub upstream: Option<SocketAddr>,
+}
+
+impl World {
+    pub async fn start() -> World {
+        World::with(Setting::default()).await
+    }
+
+    pub async fn with(setting: Setting) -> World {
+        let pki = Pki::new();
+        let issuer = Issuer::new("https://as.example.org");
+        pki.client("clinic-a");
+        pki.client("clinic-b");
+        let fhir = FhirServer::start(Options {
+            hostile: Some(Hostile::OnRequest),
+            ..Options::default()
+        })
+        .await;
+        let directory = directory();
+        pki.write_to(&directory.join("tls"))
+            .expect("certificates can be written");
+        std::fs::copy(module(), directory.join("fhir_guard.wasm"))
+            .expect("the module can be copied");
+        let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
+            fhir.raw_address()
+        } else {
+            fhir.address()
+        });
+        let jwks = issuer.jwks();
+        let mut edit = setting.policy.unwrap_or_else(|| Box::new(|_| ()));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let config = Manifest::load(root.join("envoy/envoy.yaml"))
+            .expect("the shipped manifest can be read")
+            .port("secure", 0)
+            .port("open", 0)
+            .admin_port(0)
+            .upstream("127.0.0.1", upstream.port())
+            .files("/etc/fhir-guard/", &directory)
+            .plugin(|policy| {
+                let port = upstream.port();
+                policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
+                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
+                policy["issuers"][0]["algorithms"] =
+                    json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
+                policy["limits"][0]["burst"] = json!(1000);
+                edit(policy);
+            })
+            .edit(local_only)
+            .edit(setting.envoy.unwrap_or_else(|| Box::new(|_| ())))
+            .build()
+            .expect("every patch finds its place");
+        let envoy = Envoy::start(Spec::new(config)).await.expect("Envoy starts");
+        World {
+            pki,
+            issuer,
+            fhir,
+            envoy,
+            exchanges: Mutex::new(0),
+            directory,
+        }
+    }
+
+    /// A client with the certificate of `clinic-a`, over HTTP/2, on the listener that requires it.
+    pub fn client(&self) -> Client {
+        self.client_of(Some(&self.pki.client("clinic-a")), Version::Http2, "secure")
+    }
+
+    pub fn client_of(
+        &self,
+        certificate: Option<&ClientCertificate>,
+        version: Version,
+        listener: &str,
+    ) -> Client {
+        let address = self.envoy.address(listener);
+        Client::new(&self.pki, certificate, version, address).authority("fhir.example.org")
+    }
+
+    /// A good token of `clinic-a` for patient p1, bound to its certificate.
+    pub fn claims(&self) -> Claims {
+        Claims::new(now())
+            .audience(BASE)
+            .bound_to(&self.pki.client("clinic-a"))
+    }
+
+    pub fn token(&self, scope: &str) -> String {
+        self.issuer.token(&self.claims().scope(scope))
+    }
+
+    /// Sends a request and expects one record of it.
+    pub async fn send(&self, client: &Client, request: Request) -> Response {
+        self.expect_records(1);
+        client.send(request).await.expect("an answer")
+    }
+
+    /// `GET` with the certificate of `clinic-a` and a token of this scope.
+    pub async fn get(&self, scope: &str, path: &str) -> Response {
+        self.send(
+            &self.client(),
+            Request::get(path).bearer(&self.token(scope)),
+        )
+        .await
+    }
+
+    /// Says that `count` exchanges were made which [`World::send`] does not know of.
+    pub fn expect_records(&self, count: usize) {
+        *self.exchanges.lock().expect("no test has failed inside") += count;
+    }
+
+    /// The records so far, once all of them are there, in the order of their time.
+    pub async fn records(&self) -> Vec<Value> {
+        let expected = *self.exchanges.lock().expect("no test has failed inside");
+        let mut records = self
+            .envoy
+            .audit_of(expected)
+            .await
+            .expect("one JSON record for each exchange");
+        assert_eq!(records.len(), expected, "one record for each exchange");
+        records.sort_by_key(|record| record["time"].as_str().map(str::to_owned));
+        records
+    }
+
+    /// What must hold after every scenario: one record for each exchange, no trap, both workers used.
+    pub async fn close(self) {
+        // Traffic for both workers, if the scenario itself had little; the kernel spreads
+        // connections by itself, so this ends when it has.
+        for _ in 0..200 {
+            if self.workers_used().await >= 2 {
+                break;
+            }
+            self.get("system/Patient.r", "/r4/Patient/p1").await;
+        }
+        assert!(self.workers_used().await >= 2, "both workers were used");
+        self.records().await;
+        let stats = self.envoy.stats().await.expect("statistics");
+        for (name, value) in &stats {
+            assert!(
+                !(name.contains("vm_reload") && *value > 0),
+                "{name} is {value}: the module trapped"
+            );
+        }
+        let log = self.envoy.log();
+        assert!(!log.contains("panicked"), "the module panicked");
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+
+    async fn workers_used(&self) -> usize {
+        let stats = self.envoy.stats().await.expect("statistics");
+        let used = |(name, value): (&String, &u64)| {
+            (name.contains(".worker_") && name.ends_with("downstream_cx_total") && *value > 0)
+                .then(|| {
+                    name.split('.')
+                        .find(|part| part.starts_with("worker_"))
+                        .map(str::to_owned)
+                })
+                .flatten()
+        };
+        stats
+            .iter()
+            .filter_map(used)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tokens for a real Envoy are made for the real time"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs()
+}
+
+/// Listens on loopback only.
+fn local_only(config: &mut Value) {
+    let listeners = config["static_resources"]["listeners"]
+        .as_array_mut()
+        .expect("listeners");
+    for listener in listeners {
+        listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
+    }
+}
+
+/// The release module, from where `make wasm` puts it, or from `FHIR_GUARD_WASM`.
+fn module() -> PathBuf {
+    let module = std::env::var_os("FHIR_GUARD_WASM").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/fhir_guard.wasm"),
+        PathBuf::from,
+    );
+    assert!(
+        module.is_file(),
+        "no module at {}: build it with `make wasm`",
+        module.display()
+    );
+    module
+}
+
+fn directory() -> PathBuf {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("fhir-guard-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(path.join("tls")).expect("a temporary directory");
+    path
+}
