@@ -233,7 +233,7 @@ fn all_mistakes_are_reported_at_once() {
         "issuers": [{"isuer": "https://as", "audiences": [], "algorithms": ["none", "es256", "ES256", "ES256"],
             "keys": {"inline": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}, "proof": "certificate", "clock_skew": 30}, null],
         "limits": [{"name": "a", "key": ["clients"], "rate": "50", "burst": 0}],
-        "redaction": [{"name": "r", "resource": "Pateint", "elements": ["birthDate"], "action": "hide", "unless": {"role": "x"}}],
+        "redaction": [{"name": "r", "resource": "Pateint", "elements": ["birthDate", "id", "a\nb"], "action": "hide", "unless": {"role": "x"}}],
         "response": {"hold_limit": "9MiB"},
         "audit": null,
     });
@@ -262,6 +262,7 @@ fn all_mistakes_are_reported_at_once() {
         "/redaction/0/unless/role: expected the key \"scope\" alone, found the unknown key \"role\"",
         "/redaction/0/unless/scope: expected a SMART scope without parameters, such as user/Patient.rs, found nothing",
         "/response/resource_limit: expected at least hold_limit, found less",
+        "/redaction/0/elements/1: found id, which a resource cannot do without, expected another element",
     ] {
         assert!(
             text.lines().any(|found| found == line),
@@ -273,11 +274,12 @@ fn all_mistakes_are_reported_at_once() {
         "/fhir/base: expected ",
         "/fhir/public/0: expected ",
         "/issuers/0/keys/inline/keys/0: expected ",
+        "/redaction/0/elements/2: found ",
     ] {
         assert!(text.contains(place), "{place}\nin:\n{text}");
     }
     assert!(!text.contains("c2VjcmV0"), "{text}");
-    assert_eq!(text.lines().count(), 26, "{text}");
+    assert_eq!(text.lines().count(), 28, "{text}");
 }
 
 #[test]

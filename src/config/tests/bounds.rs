@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Makes the item of a list.
+type Item<'a> = &'a dyn Fn(usize) -> Value;
+
+/// Makes text of a length.
+type Text<'a> = &'a dyn Fn(usize) -> String;
+
 #[test]
 fn lists_and_texts_are_bounded_on_both_sides() {
     let many =
@@ -27,7 +33,7 @@ fn lists_and_texts_are_bounded_on_both_sides() {
     let redaction = |index: usize| item("redaction", index, "name", json!(format!("rule-{index}")));
     let text = |index: usize| json!(format!("text{index}"));
     let place = |index: usize| json!(format!("/place{index}"));
-    let rows: Vec<(&str, usize, &dyn Fn(usize) -> Value, &str)> = vec![
+    let rows: Vec<(&str, usize, Item<'_>, &str)> = vec![
         (
             "/issuers",
             64,
@@ -86,7 +92,7 @@ fn lists_and_texts_are_bounded_on_both_sides() {
     let url = |length: usize| format!("https://{}", "a".repeat(length - 8));
     let slash = |length: usize| format!("/{}", "a".repeat(length - 1));
     let letters = |length: usize| "a".repeat(length);
-    let texts: Vec<(&str, usize, &dyn Fn(usize) -> String)> = vec![
+    let texts: Vec<(&str, usize, Text<'_>)> = vec![
         ("/fhir/base", 2048, &url),
         ("/fhir/public/0", 2048, &letters),
         ("/fhir/upstream/base", 2048, &url),
@@ -163,4 +169,55 @@ fn a_document_of_mistakes_is_bounded() {
     assert_eq!(text.lines().count(), SHOWN + 1);
     assert!(text.ends_with("\nand 4953 more"), "{text}");
     assert!(text.len() < SHOWN * 1000);
+}
+
+#[test]
+fn any_value_at_any_place_gives_a_policy_or_a_mistake_there() {
+    fn places(value: &Value, pointer: String, out: &mut Vec<String>) {
+        let inside = |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+        match value {
+            Value::Object(map) => map
+                .iter()
+                .for_each(|(key, value)| places(value, inside(key), out)),
+            Value::Array(list) => {
+                let items = list.iter().enumerate();
+                items.for_each(|(index, value)| places(value, inside(&index.to_string()), out));
+            }
+            _ => {}
+        }
+        if !pointer.is_empty() {
+            out.push(pointer);
+        }
+    }
+    let mut all = Vec::new();
+    places(&complete(), String::new(), &mut all);
+    assert!(all.len() > 60, "{}", all.len());
+    let values = [
+        json!(null),
+        json!(true),
+        json!(1.5),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!({"x": 1}),
+    ];
+    for pointer in all {
+        for value in &values {
+            let mut document = complete();
+            set(&mut document, &pointer, value.clone());
+            let Err(mistakes) = read(document.to_string().as_bytes()) else {
+                continue;
+            };
+            assert!(!mistakes.is_empty(), "{pointer}: {value}");
+            let near = |place: &str| place.starts_with(&pointer) || pointer.starts_with(place);
+            for mistake in mistakes.iter() {
+                assert!(
+                    near(&mistake.pointer) || pointer.contains("_limit"),
+                    "{pointer}: {value}: {mistakes}"
+                );
+            }
+        }
+    }
 }
