@@ -39,6 +39,7 @@
 //! | `redaction[].resource` | FHIR R4 resource type | required |
 //! | `redaction[].elements` | 1 to 256 paths of at most 2048 bytes | required |
 //! | `redaction[].action` | `remove`, `mask` | required |
+//! | `response.absent` | `not-found`, `forbidden` | `not-found` |
 //! | `response.hold_limit` | size, 1KiB to 16MiB | `512KiB` |
 //! | `response.resource_limit` | size, 1KiB to 64MiB, at least `hold_limit` | `8MiB` |
 //! | `audit.observer` | name | required |

@@ -41,6 +41,10 @@ pub struct ResponsePolicy {
     pub hold_limit: usize,
     /// Bytes of one resource that are held to decide on it; at least `hold_limit`.
     pub resource_limit: usize,
+    /// Answer 403 instead of 404, for absent instances and for those outside the caller's
+    /// compartment alike. For servers where a `PUT` to an absent id creates it: there a 404 would
+    /// tell that the id is free.
+    pub absent_is_forbidden: bool,
 }
 
 /// Bytes of a URL.
@@ -90,6 +94,7 @@ fn policy(document: &Node<'_>, m: &mut Mistakes) -> Option<Policy> {
     let response = ResponsePolicy {
         hold_limit: 512 * KIB,
         resource_limit: 8 * MIB,
+        absent_is_forbidden: false,
     };
     let response = or(object.optional("response"), response, |node| {
         response_policy(node, response, m)
@@ -251,6 +256,11 @@ fn response_policy(
     let resource = or(resource, default.resource_limit, |node| {
         node.size(KIB..=64 * MIB, m)
     });
+    let absent = or(
+        object.optional("absent"),
+        default.absent_is_forbidden,
+        |node| node.keyword(&[("not-found", false), ("forbidden", true)], m),
+    );
     object.finish(m);
     let (hold_limit, resource_limit) = (hold?, resource?);
     if resource_limit < hold_limit {
@@ -260,6 +270,7 @@ fn response_policy(
     Some(ResponsePolicy {
         hold_limit,
         resource_limit,
+        absent_is_forbidden: absent?,
     })
 }
 

@@ -116,7 +116,11 @@ impl Exchange {
         let interaction = &permit.request().interaction;
         let writes = is_write(interaction);
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
-            return Err(Denial::Upstream(head.status));
+            let forbidden = policy.response.absent_is_forbidden;
+            return Err(match head.status {
+                404 | 410 if forbidden => Denial::Absent { forbidden },
+                status => Denial::Upstream(status),
+            });
         }
         let leaving = head.leaving(
             &policy.fhir,
@@ -193,7 +197,8 @@ impl Exchange {
             }
             Err(fault) => {
                 self.count(screen.counts());
-                return self.refuse(&denial(fault));
+                let forbidden = guard.policy().response.absent_is_forbidden;
+                return self.refuse(&denial(fault, forbidden));
             }
             Ok(()) => {}
         }
@@ -280,9 +285,9 @@ fn is_write(interaction: &Interaction) -> bool {
     )
 }
 
-fn denial(fault: Fault) -> Denial {
+fn denial(fault: Fault, forbidden: bool) -> Denial {
     match fault {
-        Fault::Withheld => Denial::Absent { forbidden: false },
+        Fault::Withheld => Denial::Absent { forbidden },
         Fault::Uninspectable(_) => Denial::Uninspectable("body"),
         Fault::TooLarge => Denial::Uninspectable("too-large"),
     }
@@ -298,7 +303,7 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
             .as_ref()
             .is_some_and(|scope| permit.holds_scope(scope))
     });
-    let fhir = policy.fhir.clone();
+    let own = Rc::clone(policy);
     let expected = expected(&interaction);
     let self_link = format!("{}{}", policy.fhir.base.as_str(), interaction.target());
     Cover {
@@ -307,7 +312,7 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
         base: policy.fhir.base.as_str().to_owned(),
         redactions: redactions.map(|rule| Rc::clone(&rule.redaction)).collect(),
         self_link,
-        links: Rc::new(move |url| page_of(url, &interaction, &fhir)),
+        links: Rc::new(move |url| page_of(url, &interaction, &own.fhir)),
     }
 }
 

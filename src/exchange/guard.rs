@@ -13,7 +13,7 @@ use crate::request::{Credentials, Request};
 
 /// The policy of one worker, and the tokens it has verified under that policy.
 pub struct Guard {
-    policy: Policy,
+    policy: Rc<Policy>,
     tokens: TokenCache,
 }
 
@@ -21,13 +21,13 @@ impl Guard {
     /// A guard without memories.
     pub fn new(policy: Policy) -> Self {
         Guard {
-            policy,
+            policy: Rc::new(policy),
             tokens: TokenCache::default(),
         }
     }
 
     /// The operator's policy.
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Rc<Policy> {
         &self.policy
     }
 
@@ -62,7 +62,8 @@ impl Guard {
                     && rule.redaction.reveals(element)
             })
         };
-        access::authorize(principal, request, false, &hidden)
+        let forbidden = self.policy.response.absent_is_forbidden;
+        access::authorize(principal, request, forbidden, &hidden)
     }
 
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the

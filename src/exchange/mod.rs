@@ -340,14 +340,17 @@ impl Exchange {
 
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
-        let forwarded = self.record.outcome == Outcome::Forwarded;
-        self.record.outcome = if forwarded {
-            Outcome::Withheld
-        } else {
-            Outcome::Refused
-        };
-        self.record.rule = denial.rule();
         let reply = denial.reply(&self.record.request_id);
+        let told = matches!(denial, Denial::Upstream(status) if *status == reply.status);
+        self.record.outcome = match self.record.outcome {
+            // The upstream's own answer to a permitted request, with its words taken out.
+            Outcome::Forwarded if told => Outcome::Allowed,
+            Outcome::Forwarded => Outcome::Withheld,
+            _ => Outcome::Refused,
+        };
+        if self.record.outcome != Outcome::Allowed {
+            self.record.rule = denial.rule();
+        }
         self.record.status = reply.status;
         self.phase = Phase::Refused;
         Step::Reply(reply)

@@ -8,6 +8,8 @@
 mod document;
 mod fault;
 mod lexer;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use document::{Document, Items, Kind, Member, Members, Node};

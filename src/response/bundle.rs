@@ -151,12 +151,17 @@ impl Rule<'_> {
 /// the same permit covers.
 pub(super) fn links(links: Node<'_>, cover: &Cover, resource_type: ResourceType) -> String {
     let mut out = own_link(cover);
+    let mut seen = Vec::new();
     for link in links.items() {
         let relation = link.get("relation").and_then(|relation| relation.str());
         let url = link.get("url").and_then(|url| url.str());
         let (Some(relation), Some(url)) = (relation, url) else {
             continue;
         };
+        // One link a relation, whatever the upstream repeats.
+        if seen.contains(&relation) {
+            continue;
+        }
         let page = match relation.as_ref() {
             "next" | "previous" | "prev" => (cover.links)(&url).or_else(|| {
                 // A client that follows it is told; without it, it would believe it has all.
@@ -168,6 +173,7 @@ pub(super) fn links(links: Node<'_>, cover: &Cover, resource_type: ResourceType)
         if let Some(page) = page {
             out.push(',');
             out.push_str(&link_text(&relation, &page));
+            seen.push(relation);
         }
     }
     format!("[{out}]")

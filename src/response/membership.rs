@@ -1,49 +1,75 @@
 //! Whether a resource is about one patient, and about no other.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use crate::fhir::{ResourceType, is_id, patient_membership};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
 /// Decides a resource's place in a patient's compartment.
 pub(super) struct Membership<'a> {
-    /// The logical id of the patient.
-    pub patient: &'a str,
-    /// External base URL, without a trailing slash.
-    pub base: &'a str,
+    patient: &'a str,
+    base: &'a str,
+    root: Node<'a>,
+    shape: &'a Shape<'a>,
+    /// Types of the contained resources by id; none where an id stands twice.
+    contained: BTreeMap<Cow<'a, str>, Option<ResourceType>>,
 }
 
-impl Membership<'_> {
+impl<'a> Membership<'a> {
+    /// The patient is a logical id, the base the external base URL without a trailing slash.
+    pub fn new(patient: &'a str, base: &'a str, root: Node<'a>, shape: &'a Shape<'a>) -> Self {
+        let mut contained = BTreeMap::new();
+        for (resource_type, resource) in &shape.contained {
+            if let Some(id) = resource.get("id").and_then(|id| id.str()) {
+                contained
+                    .entry(id)
+                    .and_modify(|known| *known = None)
+                    .or_insert(Some(*resource_type));
+            }
+        }
+        Membership {
+            patient,
+            base,
+            root,
+            shape,
+            contained,
+        }
+    }
+
     /// Whether the resource names the patient in a membership element, and nobody else there: what
     /// might be another patient (a reference that cannot be resolved, an identifier or a display
     /// without a type) counts as one. A Patient belongs to itself.
-    pub fn covers(&self, root: Node<'_>, shape: &Shape<'_>) -> bool {
-        let contained_ok = shape.contained.iter().all(|(resource_type, contained)| {
-            resource_type.name() != "Patient"
-                && self.tally(*contained, *resource_type, shape).is_some()
-        });
-        let own = if shape.resource_type.name() == "Patient" {
-            root.get("id").is_some_and(|id| id.is_str(self.patient))
+    pub fn covers(&self) -> bool {
+        let contained_ok = self
+            .shape
+            .contained
+            .iter()
+            .all(|(resource_type, contained)| {
+                resource_type.name() != "Patient"
+                    && self.tally(*contained, *resource_type).is_some()
+            });
+        let own = if self.shape.resource_type.name() == "Patient" {
+            self.root
+                .get("id")
+                .is_some_and(|id| id.is_str(self.patient))
         } else {
-            self.tally(root, shape.resource_type, shape) == Some(true)
+            self.tally(self.root, self.shape.resource_type) == Some(true)
         };
         contained_ok && own
     }
 
     /// `None` when a membership element names somebody else, else whether one names the patient.
-    fn tally(
-        &self,
-        root: Node<'_>,
-        resource_type: ResourceType,
-        shape: &Shape<'_>,
-    ) -> Option<bool> {
+    fn tally(&self, root: Node<'_>, resource_type: ResourceType) -> Option<bool> {
         let mut own = false;
         for path in patient_membership(resource_type) {
-            own |= self.descend(root, path, shape)?;
+            own |= self.descend(root, path)?;
         }
         Some(own)
     }
 
-    fn descend(&self, node: Node<'_>, path: &str, shape: &Shape<'_>) -> Option<bool> {
+    fn descend(&self, node: Node<'_>, path: &str) -> Option<bool> {
         let (first, rest) = match path.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
             None => (path, None),
@@ -59,15 +85,15 @@ impl Membership<'_> {
                 return None;
             }
             own |= match rest {
-                Some(rest) => self.descend(item, rest, shape)?,
-                None => self.names_patient(item, shape)?,
+                Some(rest) => self.descend(item, rest)?,
+                None => self.names_patient(item)?,
             };
         }
         Some(own)
     }
 
     /// `Some(true)`: this patient; `Some(false)`: no patient; `None`: another, or unknown.
-    fn names_patient(&self, reference: Node<'_>, shape: &Shape<'_>) -> Option<bool> {
+    fn names_patient(&self, reference: Node<'_>) -> Option<bool> {
         let says_patient = match reference.get("type") {
             None => None,
             Some(name) => {
@@ -88,13 +114,13 @@ impl Membership<'_> {
                 None => (!named).then_some(false),
             };
         };
-        let own = self.is_patient(&target.str()?, shape)?;
+        let own = self.is_patient(&target.str()?)?;
         (says_patient.is_none() || says_patient == Some(own)).then_some(own)
     }
 
-    fn is_patient(&self, target: &str, shape: &Shape<'_>) -> Option<bool> {
+    fn is_patient(&self, target: &str) -> Option<bool> {
         if let Some(id) = target.strip_prefix('#') {
-            return self.is_contained_patient(id, shape);
+            return self.is_contained_patient(id);
         }
         let local = target
             .strip_prefix(self.base)
@@ -112,17 +138,13 @@ impl Membership<'_> {
         (resource_type.name() != "Patient").then_some(false)
     }
 
-    fn is_contained_patient(&self, id: &str, shape: &Shape<'_>) -> Option<bool> {
+    fn is_contained_patient(&self, id: &str) -> Option<bool> {
         if id.is_empty() {
             // The resource itself, seen from one that it contains.
-            return Some(shape.resource_type.name() == "Patient");
+            return Some(self.shape.resource_type.name() == "Patient");
         }
-        let mut named = shape
-            .contained
-            .iter()
-            .filter(|(_, contained)| contained.get("id").is_some_and(|own| own.is_str(id)));
-        let (resource_type, _) = named.next()?;
-        (resource_type.name() != "Patient" && named.next().is_none()).then_some(false)
+        let resource_type = (*self.contained.get(id)?)?;
+        (resource_type.name() != "Patient").then_some(false)
     }
 }
 
@@ -159,15 +181,9 @@ mod tests {
     fn check(name: &str, body: &str, expected: bool) {
         let document = Document::parse(body.as_bytes(), &Limits::default()).expect(name);
         let shape = Shape::of(document.root()).expect(name);
-        let membership = Membership {
-            patient: "1",
-            base: "https://fhir.example.org/r4",
-        };
-        assert_eq!(
-            membership.covers(document.root(), &shape),
-            expected,
-            "{name}"
-        );
+        let base = "https://fhir.example.org/r4";
+        let membership = Membership::new("1", base, document.root(), &shape);
+        assert_eq!(membership.covers(), expected, "{name}");
     }
 
     #[test]

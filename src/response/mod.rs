@@ -6,6 +6,7 @@
 //! the body. What cannot be understood never leaves.
 
 mod bundle;
+mod choice;
 mod edit;
 mod headers;
 mod membership;
@@ -16,6 +17,8 @@ mod redaction;
 mod resource;
 mod screen;
 mod splitter;
+#[cfg(test)]
+mod tests;
 
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;

@@ -1,5 +1,6 @@
 //! Takes hidden elements out of a resource, so that what stays is valid and keeps its bytes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -136,6 +137,9 @@ enum Place {
     Element,
 }
 
+/// Where the members of an object stand, by name.
+type Places<'d> = BTreeMap<Cow<'d, str>, usize>;
+
 struct Pruner<'p> {
     marks: &'p Marks,
     edits: &'p mut Edits,
@@ -145,13 +149,18 @@ struct Pruner<'p> {
 
 impl Pruner<'_> {
     fn object(&mut self, object: Node<'_>, place: Place) -> Fate {
+        if !self.marks.touch(object) {
+            return Fate::Same;
+        }
         let members: Vec<Member<'_>> = object.members().collect();
+        // By name, so that a wide object costs no more than reading it.
+        let places: Places<'_> = members.iter().map(Member::name).zip(0..).collect();
         let mut fates: Vec<Fate> = Vec::with_capacity(members.len());
         for member in &members {
-            let fate = self.member(*member, &members);
+            let fate = self.member(*member, &places);
             fates.push(fate);
         }
-        self.align(&members, &mut fates);
+        self.align(&members, &places, &mut fates);
         if fates.iter().all(|fate| *fate == Fate::Same) {
             return Fate::Same;
         }
@@ -173,7 +182,7 @@ impl Pruner<'_> {
         Fate::Changed
     }
 
-    fn member(&mut self, member: Member<'_>, siblings: &[Member<'_>]) -> Fate {
+    fn member(&mut self, member: Member<'_>, siblings: &Places<'_>) -> Fate {
         match self.marks.of(member.value) {
             Some(Action::Remove) => Fate::Gone,
             Some(Action::Mask) => self.mask_member(member, siblings),
@@ -242,7 +251,7 @@ impl Pruner<'_> {
     }
 
     /// A primitive's mask is its `_element`; it takes the place of both.
-    fn mask_member(&mut self, member: Member<'_>, siblings: &[Member<'_>]) -> Fate {
+    fn mask_member(&mut self, member: Member<'_>, siblings: &Places<'_>) -> Fate {
         let name = member.name();
         let several = member.value.kind() == Kind::Array;
         let absent = if several {
@@ -251,8 +260,7 @@ impl Pruner<'_> {
             ABSENT.to_owned()
         };
         if let Some(base) = name.strip_prefix('_') {
-            let partner = siblings.iter().any(|sibling| sibling.key.is_str(base));
-            if partner {
+            if siblings.contains_key(base) {
                 return Fate::Gone;
             }
             self.edits.replace(member.value.span(), absent);
@@ -260,9 +268,12 @@ impl Pruner<'_> {
         }
         let object = |value: Node<'_>| value.kind() == Kind::Object;
         if object(member.value) || member.value.items().any(object) {
-            let extension = matches!(name.as_ref(), "extension" | "modifierExtension");
-            if extension {
-                // An extension without a url is none: of a whole list nothing can stay.
+            let named = matches!(
+                name.as_ref(),
+                "extension" | "modifierExtension" | "contained"
+            );
+            if named {
+                // An extension is none without its url, a resource none without its type.
                 return Fate::Gone;
             }
             self.edits.replace(member.value.span(), absent);
@@ -283,14 +294,14 @@ impl Pruner<'_> {
     }
 
     /// Takes positions out of `given` and `_given` where nothing is left in either.
-    fn align(&mut self, members: &[Member<'_>], fates: &mut [Fate]) {
+    fn align(&mut self, members: &[Member<'_>], places: &Places<'_>, fates: &mut [Fate]) {
         for (index, member) in members.iter().enumerate() {
             let name = member.name();
             let (Some(base), Some(fate)) = (name.strip_prefix('_'), fates.get(index).copied())
             else {
                 continue;
             };
-            let partner = members.iter().position(|other| other.key.is_str(base));
+            let partner = places.get(base).copied();
             let Some((other, values)) = partner.and_then(|at| Some((at, members.get(at)?.value)))
             else {
                 continue;

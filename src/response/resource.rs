@@ -34,8 +34,7 @@ pub(super) fn screen(
     }
     let mut marks = Marks::default();
     if let Some(patient) = &cover.patient {
-        let base = &cover.base;
-        if !(Membership { patient, base }.covers(root, &shape)) {
+        if !Membership::new(patient, &cover.base, root, &shape).covers() {
             return Ok(None);
         }
         if shape.resource_type.name() == "Patient" {

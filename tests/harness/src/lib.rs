@@ -1,6 +1,7 @@
 //! What the tests and the tour stand on.
 
 pub mod client;
+pub mod demo;
 pub mod envoy;
 pub mod fhir;
 pub mod pki;

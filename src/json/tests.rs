@@ -1,0 +1,266 @@
+//! Tables for the strict reader.
+
+use super::*;
+use std::path::PathBuf;
+
+/// The folder of third-party vectors, if there is one.
+fn vectors() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors");
+    let folder =
+        std::env::var_os("FHIR_GUARD_VECTORS").map_or_else(|| beside.into(), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "no vectors in {}",
+        folder.display()
+    );
+    eprintln!("skipped: no vectors in {}", folder.display());
+    None
+}
+
+fn check(name: &str, bytes: &[u8], expected: Result<(), (usize, FaultKind)>) {
+    let found = Document::parse(bytes, &Limits::default());
+    let found = found.map(|_| ()).map_err(|fault| (fault.at, fault.kind));
+    assert_eq!(found, expected, "{name}");
+}
+
+#[test]
+fn documents_are_strict() {
+    use FaultKind::*;
+    for good in [
+        "0",
+        "-0",
+        "1.5e+3",
+        "1E5",
+        "\"\"",
+        "null",
+        "true",
+        "false",
+        "[]",
+        "{}",
+        " [ 1 , 2 ] ",
+        "{\"a\":{\"a\":1},\"b\":[{}]}",
+        "\"\\ud83d\\ude00\"",
+        "\"\\u0000\"",
+        "\"é\u{10ffff}\u{7f}\"",
+        "[[],[{}],\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]",
+    ] {
+        check(good, good.as_bytes(), Ok(()));
+    }
+    for (bad, at, kind) in [
+        ("", 0, Truncated),
+        (" ", 1, Truncated),
+        ("\u{feff}1", 0, ByteOrderMark),
+        ("01", 1, Number),
+        ("1.", 2, Truncated),
+        ("1.x", 2, Number),
+        ("-", 1, Truncated),
+        ("+1", 0, ExpectedValue),
+        (".5", 0, ExpectedValue),
+        ("1e", 2, Truncated),
+        ("1ex", 2, Number),
+        ("0x1", 1, Number),
+        ("NaN", 0, ExpectedValue),
+        ("tru", 3, Truncated),
+        ("trux", 3, ExpectedValue),
+        ("truee", 4, ExpectedEnd),
+        ("nul,", 3, ExpectedValue),
+        ("[1 2]", 3, ExpectedCommaOrEnd),
+        ("[1,]", 3, ExpectedValue),
+        ("[,1]", 1, ExpectedValue),
+        ("[1}", 2, ExpectedCommaOrEnd),
+        ("{1:2}", 1, ExpectedKey),
+        ("{\"a\" 1}", 5, ExpectedColon),
+        ("{\"a\":}", 5, ExpectedValue),
+        ("{\"a\":1,}", 7, ExpectedKey),
+        ("{\"a\":1]", 6, ExpectedCommaOrEnd),
+        ("{\"a\":1", 6, Truncated),
+        ("{}{}", 2, ExpectedEnd),
+        ("1 2", 2, ExpectedEnd),
+        ("{}\0", 2, ExpectedEnd),
+        ("'a'", 0, ExpectedValue),
+        ("/**/1", 0, ExpectedValue),
+        ("\"\t\"", 1, ControlCharacter),
+        ("\"abcdefgh\n\"", 9, ControlCharacter),
+        ("\"a", 2, Truncated),
+        ("\"\\", 2, Truncated),
+        ("\"\\x\"", 1, Escape),
+        ("\"\\u12g4\"", 1, Escape),
+        ("\"\\u12", 5, Truncated),
+        ("\"\\ud800\"", 1, LoneSurrogate),
+        ("\"\\udc00\"", 1, LoneSurrogate),
+        ("\"\\ud800\\u0041\"", 1, LoneSurrogate),
+        ("\"\\ud800\\ud800\"", 1, LoneSurrogate),
+        ("{\"a\":1,\"a\":2}", 7, DuplicateKey),
+        ("{\"a\":1,\"\\u0061\":2}", 7, DuplicateKey),
+        ("[{\"b\":{\"a\":1,\"c\":0,\"a\":2}}]", 19, DuplicateKey),
+    ] {
+        check(bad, bad.as_bytes(), Err((at, kind)));
+    }
+    check("bad utf-8", b"\"a\xff\"", Err((2, NotUtf8)));
+    check("overlong", b"\"\xc0\xaf\"", Err((1, NotUtf8)));
+    check(
+        "utf-8 of a surrogate",
+        b"\"\xed\xa0\x80\"",
+        Err((1, NotUtf8)),
+    );
+    check("utf-16", b"\xff\xfe{\0}\0", Err((0, NotUtf8)));
+}
+
+#[test]
+fn bounds_hold_on_both_sides() {
+    let limits = Limits {
+        depth: 3,
+        values: 7,
+    };
+    for (name, text, expected) in [
+        ("deepest", "[[[1]]]", None),
+        ("too deep", "[[[[]]]]", Some(FaultKind::TooDeep)),
+        ("too deep object", "[[[{}]]]", Some(FaultKind::TooDeep)),
+        ("wide", "[1,2,3,4,5,6]", None),
+        ("too wide", "[1,2,3,4,5,6,7]", Some(FaultKind::TooLarge)),
+        (
+            "keys count",
+            "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}",
+            Some(FaultKind::TooLarge),
+        ),
+    ] {
+        let found = Document::parse(text.as_bytes(), &limits).err();
+        assert_eq!(found.map(|fault| fault.kind), expected, "{name}");
+    }
+    let deep = "[".repeat(1_000_000);
+    let found = Document::parse(deep.as_bytes(), &Limits::default()).unwrap_err();
+    assert_eq!((found.at, found.kind), (64, FaultKind::TooDeep));
+}
+
+#[test]
+fn wide_objects_cost_no_more_than_reading_them() {
+    let object = |last: &str| {
+        let members: Vec<String> = (0..200_000).map(|at| format!("\"k{at}\":0")).collect();
+        format!("{{{},\"{last}\":0}}", members.join(","))
+    };
+    assert!(Document::parse(object("x").as_bytes(), &Limits::default()).is_ok());
+    for twice in ["k77", "k199999", "\\u006b0"] {
+        let text = object(twice);
+        let found = Document::parse(text.as_bytes(), &Limits::default()).unwrap_err();
+        let last = text.rfind(&format!("\"{twice}\"")).unwrap();
+        assert_eq!((found.at, found.kind), (last, FaultKind::DuplicateKey));
+    }
+}
+
+#[test]
+fn nodes_know_their_bytes() {
+    let text = r#" {"a" : [1, -2.50 , "x\u00e9\n"], "\u0062": {"c": true}, "d": null} "#;
+    let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let root = document.root();
+    assert_eq!(root.raw(), text.trim());
+    let names: Vec<_> = root
+        .members()
+        .map(|member| member.name().into_owned())
+        .collect();
+    assert_eq!(names, ["a", "b", "d"]);
+    let items: Vec<_> = root.get("a").unwrap().items().map(Node::raw).collect();
+    assert_eq!(items, ["1", "-2.50", r#""x\u00e9\n""#]);
+    assert_eq!(
+        root.get("a")
+            .unwrap()
+            .items()
+            .nth(2)
+            .unwrap()
+            .str()
+            .unwrap(),
+        "xé\n"
+    );
+    assert_eq!(
+        root.get("b").and_then(|b| b.get("c")).and_then(Node::bool),
+        Some(true)
+    );
+    assert_eq!(root.get("d").map(Node::kind), Some(Kind::Null));
+    assert!(root.get("c").is_none());
+    assert!(root.items().next().is_none());
+    for member in root.members() {
+        assert_eq!(text.get(member.value.span()), Some(member.value.raw()));
+    }
+}
+
+#[test]
+fn strings_read_back_what_was_quoted() {
+    for text in [
+        "",
+        "a",
+        "\"\\/\n\r\t\u{8}\u{c}\u{0}\u{1f}",
+        "é😀",
+        "a long one without any escapes in it",
+    ] {
+        let quoted = quote(text);
+        let document = Document::parse(quoted.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(document.root().str().unwrap(), text);
+    }
+    for (text, expected) in [
+        ("abcdefgh\"", 8),
+        ("abc\\", 3),
+        ("éééééé\n", 12),
+        ("", 0),
+        ("abcdefghijklmnop", 16),
+    ] {
+        assert_eq!(plain_prefix(text.as_bytes()), expected, "{text}");
+    }
+    // Every byte at every position of a word.
+    for at in 0..19 {
+        for byte in 0..=255_u8 {
+            let mut bytes = [b'a'; 19];
+            bytes[at] = byte;
+            let plain = byte >= 0x20 && byte != b'"' && byte != b'\\';
+            assert_eq!(
+                plain_prefix(&bytes),
+                if plain { 19 } else { at },
+                "{byte} at {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn truncation_is_a_fault_at_every_byte() {
+    let text = r#"{"a":[1,-2.5e3,"\ud83d\ude00é"],"b":{"c":true,"d":null}}"#;
+    for length in 0..text.len() {
+        let kind = Document::parse(&text.as_bytes()[..length], &Limits::default())
+            .unwrap_err()
+            .kind;
+        let expected = [
+            FaultKind::Truncated,
+            FaultKind::NotUtf8,
+            FaultKind::LoneSurrogate,
+        ];
+        assert!(expected.contains(&kind), "{length}: {kind:?}");
+    }
+}
+
+#[test]
+fn the_published_suite_agrees() {
+    let Some(vectors) = vectors() else { return };
+    let (mut accepted, mut refused) = (0, 0);
+    for file in std::fs::read_dir(vectors.join("jsontestsuite/test_parsing")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        let good = Document::parse_syntax(&bytes, &Limits::default()).is_ok();
+        match name.get(..2) {
+            Some("y_") => {
+                assert!(good, "{name}");
+                accepted += 1;
+            }
+            Some("n_") => {
+                assert!(!good, "{name}");
+                refused += 1;
+            }
+            _ => {} // The suite leaves these to the implementation.
+        }
+    }
+    assert!(
+        accepted > 0 && refused > 0,
+        "{accepted} accepted, {refused} refused"
+    );
+}
