@@ -7,7 +7,7 @@ use super::mistakes::{Mistakes, suggestion};
 use super::policy::name;
 use super::reader::{Node, each, or};
 use crate::access::Scope;
-use crate::fhir::ResourceType;
+use crate::fhir::{self, ResourceType};
 use crate::limit::{KeyPart, Limit, Quota};
 use crate::response::{Action, Redaction};
 
@@ -105,10 +105,11 @@ fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
     object.finish(m);
     // Elements are checked even where the rest is wrong: every mistake at once.
     let redaction = elements.and_then(|(node, texts)| {
+        let known = resource.is_none_or(|resource| elements_exist(resource, &node, &texts, m));
         let resource = resource.or_else(|| ResourceType::parse("Patient"))?;
         let name = own.clone().unwrap_or_default();
         match Redaction::new(name, resource, &texts, action.unwrap_or(Action::Remove)) {
-            Ok(redaction) => Some(redaction),
+            Ok(redaction) => known.then_some(redaction),
             Err(found) => {
                 for mistake in found {
                     m.add(
@@ -127,6 +128,36 @@ fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
         unless: unless?,
         redaction: Rc::new(redaction?),
     })
+}
+
+/// A misspelt element would hide nothing, and nobody would notice: each path must begin with an
+/// element that the type has. A beginning that is no name at all is reported by the path itself.
+fn elements_exist(
+    resource: ResourceType,
+    node: &Node<'_>,
+    texts: &[String],
+    m: &mut Mistakes,
+) -> bool {
+    let mut exist = true;
+    for (index, text) in texts.iter().enumerate() {
+        let root = text.split(['.', '(']).next().unwrap_or_default();
+        let stem = root.strip_suffix("[x]").unwrap_or(root);
+        let is_name = stem.starts_with(|first: char| first.is_ascii_lowercase())
+            && stem.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let known =
+            fhir::is_element(resource, root) || fhir::is_element(resource, &format!("{stem}[x]"));
+        if is_name && !known {
+            let near = suggestion(root, fhir::elements(resource));
+            let place = format!("{}/{index}", node.pointer());
+            let shown: String = root.chars().take(64).collect();
+            m.add(
+                &place,
+                format!("expected an element of {resource}, found {shown:?}{near}"),
+            );
+            exist = false;
+        }
+    }
+    exist
 }
 
 fn exception(node: &Node<'_>, m: &mut Mistakes) -> Option<Scope> {

@@ -345,6 +345,7 @@ fn each_key_has_its_mistakes() {
         ("a scope with parameters", "/redaction/0/unless/scope", json!("user/Observation.rs?category=laboratory"), scope.into()),
         ("a scope of no data", "/redaction/0/unless/scope", json!("openid"), scope.into()),
         ("nothing in unless", "/redaction/0/unless", json!(null), "/redaction/0/unless: expected an object with scope, found null".into()),
+        ("an element of no Patient", "/redaction/0/elements/0", json!("birthdate"), "/redaction/0/elements/0: expected an element of Patient, found \"birthdate\" (did you mean \"birthDate\"?)".into()),
         ("less for a resource than is held", "/response/resource_limit", json!("511KiB"), "/response/resource_limit: expected at least hold_limit, found less".into()),
         ("an observer with a space", "/audit/observer", json!("a b"), name("/audit/observer")),
         ("no sinks", "/audit/sinks", json!([]), "/audit/sinks: expected a list of 1 to 1 sinks, found 0".into()),

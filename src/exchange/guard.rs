@@ -66,6 +66,17 @@ impl Guard {
         access::authorize(principal, request, forbidden, &hidden)
     }
 
+    /// Whether any redaction applies to what this caller reads. Which one, and to which of the
+    /// types that a resource may contain, is known only where a resource is at hand.
+    pub(super) fn hides_from(&self, permit: &Permit) -> bool {
+        self.policy.redactions.iter().any(|rule| {
+            !rule
+                .unless
+                .as_ref()
+                .is_some_and(|scope| permit.holds_scope(scope))
+        })
+    }
+
     fn token(&mut self, text: &str, now: u64) -> Result<Rc<AccessToken>, Denial> {
         let key = TokenCache::key(text);
         if let Some(token) = self.tokens.get(&key) {

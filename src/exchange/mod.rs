@@ -219,7 +219,7 @@ impl Exchange {
         else {
             return self.absorb();
         };
-        if let Err(denial) = check_body(&permit.request().interaction, expected, &bytes) {
+        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
             return self.refuse(&denial);
         }
         self.forward(permit, fields);
@@ -375,13 +375,17 @@ fn expected_body(interaction: &Interaction) -> ExpectedBody {
 }
 
 fn check_body(
-    interaction: &Interaction,
+    guard: &Guard,
+    permit: &Permit,
     expected: ExpectedBody,
     bytes: &[u8],
 ) -> Result<(), Denial> {
+    let interaction = &permit.request().interaction;
     let checked = match expected {
         ExpectedBody::Empty => Ok(()),
-        ExpectedBody::Patch => body::check_patch(bytes),
+        ExpectedBody::Patch => {
+            body::check_patch(bytes, permit.may_read() && !guard.hides_from(permit))
+        }
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
             None => return Err(Denial::Request("body")),
@@ -390,6 +394,7 @@ fn check_body(
     checked.map_err(|fault| match fault {
         body::BodyFault::Malformed(_) => Denial::Request("body"),
         body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
+        body::BodyFault::Reads => Denial::NotSupported("patch-operation"),
         body::BodyFault::Redacted => Denial::Request("body-redacted"),
     })
 }

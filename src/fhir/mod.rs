@@ -3,9 +3,11 @@
 //! Tables only: no policy. Names are compared exactly, as FHIR demands (case-sensitive).
 
 mod compartment;
+mod elements;
 mod search;
 mod types;
 
 pub use compartment::patient_membership;
+pub use elements::{elements, is_element};
 pub use search::{SearchKind, SearchParameter, search_parameter};
 pub use types::{ResourceType, is_id};

@@ -13,6 +13,9 @@ pub enum BodyFault {
     Malformed(&'static str),
     /// It is another resource than the one the request names.
     Mismatch(&'static str),
+    /// It is a patch with an operation that reads, of a writer who may not read all of the
+    /// resource: `test` tells a value by its success, `copy` and `move` carry it to where it shows.
+    Reads,
     /// It is marked as a part of a resource (SUBSETTED, REDACTED, MASKED): writing it back would
     /// destroy what was hidden.
     Redacted,
@@ -62,11 +65,12 @@ pub fn check_body(
 }
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the
-/// root.
+/// root. `may_read` says that the writer may see everything in the resource; otherwise operations
+/// that read are refused.
 ///
 /// # Errors
 /// See [`BodyFault`].
-pub fn check_patch(bytes: &[u8]) -> Result<(), BodyFault> {
+pub fn check_patch(bytes: &[u8], may_read: bool) -> Result<(), BodyFault> {
     let document = parse(bytes)?;
     let root = document.root();
     if root.kind() != Kind::Array {
@@ -81,6 +85,10 @@ pub fn check_patch(bytes: &[u8]) -> Result<(), BodyFault> {
             ));
         }
         check_operation(operation).map_err(BodyFault::Malformed)?;
+        let op = operation.get("op").and_then(|op| op.str());
+        if !may_read && !matches!(op.as_deref(), Some("add" | "remove" | "replace")) {
+            return Err(BodyFault::Reads);
+        }
     }
     if root.items().next().is_none() {
         return Err(BodyFault::Malformed(
@@ -208,6 +216,7 @@ mod tests {
         result.map_err(|fault| match fault {
             BodyFault::Malformed(_) => "malformed",
             BodyFault::Mismatch(_) => "mismatch",
+            BodyFault::Reads => "reads",
             BodyFault::Redacted => "redacted",
         })
     }
@@ -424,7 +433,30 @@ mod tests {
             ),
             ("no object", "[[]]".into(), MALFORMED),
         ] {
-            assert_eq!(outcome(check_patch(body.as_bytes())), expected, "{name}");
+            let found = check_patch(body.as_bytes(), true);
+            assert_eq!(outcome(found), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_may_not_read_everything_patches_without_reading() {
+        for (operation, expected) in [
+            (r#"{"op":"add","path":"/a","value":1}"#, Ok(())),
+            (r#"{"op":"replace","path":"/a","value":1}"#, Ok(())),
+            (r#"{"op":"remove","path":"/a"}"#, Ok(())),
+            (r#"{"op":"test","path":"/a","value":1}"#, Err("reads")),
+            (r#"{"op":"copy","path":"/a","from":"/b"}"#, Err("reads")),
+            (r#"{"op":"move","path":"/a","from":"/b"}"#, Err("reads")),
+            (r#"{"op":"t\u0065st","path":"/a","value":1}"#, Err("reads")),
+        ] {
+            let body = format!(r#"[{{"op":"remove","path":"/x"}},{operation}]"#);
+            let found = check_patch(body.as_bytes(), false);
+            assert_eq!(outcome(found), expected, "{operation}");
+            assert_eq!(
+                outcome(check_patch(body.as_bytes(), true)),
+                Ok(()),
+                "{operation}"
+            );
         }
     }
 }

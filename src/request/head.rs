@@ -248,7 +248,7 @@ fn credentials(value: &[u8]) -> Result<Credentials, Denial> {
             && scheme
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        return if is_scheme {
+        return if is_scheme && !has_another(text) {
             Ok(Credentials::Missing)
         } else {
             Err(Denial::CredentialsMalformed)
@@ -265,6 +265,17 @@ fn credentials(value: &[u8]) -> Result<Credentials, Denial> {
     } else {
         Err(Denial::CredentialsMalformed)
     }
+}
+
+/// Whether credentials follow the first ones. Envoy joins repeated fields with a comma, so that a
+/// list is how two of them arrive. Parameters of one scheme are a list as well, but each is
+/// `name=value`.
+fn has_another(text: &str) -> bool {
+    text.split(',').skip(1).any(|item| {
+        item.trim().split_once(' ').is_some_and(|(word, rest)| {
+            !word.contains(['=', '"']) && !rest.trim_start().starts_with('=')
+        })
+    })
 }
 
 /// The media type before any parameter. The only parameters understood are `charset=utf-8` and
@@ -430,6 +441,24 @@ mod tests {
             "two in one",
             &[("authorization", b"Bearer a, Bearer b")],
             malformed.clone(),
+        );
+        check(
+            "two in one, the other first",
+            &[("authorization", b"Basic a,Bearer b")],
+            malformed.clone(),
+        );
+        check(
+            "two of other schemes in one",
+            &[("authorization", b"Basic a, Negotiate b")],
+            malformed.clone(),
+        );
+        check(
+            "parameters of one other scheme",
+            &[(
+                "authorization",
+                br#"Digest username="a", nc = 1, uri="/x y""#,
+            )],
+            None,
         );
         check(
             "no token",

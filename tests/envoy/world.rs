@@ -46,56 +46,26 @@ impl World {
     }
 
     pub async fn with(setting: Setting) -> World {
-        let pki = Pki::new();
-        let issuer = Issuer::new("https://as.example.org");
-        pki.client("clinic-a");
-        pki.client("clinic-b");
-        let fhir = FhirServer::start(Options {
-            hostile: Some(Hostile::OnRequest),
-            ..Options::default()
-        })
-        .await;
-        let directory = directory();
-        pki.write_to(&directory.join("tls"))
-            .expect("certificates can be written");
-        std::fs::copy(module(), directory.join("fhir_guard.wasm"))
-            .expect("the module can be copied");
-        let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
-            fhir.raw_address()
-        } else {
-            fhir.address()
-        });
-        let jwks = issuer.jwks();
-        let mut edit = setting.policy.unwrap_or_else(|| Box::new(|_| ()));
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = Manifest::load(root.join("envoy/envoy.yaml"))
-            .expect("the shipped manifest can be read")
-            .port("secure", 0)
-            .port("open", 0)
-            .admin_port(0)
-            .upstream("127.0.0.1", upstream.port())
-            .files("/etc/fhir-guard/", &directory)
-            .plugin(|policy| {
-                let port = upstream.port();
-                policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
-                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] =
-                    json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
-                policy["limits"][0]["burst"] = json!(1000);
-                edit(policy);
-            })
-            .edit(local_only)
-            .edit(setting.envoy.unwrap_or_else(|| Box::new(|_| ())))
-            .build()
-            .expect("every patch finds its place");
+        let (world, config) = Prepared::new(setting).await;
         let envoy = Envoy::start(Spec::new(config)).await.expect("Envoy starts");
         World {
-            pki,
-            issuer,
-            fhir,
+            pki: world.pki,
+            issuer: world.issuer,
+            fhir: world.fhir,
             envoy,
             exchanges: Mutex::new(0),
-            directory,
+            directory: world.directory,
+        }
+    }
+
+    /// What Envoy says when it does not start with this setting, which it must not.
+    pub async fn refuses(setting: Setting) -> String {
+        let (world, config) = Prepared::new(setting).await;
+        let started = Envoy::start(Spec::new(config)).await;
+        let _ = std::fs::remove_dir_all(&world.directory);
+        match started {
+            Ok(_) => panic!("Envoy starts"),
+            Err(error) => error,
         }
     }
 
@@ -198,6 +168,68 @@ impl World {
             .filter_map(used)
             .collect::<std::collections::BTreeSet<_>>()
             .len()
+    }
+}
+
+/// Everything but Envoy itself.
+struct Prepared {
+    pki: Pki,
+    issuer: Issuer,
+    fhir: FhirServer,
+    directory: PathBuf,
+}
+
+impl Prepared {
+    async fn new(setting: Setting) -> (Prepared, Value) {
+        let pki = Pki::new();
+        let issuer = Issuer::new("https://as.example.org");
+        pki.client("clinic-a");
+        pki.client("clinic-b");
+        let fhir = FhirServer::start(Options {
+            hostile: Some(Hostile::OnRequest),
+            ..Options::default()
+        })
+        .await;
+        let directory = directory();
+        pki.write_to(&directory.join("tls"))
+            .expect("certificates can be written");
+        std::fs::copy(module(), directory.join("fhir_guard.wasm"))
+            .expect("the module can be copied");
+        let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
+            fhir.raw_address()
+        } else {
+            fhir.address()
+        });
+        let jwks = issuer.jwks();
+        let mut edit = setting.policy.unwrap_or_else(|| Box::new(|_| ()));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let config = Manifest::load(root.join("envoy/envoy.yaml"))
+            .expect("the shipped manifest can be read")
+            .port("secure", 0)
+            .port("open", 0)
+            .admin_port(0)
+            .upstream("127.0.0.1", upstream.port())
+            .files("/etc/fhir-guard/", &directory)
+            .plugin(|policy| {
+                let port = upstream.port();
+                policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
+                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
+                policy["issuers"][0]["algorithms"] =
+                    json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
+                policy["limits"][0]["burst"] = json!(1000);
+                edit(policy);
+            })
+            .edit(local_only)
+            .edit(setting.envoy.unwrap_or_else(|| Box::new(|_| ())))
+            .build()
+            .expect("every patch finds its place");
+        let prepared = Prepared {
+            pki,
+            issuer,
+            fhir,
+            directory,
+        };
+        (prepared, config)
     }
 }
 

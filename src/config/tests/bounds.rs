@@ -32,6 +32,7 @@ fn lists_and_texts_are_bounded_on_both_sides() {
     let limit = |index: usize| item("limits", index, "name", json!(format!("limit-{index}")));
     let redaction = |index: usize| item("redaction", index, "name", json!(format!("rule-{index}")));
     let text = |index: usize| json!(format!("text{index}"));
+    let element = |index: usize| json!(format!("address.text{index}"));
     let place = |index: usize| json!(format!("/place{index}"));
     let rows: Vec<(&str, usize, Item<'_>, &str)> = vec![
         (
@@ -74,7 +75,7 @@ fn lists_and_texts_are_bounded_on_both_sides() {
         (
             "/redaction/0/elements",
             256,
-            &text,
+            &element,
             "a list of 1 to 256 elements, found 257",
         ),
     ];
