@@ -114,6 +114,10 @@ impl AnswerHead {
         add("cache-control", "no-store, private");
         add("vary", "Authorization");
         add("x-content-type-options", "nosniff");
+        // The proxy's own fields were added before this head took the place of the upstream's.
+        if policy.base.scheme() == "https" {
+            add("strict-transport-security", HSTS);
+        }
         if let Some(tag) = &self.etag {
             add("etag", tag);
         }
@@ -136,6 +140,9 @@ impl AnswerHead {
         fields
     }
 }
+
+/// A year; what `envoy/envoy.yaml` puts on the answers that are not ours.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
 
 /// An instance's URL below one of the two bases, written with the external one.
 fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
