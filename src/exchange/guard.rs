@@ -6,9 +6,7 @@ use crate::access::{self, Permit, Scope};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::identity::{
-    self, AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache,
-};
+use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
 use crate::request::{Credentials, Interaction, Request};
 use crate::response::Redaction;
 
@@ -36,13 +34,13 @@ impl Guard {
     pub(super) fn authenticate(
         &mut self,
         credentials: &Credentials,
-        attributes: &ConnectionAttributes,
+        certificate: Result<Option<PeerCertificate>, Denial>,
         now: u64,
     ) -> Result<Rc<Principal>, Denial> {
         let Credentials::Bearer(text) = credentials else {
             return Err(Denial::CredentialsMissing);
         };
-        let certificate = PeerCertificate::read(attributes, self.policy.certificate)?;
+        let certificate = certificate?;
         let token = self.token(text, now / 1_000_000_000)?;
         Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
