@@ -9,6 +9,8 @@ pub mod body;
 mod head;
 mod query;
 mod target;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub use base::BaseUrl;
