@@ -30,6 +30,31 @@ pub struct FhirPolicy {
     pub body_limit: usize,
 }
 
+impl FhirPolicy {
+    /// What follows the base in a URL that the upstream wrote: the empty string, or something that
+    /// begins with `/` or `?`.
+    ///
+    /// It may write the external base or its own, or its own path behind the scheme and the host
+    /// that `X-Forwarded-Proto` and `X-Forwarded-Host` told it.
+    pub fn below<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let (outside, inside) = (&self.base, &self.upstream.base);
+        let forwarded = || {
+            let rest = url
+                .strip_prefix("https://")
+                .or_else(|| url.strip_prefix("http://"))?;
+            [outside, inside].iter().find_map(|told| {
+                rest.strip_prefix(told.authority())?
+                    .strip_prefix(inside.path())
+                    .filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+            })
+        };
+        outside
+            .strip(url)
+            .or_else(|| inside.strip(url))
+            .or_else(forwarded)
+    }
+}
+
 /// The server behind the proxy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Upstream {
@@ -49,4 +74,42 @@ pub enum Authorization {
     Keep,
     /// It is taken out: the upstream trusts the proxy, and a stolen log there holds no token.
     Strip,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_writes_its_base_in_several_ways() {
+        let base = |text| BaseUrl::parse(text).expect(text);
+        let policy = FhirPolicy {
+            base: base("https://fhir.example.org/r4"),
+            public: Vec::new(),
+            upstream: Upstream {
+                cluster: "fhir_server".to_owned(),
+                base: base("http://fhir:8080/fhir"),
+                authorization: Authorization::Strip,
+            },
+            body_limit: 1,
+        };
+        for (url, expected) in [
+            ("https://fhir.example.org/r4/Patient/1", Some("/Patient/1")),
+            ("http://fhir:8080/fhir/Patient/1", Some("/Patient/1")),
+            ("https://fhir:8080/fhir/Patient/1", Some("/Patient/1")),
+            (
+                "https://fhir.example.org/fhir/Patient/1",
+                Some("/Patient/1"),
+            ),
+            ("https://fhir:8080/fhir", Some("")),
+            ("https://fhir:8080/fhir?x", Some("?x")),
+            ("https://fhir:8080/fhirx/Patient/1", None),
+            ("https://fhir:8080/r4/Patient/1", None),
+            ("https://fhir:80801/fhir/Patient/1", None),
+            ("https://fhir-7.example/fhir/Patient/1", None),
+            ("ftp://fhir:8080/fhir/Patient/1", None),
+        ] {
+            assert_eq!(policy.below(url), expected, "{url}");
+        }
+    }
 }

@@ -236,12 +236,9 @@ impl Interaction {
 }
 
 /// The canonical external URL of another page of this interaction, when `url` (a paging link of the
-/// upstream, below either base) asks for the same selection and nothing else.
+/// upstream, below a base of ours) asks for the same selection and nothing else.
 pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Option<String> {
-    let relative = policy
-        .base
-        .strip(url)
-        .or_else(|| policy.upstream.base.strip(url))?;
+    let relative = policy.below(url)?;
     let (path, query) = relative.split_once('?')?;
     let parameters = query::decode(query).ok()?;
     let page = match interaction {

@@ -2,7 +2,7 @@
 
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
-use crate::request::{BaseUrl, FhirPolicy};
+use crate::request::FhirPolicy;
 use crate::wire::Pair;
 
 /// What the upstream said about its answer, as far as anything depends on it.
@@ -146,11 +146,9 @@ impl AnswerHead {
     }
 }
 
-/// An instance's URL below one of the two bases, written with the external one.
+/// An instance's URL below a base, written with the external one.
 fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
-    let relative = below(url, &policy.base)
-        .or_else(|| below(url, &policy.upstream.base))
-        .unwrap_or(url);
+    let relative = policy.below(url).unwrap_or(url);
     let segments: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
     let (name, id, version) = match segments.as_slice() {
         [name, id] => (name, id, None),
@@ -166,10 +164,6 @@ fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>)
         None => format!("{base}/{name}/{id}"),
         Some(version) => format!("{base}/{name}/{id}/_history/{version}"),
     })
-}
-
-fn below<'a>(url: &'a str, base: &BaseUrl) -> Option<&'a str> {
-    base.strip(url).and_then(|rest| rest.strip_prefix('/'))
 }
 
 /// HSTS as RFC 6797 section 6.1 writes it, with the directives it knows and nothing else.
