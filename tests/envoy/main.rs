@@ -2,4 +2,8 @@
 //! manifest: one scenario for each thing that only the whole can show.
 
 mod exchange;
+mod hostile;
+mod sizes;
+mod wire;
 mod world;
+mod writes;
