@@ -1,3 +1,4 @@
 //! Tests of the core from outside: the public rooms, natively, without a proxy.
 
+mod shipped;
 mod tidy;
