@@ -1,3 +1,5 @@
 //! Tests of the core from outside: the public rooms, natively, without a proxy.
 
+mod exchange;
 mod tidy;
+mod vectors;
