@@ -3,5 +3,8 @@
 
 mod credentials;
 mod exchange;
+mod limits;
+mod listeners;
+mod requests;
 mod table;
 mod world;
