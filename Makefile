@@ -8,7 +8,7 @@ INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test lint wasm tools demo-binary
+.PHONY: help run smoke test lint wasm tools toolchain demo-binary
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -25,7 +25,7 @@ test: ## all tests: native, harness, emulated host, real Envoy
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
-lint: ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
+lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
@@ -39,7 +39,7 @@ wasm: ## build the filter into dist/fhir_guard.wasm
 	@echo "dist/fhir_guard.wasm: $$(wc -c < dist/fhir_guard.wasm | tr -d ' ') bytes"
 
 # ENVOY=/path/to/envoy uses that one instead of installing Envoy.
-tools: ## get what the other targets need: Rust toolchain, wasm target, Envoy
+toolchain:
 	@echo "1/4 Rust toolchain"
 	@command -v rustup >/dev/null || { \
 	    echo "rustup is missing: install it as https://rustup.rs says, then run this again"; exit 1; }
@@ -48,6 +48,8 @@ tools: ## get what the other targets need: Rust toolchain, wasm target, Envoy
 	@echo "2/4 target wasm32-wasip1"
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1 || { \
 	    echo "the target wasm32-wasip1 could not be installed: see the message of rustup above"; exit 1; }
+
+tools: toolchain ## get what the other targets need: Rust toolchain, wasm target, Envoy
 ifneq ($(ENVOY),)
 	@echo "3/4 Python: not needed, because ENVOY is set"
 	@echo "4/4 Envoy: $(ENVOY)"

@@ -297,12 +297,6 @@ fn denial(fault: Fault, forbidden: bool) -> Denial {
 fn cover(guard: &Guard, permit: &Permit) -> Cover {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
-    let redactions = policy.redactions.iter().filter(|rule| {
-        !rule
-            .unless
-            .as_ref()
-            .is_some_and(|scope| permit.holds_scope(scope))
-    });
     let own = Rc::clone(policy);
     let expected = expected(&interaction);
     let self_link = format!("{}{}", policy.fhir.base.as_str(), interaction.target());
@@ -310,7 +304,7 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
         base: policy.fhir.base.as_str().to_owned(),
-        redactions: redactions.map(|rule| Rc::clone(&rule.redaction)).collect(),
+        redactions: guard.active(permit).cloned().collect(),
         self_link,
         links: Rc::new(move |url| page_of(url, &interaction, &own.fhir)),
     }

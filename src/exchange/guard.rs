@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::access::{self, Permit};
+use crate::access::{self, Permit, Scope};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::identity::{
-    self, AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache,
-};
-use crate::request::{Credentials, Request};
+use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
+use crate::request::{Credentials, Interaction, Request};
+use crate::response::Redaction;
 
 /// The policy of one worker, and the tokens it has verified under that policy.
 pub struct Guard {
@@ -35,13 +34,13 @@ impl Guard {
     pub(super) fn authenticate(
         &mut self,
         credentials: &Credentials,
-        attributes: &ConnectionAttributes,
+        certificate: Result<Option<PeerCertificate>, Denial>,
         now: u64,
     ) -> Result<Rc<Principal>, Denial> {
         let Credentials::Bearer(text) = credentials else {
             return Err(Denial::CredentialsMissing);
         };
-        let certificate = PeerCertificate::read(attributes, self.policy.certificate)?;
+        let certificate = certificate?;
         let token = self.token(text, now / 1_000_000_000)?;
         Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
@@ -53,28 +52,40 @@ impl Guard {
         request: &Request,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, element: &str| {
-            self.policy.redactions.iter().any(|rule| {
-                rule.redaction.resource_type == resource_type
-                    && !rule
-                        .unless
-                        .as_ref()
-                        .is_some_and(|scope| permit.holds_scope(scope))
-                    && rule.redaction.reveals(element)
-            })
+            self.active(permit)
+                .any(|rule| rule.resource_type == resource_type && rule.reveals(element))
         };
         let forbidden = self.policy.response.absent_is_forbidden;
-        access::authorize(principal, request, forbidden, &hidden)
+        let permit = access::authorize(principal, request, forbidden, &hidden)?;
+        if let Interaction::Update { resource_type, .. } = &request.interaction {
+            // Whoever sees a part can only write back that part, and the rest would be gone.
+            if self
+                .active(&permit)
+                .any(|rule| rule.resource_type == *resource_type)
+            {
+                return Err(Denial::NotSupported("update-of-redacted"));
+            }
+        }
+        Ok(permit)
+    }
+
+    /// The redactions that this caller is not spared.
+    pub(super) fn active<'a>(
+        &'a self,
+        permit: &'a Permit,
+    ) -> impl Iterator<Item = &'a Rc<Redaction>> {
+        let spared = |scope: &Scope| permit.holds_scope(scope);
+        self.policy
+            .redactions
+            .iter()
+            .filter(move |rule| !rule.unless.as_ref().is_some_and(spared))
+            .map(|rule| &rule.redaction)
     }
 
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the
     /// types that a resource may contain, is known only where a resource is at hand.
     pub(super) fn hides_from(&self, permit: &Permit) -> bool {
-        self.policy.redactions.iter().any(|rule| {
-            !rule
-                .unless
-                .as_ref()
-                .is_some_and(|scope| permit.holds_scope(scope))
-        })
+        self.active(permit).next().is_some()
     }
 
     fn token(&mut self, text: &str, now: u64) -> Result<Rc<AccessToken>, Denial> {

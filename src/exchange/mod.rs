@@ -11,7 +11,7 @@ mod guard;
 use crate::access::{self, Permit};
 use crate::audit::{Outcome, Record};
 use crate::denial::{Denial, Reply};
-use crate::identity::{ConnectionAttributes, Principal};
+use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{self, Caller, Charging, Verdict};
 use crate::request::{Interaction, Request, RequestHead, body, upstream_headers};
 use crate::response::Screen;
@@ -305,7 +305,11 @@ impl Exchange {
         let (permit, charging) = match access::permit_public(&request) {
             Some(permit) => (permit, Charging::new(&[], &Caller::default(), now)),
             None => {
-                let principal = guard.authenticate(&head.credentials, attributes, now)?;
+                let certificate = PeerCertificate::read(attributes, guard.policy().certificate);
+                // Known even where the token is refused: it tells who holds a stolen one.
+                let shown = certificate.as_ref().ok().and_then(Option::as_ref);
+                self.record.certificate = shown.map(PeerCertificate::thumbprint_hex);
+                let principal = guard.authenticate(&head.credentials, certificate, now)?;
                 self.note(&principal);
                 let permit = guard.authorize(&principal, &request)?;
                 let charging = charge(guard, &principal, attributes, now);
@@ -328,9 +332,6 @@ impl Exchange {
         self.record.issuer = text(principal.issuer());
         self.record.client = text(principal.client());
         self.record.subject = text(principal.subject());
-        self.record.certificate = principal
-            .certificate()
-            .map(|certificate| certificate.thumbprint_hex());
     }
 
     fn forward(&mut self, permit: Permit, fields: Vec<Field>) {

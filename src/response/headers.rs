@@ -2,7 +2,7 @@
 
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
-use crate::request::{BaseUrl, FhirPolicy};
+use crate::request::FhirPolicy;
 use crate::wire::Pair;
 
 /// What the upstream said about its answer, as far as anything depends on it.
@@ -114,6 +114,10 @@ impl AnswerHead {
         add("cache-control", "no-store, private");
         add("vary", "Authorization");
         add("x-content-type-options", "nosniff");
+        // The proxy's own fields were added before this head took the place of the upstream's.
+        if policy.base.scheme() == "https" {
+            add("strict-transport-security", HSTS);
+        }
         if let Some(tag) = &self.etag {
             add("etag", tag);
         }
@@ -137,12 +141,14 @@ impl AnswerHead {
     }
 }
 
+/// A year; what `envoy/envoy.yaml` puts on the answers that are not ours.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
+
 /// An instance's URL below one of the two bases, written with the external one.
 fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
-    let relative = below(url, &policy.base)
-        .or_else(|| below(url, &policy.upstream.base))
-        .unwrap_or(url);
-    let segments: Vec<&str> = relative.trim_start_matches('/').split('/').collect();
+    let relative = policy.relative(url).unwrap_or(url);
+    let relative = relative.strip_prefix('/').unwrap_or(relative);
+    let segments: Vec<&str> = relative.split('/').collect();
     let (name, id, version) = match segments.as_slice() {
         [name, id] => (name, id, None),
         [name, id, "_history", version] => (name, id, Some(version)),
@@ -157,10 +163,6 @@ fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>)
         None => format!("{base}/{name}/{id}"),
         Some(version) => format!("{base}/{name}/{id}/_history/{version}"),
     })
-}
-
-fn below<'a>(url: &'a str, base: &BaseUrl) -> Option<&'a str> {
-    base.strip(url).and_then(|rest| rest.strip_prefix('/'))
 }
 
 /// The shape of an IMF-fixdate (RFC 9110 section 5.6.7): enough that nothing else fits in.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -122,21 +123,25 @@ impl Host {
         Self::from_parts(engine, module)
     }
 
-    /// A host for the module this repository ships, from `target/wasm32-wasip1/release` or the
+    /// A host for the module this repository ships, from `dist/`, where `make wasm` puts it, or the
     /// file named by `FHIR_GUARD_WASM`. Read and compiled once for all tests.
     pub fn release() -> Self {
         static COMPILED: OnceLock<(Engine, Module)> = OnceLock::new();
         let (engine, module) = COMPILED.get_or_init(|| {
-            let path = std::env::var("FHIR_GUARD_WASM").unwrap_or_else(|_| {
-                let root = env!("CARGO_MANIFEST_DIR");
-                format!("{root}/target/wasm32-wasip1/release/fhir_guard.wasm")
-            });
-            let bytes = std::fs::read(&path).unwrap_or_else(|why| {
-                panic!("no module at {path} ({why}): build it with `make wasm`")
-            });
+            let path = std::env::var_os("FHIR_GUARD_WASM").map_or_else(
+                || Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/fhir_guard.wasm"),
+                PathBuf::from,
+            );
+            assert!(
+                path.is_file(),
+                "no module at {}: build it with `make wasm`",
+                path.display()
+            );
+            let bytes = std::fs::read(&path)
+                .unwrap_or_else(|why| panic!("cannot read {}: {why}", path.display()));
             let engine = Engine::default();
             let module = Module::new(&engine, &bytes)
-                .unwrap_or_else(|why| panic!("{path} is not a module: {why}"));
+                .unwrap_or_else(|why| panic!("{} is not a module: {why}", path.display()));
             (engine, module)
         });
         Self::from_parts(engine.clone(), module.clone())

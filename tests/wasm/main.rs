@@ -10,6 +10,8 @@
 //! | `imports` | the host calls of ABI 0.2.1 and of WASI |
 //! | `memory` | the guest's memory and the wire form of header maps |
 //! | `emulator` | what the emulated host itself promises |
+//! | `structure` | a configuration as Envoy serialises it; the writer of the core's own tests |
+//! | `deployment` | the shipped configuration, a client, and exchanges from end to end |
 //! | `scenarios` | what the module must do |
 
 #![allow(
@@ -17,6 +19,8 @@
     reason = "the driver offers what an exchange can meet; a scenario uses the part it needs"
 )]
 
+#[cfg(test)]
+mod deployment;
 #[cfg(test)]
 mod emulator;
 #[cfg(test)]
@@ -33,5 +37,8 @@ mod phases;
 mod scenarios;
 #[cfg(test)]
 mod stream;
+#[cfg(test)]
+#[path = "../../src/config/structure/encode.rs"]
+mod structure;
 #[cfg(test)]
 mod vm;

@@ -1,5 +1,13 @@
 //! What the module must do.
 
+mod allowed;
+mod bodies;
+mod configuration;
+mod faults;
+mod hostile;
+mod order;
+mod shared;
+
 use crate::host::Host;
 
 #[test]

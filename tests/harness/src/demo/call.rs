@@ -93,6 +93,16 @@ impl Call {
             times: 1,
         }
     }
+
+    /// HTTP/2, but for a body. A refusal comes before the body was read, and over HTTP/2 Envoy then
+    /// ends the stream with RST_STREAM and NO_ERROR, as RFC 9113 section 8.1 has it. curl 7.88.1
+    /// can lose the answer when that arrives while it still sends (exit code 92).
+    fn version(&self) -> Version {
+        match self.body {
+            Some(_) => Version::Http1,
+            None => Version::Http2,
+        }
+    }
 }
 
 impl Answer {
@@ -227,8 +237,10 @@ impl<'a> Caller<'a> {
             add(&["--noproxy", "*"]);
         }
         if call.at != At::Direct {
-            if curl.http2 {
-                add(&["--http2"]);
+            match call.version() {
+                Version::Http1 => add(&["--http1.1"]),
+                Version::Http2 if curl.http2 => add(&["--http2"]),
+                Version::Http2 => (),
             }
             add(&["--cacert", &file("tls/ca.pem")]);
         }
@@ -295,7 +307,7 @@ impl<'a> Caller<'a> {
         let address: SocketAddr = stage.envoy.address(listener);
         let certificate = call.certificate.map(|name| stage.pki.client(name));
         let client =
-            Client::new(&stage.pki, certificate.as_ref(), Version::Http2, address).reuse(true);
+            Client::new(&stage.pki, certificate.as_ref(), call.version(), address).reuse(true);
         let method = if call.body.is_some() { "POST" } else { "GET" };
         let mut request = Request::new(method, &format!("{BASE_PATH}{}", call.path));
         if let Some(name) = call.token {

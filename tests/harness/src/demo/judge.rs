@@ -215,6 +215,10 @@ fn caching(answer: &Answer) -> Result<(), String> {
     match answer.header("cache-control") {
         Some(value) if value.contains("no-store") => Ok(()),
         found => Err(format!("found cache-control {found:?}, expected no-store")),
+    }?;
+    match answer.header("strict-transport-security") {
+        Some(_) => Ok(()),
+        None => Err("found no strict-transport-security, expected one".to_owned()),
     }
 }
 
