@@ -24,15 +24,25 @@ impl Exchange {
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
+        let by_upstream = details == Some(VIA_UPSTREAM);
         let (permit, fields) = match std::mem::take(&mut self.phase) {
-            Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
-                (permit, fields)
-            }
+            Phase::Forwarded { permit, fields } if by_upstream => (permit, fields),
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
             }
-            _ => return self.foreign(pairs),
+            // Once the request is with the upstream, an answer is the proxy's own only where the
+            // proxy says so in words: silence, or what no proxy writes, may hide the upstream's.
+            Phase::Forwarded { .. } if details.is_some_and(is_detail) => {
+                return self.foreign(pairs);
+            }
+            // Nothing is with the upstream yet, so nothing of it can be in here.
+            Phase::Start | Phase::Charging { .. } | Phase::ReadingBody { .. } | Phase::Foreign
+                if details.is_some() && !by_upstream =>
+            {
+                return self.foreign(pairs);
+            }
+            _ => return self.cut(),
         };
         match self.answer(guard, permit, fields, pairs, ended) {
             Ok(step) => step,
@@ -273,6 +283,11 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
+}
+
+/// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word.
+fn is_detail(details: &[u8]) -> bool {
+    !details.is_empty() && details.iter().all(u8::is_ascii_graphic)
 }
 
 fn is_write(interaction: &Interaction) -> bool {

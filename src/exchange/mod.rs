@@ -168,8 +168,9 @@ impl Exchange {
             let refused_by = verdict
                 .refused_by
                 .and_then(|index| guard.policy().limits.get(index));
-            let limit =
-                refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+            let limit = refused_by
+                .filter(|_| !verdict.contended)
+                .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
             return self.refuse(&Denial::Throttled {
                 headers: fields,
                 limit,
@@ -198,7 +199,7 @@ impl Exchange {
             expected, bytes, ..
         } = &mut self.phase
         else {
-            return self.absorb();
+            return self.absorb_request();
         };
         if *expected == ExpectedBody::Empty && !piece.is_empty() {
             return self.refuse(&Denial::Request("body"));
@@ -217,7 +218,7 @@ impl Exchange {
             bytes,
         } = std::mem::take(&mut self.phase)
         else {
-            return self.absorb();
+            return self.absorb_request();
         };
         if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
             return self.refuse(&denial);
@@ -231,7 +232,7 @@ impl Exchange {
     pub fn request_trailers(&mut self) -> Step {
         match self.phase {
             Phase::ReadingBody { .. } => self.refuse(&Denial::Request("trailers")),
-            _ => self.absorb(),
+            _ => self.absorb_request(),
         }
     }
 
@@ -241,8 +242,19 @@ impl Exchange {
         match self.phase {
             Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
             Phase::Refused | Phase::Foreign => Step::Reset,
+            Phase::Forwarded { .. } => {
+                // Decided, but it has not gone anywhere.
+                self.record.outcome = Outcome::Undecided;
+                self.refuse(&Denial::Unavailable("host"))
+            }
             _ => self.refuse(&Denial::Unavailable("host")),
         }
+    }
+
+    /// Whether the status that the client got is known without asking the proxy. While the head of
+    /// an answer is held it is not: the proxy may have answered past the filter.
+    pub fn knows_status(&self) -> bool {
+        self.record.status != 0 && !matches!(self.phase, Phase::Holding { .. })
     }
 
     /// Whether pieces of the answer's body are of interest.
@@ -254,8 +266,8 @@ impl Exchange {
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
         let mut record = self.record.clone();
-        if let (0, Some(status)) = (record.status, status) {
-            record.status = status;
+        if !self.knows_status() {
+            record.status = status.unwrap_or(0);
         }
         if record.began == 0 {
             record.began = now;
@@ -355,6 +367,14 @@ impl Exchange {
         self.record.status = reply.status;
         self.phase = Phase::Refused;
         Step::Reply(reply)
+    }
+
+    /// A callback of the request that does not belong to the phase: nothing of it goes on.
+    fn absorb_request(&mut self) -> Step {
+        match self.phase {
+            Phase::Refused | Phase::Foreign => Step::Hold,
+            _ => Step::Reset,
+        }
     }
 
     /// A callback that does not belong to the phase: after a refusal it is nothing new, anything

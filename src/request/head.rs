@@ -93,9 +93,8 @@ impl RequestHead {
                 continue;
             };
             fields.take(name_text, &value)?;
-            if PSEUDO.contains(&name_text)
-                || (PASSING.contains(&name_text) && is_field_text(&value))
-            {
+            let passes = PSEUDO.contains(&name_text) || PASSING.contains(&name_text);
+            if passes && is_field_text(&value) {
                 passing.push((name, value));
             }
         }
