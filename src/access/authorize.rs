@@ -152,7 +152,8 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
 }
 
 /// The scopes that count, and their one level. A token that mixes levels would, as a union, let the
-/// widest win unseen; so it grants nothing. `patient/` means nothing without a patient in context,
+/// widest win unseen; so it grants nothing, even where a scope of another level is not understood
+/// otherwise. `patient/` means nothing without a patient in context,
 /// nor `user/` without a user.
 fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
     let scopes: Vec<(&str, Scope)> = principal
@@ -166,7 +167,10 @@ fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
         Level::User => principal.user().is_some(),
         Level::System => true,
     };
-    let single = scopes.iter().all(|(_, scope)| scope.level == level);
+    let levels = principal.scopes().iter();
+    let single = levels
+        .filter_map(|text| Level::of(text))
+        .all(|other| other == level);
     (established && single).then_some((level, scopes))
 }
 

@@ -2,6 +2,8 @@
 
 mod authorize;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 pub use authorize::{Permit, authorize, permit_public};
 pub use scope::{Letter, Level, Scope};

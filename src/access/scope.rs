@@ -39,14 +39,9 @@ impl Scope {
     /// nothing: letters out of order, unknown types, and parameters, which would have to be
     /// dropped, and dropping them would widen the grant.
     pub fn parse(text: &str) -> Option<Self> {
-        let (level, rest) = text.split_once('/')?;
+        let (_, rest) = text.split_once('/')?;
         let (type_name, access) = rest.split_once('.')?;
-        let level = match level {
-            "patient" => Level::Patient,
-            "system" => Level::System,
-            "user" => Level::User,
-            _ => return None,
-        };
+        let level = Level::of(text)?;
         let resource_type = match type_name {
             "*" => None,
             name => Some(ResourceType::parse(name)?),
@@ -103,6 +98,17 @@ impl Letter {
 }
 
 impl Level {
+    /// The level that a scope is of, whether or not the rest of it is understood; `None` for scopes
+    /// that are not about data, such as `openid`.
+    pub fn of(scope: &str) -> Option<Self> {
+        match scope.split_once('/')?.0 {
+            "patient" => Some(Level::Patient),
+            "system" => Some(Level::System),
+            "user" => Some(Level::User),
+            _ => None,
+        }
+    }
+
     /// The prefix of the scope.
     pub fn name(self) -> &'static str {
         match self {

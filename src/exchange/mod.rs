@@ -285,7 +285,12 @@ impl Exchange {
             Phase::Forwarded { .. } | Phase::ReadingBody { .. } | Phase::Charging { .. } => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Holding { screen, .. } | Phase::Streaming { screen } => {
+            Phase::Holding { .. } => {
+                // The head has not left: if the upstream broke off, the proxy has answered past us,
+                // and only it knows with what.
+                self.record.status = 0;
+            }
+            Phase::Streaming { screen } => {
                 let counts = screen.counts();
                 self.count(counts);
             }

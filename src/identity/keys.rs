@@ -193,11 +193,12 @@ fn read_key(item: &Value, allowed: &[Algorithm]) -> Result<Key, String> {
         return Err("expected `use` to be `sig`".to_owned());
     }
     if let Some(operations) = members.get("key_ops") {
+        // A public key can do nothing else; the library takes no other list either.
         let verifies = operations
             .as_array()
-            .is_some_and(|list| list.iter().any(|op| op == "verify"));
+            .is_some_and(|list| matches!(list.as_slice(), [only] if only == "verify"));
         if !verifies {
-            return Err("expected `key_ops` to hold `verify`".to_owned());
+            return Err("expected `key_ops` to hold `verify` and nothing else".to_owned());
         }
     }
     let id = match members.get("kid") {

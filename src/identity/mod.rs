@@ -8,6 +8,8 @@ mod certificate;
 mod claims;
 mod keys;
 mod principal;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::rc::Rc;

@@ -63,12 +63,8 @@ impl Search {
             out.push('=');
             encode(value, &mut out);
         };
-        for Parameter { definition, values } in &self.parameters {
-            let written: Vec<String> = match definition.kind {
-                SearchKind::Patient => values.iter().map(|id| format!("Patient/{id}")).collect(),
-                _ => values.clone(),
-            };
-            add(definition.name, &written.join(","));
+        for parameter in &self.parameters {
+            add(parameter.definition.name, &parameter.written());
         }
         if !self.sort.is_empty() {
             let keys: Vec<String> = self
@@ -90,6 +86,13 @@ impl Search {
         out
     }
 
+    /// Whether every value in its canonical form is one that would be read again.
+    pub(super) fn values_fit(&self) -> bool {
+        self.parameters
+            .iter()
+            .all(|parameter| parameter.written().len() <= MAX_VALUE)
+    }
+
     /// This search from another place on: the same selection, compared exactly.
     pub fn is_page_of(&self, other: &Search) -> bool {
         self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
@@ -106,6 +109,19 @@ impl Search {
             }
         });
         selecting.chain(self.sort.iter().map(|(key, _)| Cow::Borrowed(key.element)))
+    }
+}
+
+impl Parameter {
+    /// The value in its canonical form, before escaping.
+    fn written(&self) -> String {
+        match self.definition.kind {
+            SearchKind::Patient => {
+                let references = self.values.iter().map(|id| format!("Patient/{id}"));
+                references.collect::<Vec<_>>().join(",")
+            }
+            _ => self.values.join(","),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! From method and path to the interaction (<https://hl7.org/fhir/R4/http.html>).
 
-use super::FhirPolicy;
-use super::head::{Method, RequestHead};
+use super::head::{MAX_PATH, Method, RequestHead};
 use super::query::{self, Search};
+use super::{BaseUrl, FhirPolicy};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
 
@@ -146,6 +146,9 @@ impl Request {
             }
             _ => return Err(Denial::Path),
         };
+        if !fits(&interaction, policy) {
+            return Err(Denial::Request("query"));
+        }
         Ok(Request {
             interaction,
             head_only,
@@ -279,7 +282,19 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
         }
         _ => return None,
     };
-    Some(format!("{}{}", policy.base.as_str(), page.target()))
+    fits(&page, policy).then(|| format!("{}{}", policy.base.as_str(), page.target()))
+}
+
+/// Whether the canonical form can be read again, here and by the upstream: it is longer than what
+/// came in where references are written out and characters escaped.
+fn fits(interaction: &Interaction, policy: &FhirPolicy) -> bool {
+    let length = interaction.target().len();
+    let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
+    let values = match interaction {
+        Interaction::Search { search, .. } => search.values_fit(),
+        _ => true,
+    };
+    values && holds(&policy.base) && holds(&policy.upstream.base)
 }
 
 /// A path whose reading depends on who reads it is refused, not repaired: `%`, `\`, `;`, empty and

@@ -3,5 +3,9 @@
 
 mod credentials;
 mod exchange;
+mod hostile;
+mod sizes;
 mod table;
+mod wire;
 mod world;
+mod writes;

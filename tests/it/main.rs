@@ -1,1 +1,3 @@
-//! Placeholder until the first test lands.
+//! Tests of the core from outside: the public rooms, natively, without a proxy.
+
+mod tidy;
