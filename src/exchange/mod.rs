@@ -251,10 +251,10 @@ impl Exchange {
         }
     }
 
-    /// Whether the status that the client got is known without asking the proxy. While the head of
-    /// an answer is held it is not: the proxy may have answered past the filter.
+    /// Whether the status that the client got is known without asking the proxy; to be asked after
+    /// [`Exchange::end`].
     pub fn knows_status(&self) -> bool {
-        self.record.status != 0 && !matches!(self.phase, Phase::Holding { .. })
+        self.record.status != 0
     }
 
     /// Whether pieces of the answer's body are of interest.
@@ -266,8 +266,8 @@ impl Exchange {
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
         let mut record = self.record.clone();
-        if !self.knows_status() {
-            record.status = status.unwrap_or(0);
+        if let (0, Some(status)) = (record.status, status) {
+            record.status = status;
         }
         if record.began == 0 {
             record.began = now;
@@ -308,6 +308,9 @@ impl Exchange {
         ended: bool,
     ) -> Result<Phase, Denial> {
         self.record.trace.clone_from(&head.traceparent);
+        if ended && head.content_length.is_some_and(|length| length > 0) {
+            return Err(Denial::Request("content-length"));
+        }
         let request = Request::parse(&head, &guard.policy().fhir)?;
         let interaction = &request.interaction;
         self.record.interaction = Some(interaction.code());

@@ -236,7 +236,7 @@ fn arrived(deployment: &Deployment, vm: &Vm, phase: Phase) -> Stream {
             search.ask(&stream);
             stream.on_response_headers(search.response, false);
             let body = bundle(500, 1000).into_bytes();
-            for piece in body[..400_000].chunks(1 << 16) {
+            for piece in body[..550_000].chunks(1 << 16) {
                 stream.on_response_body(piece, false);
             }
             assert!(!stream.downstream().body.is_empty());
