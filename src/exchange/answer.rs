@@ -24,6 +24,7 @@ impl Exchange {
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
+        let local = details.is_some_and(|details| details != VIA_UPSTREAM);
         let (permit, fields) = match std::mem::take(&mut self.phase) {
             Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
                 (permit, fields)
@@ -31,6 +32,15 @@ impl Exchange {
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
+            }
+            // A head has left already, or nobody says who answers: what comes now was not decided on.
+            phase @ (Phase::Streaming { .. } | Phase::Discarding | Phase::Done) => {
+                self.phase = phase;
+                return self.host_failed();
+            }
+            phase if !local => {
+                self.phase = phase;
+                return self.host_failed();
             }
             _ => return self.foreign(pairs),
         };
