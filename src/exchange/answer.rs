@@ -159,9 +159,10 @@ impl Exchange {
         } else {
             OnFault::Refuse
         };
+        // Half: what is masked or tagged makes an answer longer than was announced.
         let known_large = head
             .content_length
-            .is_some_and(|length| length > policy.response.hold_limit);
+            .is_some_and(|length| length > policy.response.hold_limit / 2);
         if known_large && !head_only && on_fault == OnFault::Refuse {
             self.phase = Phase::Streaming { screen };
             return Ok(Step::Release(leaving));

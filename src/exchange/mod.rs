@@ -6,6 +6,7 @@
 //! the body, forward.
 
 mod answer;
+mod body;
 mod guard;
 
 use crate::access::{self, Permit};
@@ -13,9 +14,10 @@ use crate::audit::{Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{self, Caller, Charging, Verdict};
-use crate::request::{Interaction, Request, RequestHead, body, upstream_headers};
+use crate::request::{Request, RequestHead, upstream_headers};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
+use body::{ExpectedBody, check_body, expected_body};
 use guard::Share;
 pub use guard::{Guard, MEMORY};
 
@@ -96,17 +98,6 @@ enum Phase {
 
 /// A field of our own for the answer.
 type Field = (&'static str, String);
-
-/// What the body of a request must be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum ExpectedBody {
-    /// Nothing at all.
-    Empty,
-    /// A JSON Patch.
-    Patch,
-    /// The resource that the interaction names.
-    Resource,
-}
 
 /// What becomes of an answer that does not pass the screen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -406,40 +397,6 @@ impl Exchange {
             _ => Step::Reset,
         }
     }
-}
-
-fn expected_body(interaction: &Interaction) -> ExpectedBody {
-    match interaction {
-        Interaction::Create { .. } | Interaction::Update { .. } => ExpectedBody::Resource,
-        Interaction::Patch { .. } => ExpectedBody::Patch,
-        _ => ExpectedBody::Empty,
-    }
-}
-
-fn check_body(
-    guard: &Guard,
-    permit: &Permit,
-    expected: ExpectedBody,
-    bytes: &[u8],
-) -> Result<(), Denial> {
-    let interaction = &permit.request().interaction;
-    let checked = match expected {
-        ExpectedBody::Empty => Ok(()),
-        ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
-        }
-        ExpectedBody::Resource => match interaction.resource_type() {
-            Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
-            None => return Err(Denial::Request("body")),
-        },
-    };
-    checked.map_err(|fault| match fault {
-        body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
-        body::BodyFault::Malformed(found) => Denial::Body("body", found),
-        body::BodyFault::Mismatch(found) => Denial::Body("body-mismatch", found),
-        body::BodyFault::Reads => Denial::NotSupported("patch-operation"),
-        body::BodyFault::Redacted => Denial::Request("body-redacted"),
-    })
 }
 
 fn charge(
