@@ -97,7 +97,7 @@ fn a_room_knows_only_the_rooms_before_it() {
         let Some(own) = source.room() else { continue };
         for (number, line) in source.code() {
             for (at, _) in line.match_indices("crate::") {
-                let rest = &line[at + "crate::".len()..];
+                let rest = line.split_at(at + "crate::".len()).1;
                 let other: String = rest.chars().take_while(|c| is_word(*c)).collect();
                 let here = format!("{}:{number}: {}", source.path, line.trim());
                 // `use crate::{a, b}` names no room here: one `use` a room, so that each is seen.
