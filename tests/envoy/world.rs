@@ -12,6 +12,8 @@ use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use fhir_guard_harness::tokens::{Claims, Issuer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -24,6 +26,8 @@ pub struct World {
     pub envoy: Envoy,
     /// Exchanges that must each have left one record.
     exchanges: Mutex<usize>,
+    /// Those of them that Envoy refused before the filter saw them.
+    pub unseen: Mutex<usize>,
     directory: PathBuf,
 }
 
@@ -54,6 +58,7 @@ impl World {
             fhir: world.fhir,
             envoy,
             exchanges: Mutex::new(0),
+            unseen: Mutex::new(0),
             directory: world.directory,
         }
     }
@@ -110,6 +115,55 @@ impl World {
         .await
     }
 
+    /// Puts a resource into the FHIR server, past Envoy.
+    pub async fn put(&self, resource: &Value) {
+        let path = format!(
+            "/fhir/{}/{}",
+            resource["resourceType"].as_str().expect("a type"),
+            resource["id"].as_str().expect("an id")
+        );
+        let body = resource.to_string();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nprefer: return=minimal\r\ncontent-type: application/fhir+json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = self.plain(&[head.as_bytes(), body.as_bytes()]).await;
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "the server took {path}");
+    }
+
+    /// The body of an answer of the FHIR server, past Envoy.
+    pub async fn direct(&self, path: &str) -> Vec<u8> {
+        let head =
+            format!("GET /fhir{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = self.plain(&[head.as_bytes()]).await;
+        let end = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("a head");
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        let body = &answer[end + 4..];
+        if head.contains("transfer-encoding: chunked") {
+            unchunked(body)
+        } else {
+            body.to_vec()
+        }
+    }
+
+    async fn plain(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.fhir.address())
+            .await
+            .expect("the server listens");
+        for part in parts {
+            stream.write_all(part).await.expect("the server reads");
+        }
+        let mut answer = Vec::new();
+        stream
+            .read_to_end(&mut answer)
+            .await
+            .expect("the server answers");
+        answer
+    }
+
     /// Says that `count` exchanges were made which [`World::send`] does not know of.
     pub fn expect_records(&self, count: usize) {
         *self.exchanges.lock().expect("no test has failed inside") += count;
@@ -136,7 +190,9 @@ impl World {
             if self.workers_used().await >= 2 {
                 break;
             }
-            self.get("system/Patient.r", "/r4/Patient/p1").await;
+            // Public, so that no limit stands in the way.
+            let request = Request::get("/r4/metadata");
+            self.send(&self.client(), request).await;
         }
         assert!(self.workers_used().await >= 2, "both workers were used");
         self.records().await;
@@ -230,6 +286,34 @@ impl Prepared {
             directory,
         };
         (prepared, config)
+    }
+}
+
+/// Edits Envoy's configuration: HTTP/2 to the FHIR server.
+pub fn http2_upstream(config: &mut Value) {
+    config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}}
+        }
+    });
+}
+
+/// The body behind chunked transfer coding (RFC 9112 section 7.1).
+fn unchunked(mut coded: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = coded
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("the size of a chunk");
+        let size = std::str::from_utf8(&coded[..end]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&coded[end + 2..end + 2 + size]);
+        coded = &coded[end + 4 + size..];
     }
 }
 
