@@ -391,7 +391,7 @@ fn check_body(
     let checked = match expected {
         ExpectedBody::Empty => Ok(()),
         ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read() && !guard.hides_from(permit))
+            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
         }
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
@@ -399,6 +399,7 @@ fn check_body(
         },
     };
     checked.map_err(|fault| match fault {
+        body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
         body::BodyFault::Malformed(_) => Denial::Request("body"),
         body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
         body::BodyFault::Reads => Denial::NotSupported("patch-operation"),

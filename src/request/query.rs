@@ -248,7 +248,7 @@ fn hex(byte: u8) -> Option<u8> {
 
 fn encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/,|$@".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~:/,$@".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
