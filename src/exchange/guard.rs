@@ -7,6 +7,7 @@ use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
+use crate::limit::KeyPart;
 use crate::request::{Credentials, Interaction, Request};
 use crate::response::Redaction;
 
@@ -28,6 +29,12 @@ impl Guard {
     /// The operator's policy.
     pub fn policy(&self) -> &Rc<Policy> {
         &self.policy
+    }
+
+    /// Whether any limit counts by the caller's address: otherwise nobody needs to ask for it.
+    pub fn counts_addresses(&self) -> bool {
+        let keys = self.policy.limits.iter().flat_map(|limit| &limit.key);
+        keys.into_iter().any(|part| *part == KeyPart::Address)
     }
 
     /// Establishes who is calling, or refuses; `now` is in nanoseconds since 1970.
