@@ -10,6 +10,7 @@ fn outcome(result: Result<(), BodyFault>) -> Result<(), &'static str> {
         BodyFault::Mismatch(_) => "mismatch",
         BodyFault::Reads => "reads",
         BodyFault::Redacted => "redacted",
+        BodyFault::Conditional => "conditional",
     })
 }
 
@@ -225,7 +226,7 @@ fn a_patch_is_a_bounded_json_patch() {
         ),
         ("no object", "[[]]".into(), MALFORMED),
     ] {
-        let found = check_patch(body.as_bytes(), true);
+        let found = check_patch(body.as_bytes(), true, true);
         assert_eq!(outcome(found), expected, "{name}");
     }
 }
@@ -242,12 +243,77 @@ fn who_may_not_read_everything_patches_without_reading() {
         (r#"{"op":"t\u0065st","path":"/a","value":1}"#, Err("reads")),
     ] {
         let body = format!(r#"[{{"op":"remove","path":"/x"}},{operation}]"#);
-        let found = check_patch(body.as_bytes(), false);
+        let found = check_patch(body.as_bytes(), false, true);
         assert_eq!(outcome(found), expected, "{operation}");
         assert_eq!(
-            outcome(check_patch(body.as_bytes(), true)),
+            outcome(check_patch(body.as_bytes(), true, true)),
             Ok(()),
             "{operation}"
         );
     }
+}
+
+#[test]
+fn a_patch_cannot_bring_to_light_or_search() {
+    let reads = Err("reads");
+    for (operation, hidden, open) in [
+        (
+            r#"{"op":"replace","path":"/contained/0/resourceType","value":"Group"}"#,
+            reads,
+            Ok(()),
+        ),
+        (r#"{"op":"remove","path":"/contained"}"#, reads, Ok(())),
+        (
+            r#"{"op":"move","path":"/x","from":"/contained/0/name"}"#,
+            reads,
+            Ok(()),
+        ),
+        (
+            r#"{"op":"add","path":"/contain\u0065d/-","value":{}}"#,
+            reads,
+            Ok(()),
+        ),
+        (
+            r#"{"op":"add","path":"/containedIn","value":1}"#,
+            Ok(()),
+            Ok(()),
+        ),
+        (
+            r#"{"op":"replace","path":"/id","value":"2"}"#,
+            MISMATCH,
+            MISMATCH,
+        ),
+        (
+            r#"{"op":"replace","path":"/resourceType","value":"Group"}"#,
+            MISMATCH,
+            MISMATCH,
+        ),
+        (
+            r#"{"op":"replace","path":"/subject/reference","value":"Patient?x=1"}"#,
+            Err("conditional"),
+            Err("conditional"),
+        ),
+        (
+            r#"{"op":"add","path":"/subject","value":{"reference":"Patient?x=1"}}"#,
+            Err("conditional"),
+            Err("conditional"),
+        ),
+        (
+            r#"{"op":"add","path":"/subject","value":{"reference":"Patient/1"}}"#,
+            Ok(()),
+            Ok(()),
+        ),
+    ] {
+        let body = format!("[{operation}]");
+        let found = |contained| outcome(check_patch(body.as_bytes(), true, contained));
+        assert_eq!((found(false), found(true)), (hidden, open), "{operation}");
+    }
+    let search =
+        r#"{"resourceType":"Patient","id":"1","link":[{"other":{"reference":"Patient?name=x"}}]}"#;
+    check(
+        "a reference that searches",
+        Some("1"),
+        search,
+        Err("conditional"),
+    );
 }
