@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 450;
 
 /// Files that are longer, each with its own bound and the reason.
-const LONGER: [(&str, usize, &str); 6] = [
+const LONGER: [(&str, usize, &str); 7] = [
     (
         "src/config/reader.rs",
         480,
         "one type with one method for each kind of value; in two halves neither says what a node is",
+    ),
+    (
+        "src/exchange/mod.rs",
+        460,
+        "the phases and the way in; the way out has a file of its own",
     ),
     (
         "src/fhir/elements.rs",

@@ -20,10 +20,6 @@ fn a_page_asks_for_the_same_selection() {
         inside("_offset=10&_count=10&patient=p1&code=x,y"),
         inside("patient=Patient%2Fp1&code=x%2Cy&_count=10&_offset=10&_format=json"),
         format!("https://fhir.example.org/r4{next}"),
-        // Whatever a server behind proxies calls itself: what leaves is written with our base.
-        format!("https://10.0.0.1:8080/base{next}"),
-        format!("http://elsewhere.example/r4{next}"),
-        format!("/base{next}"),
     ] {
         check(asked, &link, Some(&next));
     }
@@ -51,8 +47,6 @@ fn a_page_asks_for_the_same_selection() {
         "http://fhir/base/Observation/o1?patient=p1&code=x,y&_offset=10".to_owned(),
         "http://fhir/base/Observation".to_owned(),
         "http://fhir/other/Observation?patient=p1&code=x,y&_offset=10".to_owned(),
-        "ftp://fhir/base/Observation?patient=p1&code=x,y&_offset=10".to_owned(),
-        "http://fhir?patient=p1&code=x,y&_offset=10".to_owned(),
         format!("Observation?{selection}"),
         String::new(),
     ] {

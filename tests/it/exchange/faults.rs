@@ -67,7 +67,9 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
         return exchange;
     }
     if stage == Foreign {
-        exchange.response_headers(&world.guard, &head, Some(b"route_not_found"), false);
+        let head = driver::pairs([(":status", "404")].iter());
+        let step = exchange.response_headers(&world.guard, &head, Some(b"route_not_found"), false);
+        assert_eq!(step, Step::Continue);
         return exchange;
     }
     exchange.response_headers(&world.guard, &head, via, false);
@@ -123,11 +125,8 @@ fn after_a_refusal_everything_is_absorbed() {
         let mut world = Deployment::new();
         let mut exchange = at(Refused, &mut world);
         let before = world.record(&mut exchange);
-        assert_eq!(
-            exchange.request_body(&world.guard, b"x", false),
-            Step::Continue
-        );
-        assert_eq!(exchange.request_trailers(), Step::Continue);
+        assert_eq!(exchange.request_body(&world.guard, b"x", false), Step::Hold);
+        assert_eq!(exchange.request_trailers(), Step::Hold, "nothing goes on");
         let step = exchange.response_headers(&world.guard, &head, details, false);
         assert_eq!(
             step,
@@ -164,6 +163,37 @@ fn the_proxy_may_answer_itself_until_a_head_has_left() {
                 found,
                 (&json!("proxy"), &json!("proxy"), &json!(504)),
                 "{stage:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_proxy_does_not_call_its_own_refusal_is_not() {
+    for (name, status, details) in [
+        (
+            "a cache behind the filter",
+            "200",
+            Some(&b"cache.response_from_cache_filter"[..]),
+        ),
+        ("a redirect", "301", Some(b"direct_response")),
+        ("no status", "x", Some(b"direct_response")),
+        ("silence", "404", None),
+        ("empty words", "404", Some(b"")),
+    ] {
+        for stage in [Start, ReadingBody, Forwarded, Holding] {
+            let mut world = Deployment::new();
+            let mut exchange = at(stage, &mut world);
+            let head = driver::pairs([(":status", status)].iter());
+            let step = exchange.response_headers(&world.guard, &head, details, false);
+            let Step::Reply(reply) = step else {
+                panic!("{name}, {stage:?}: {step:?}")
+            };
+            assert_eq!(reply.status, 502, "{name}, {stage:?}");
+            assert_eq!(
+                world.record(&mut exchange)["rule"],
+                "answer.origin",
+                "{name}"
             );
         }
     }
