@@ -80,7 +80,7 @@ fn request(target: &str) -> Request {
         ("content-type", content_type),
     ];
     let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.ok().expect(target);
+    let head = RequestHead::parse(pairs.to_vec()).1.expect(target);
     Request::parse(&head, &fhir()).expect(target)
 }
 
