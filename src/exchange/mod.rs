@@ -14,9 +14,10 @@ use crate::denial::{Denial, Reply};
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{self, Caller, Charging, Verdict};
 use crate::request::{Interaction, Request, RequestHead, body, upstream_headers};
-use crate::response::Screen;
+use crate::response::{Counts, Screen};
 use crate::wire::Pair;
-pub use guard::Guard;
+use guard::Share;
+pub use guard::{Guard, MEMORY};
 
 /// What the shell is to do after a callback.
 #[derive(Debug, Eq, PartialEq)]
@@ -50,6 +51,7 @@ pub enum Step {
 pub struct Exchange {
     phase: Phase,
     record: Record,
+    share: Share,
 }
 
 /// Where an exchange is. Each phase holds only what is valid in it.
@@ -128,6 +130,7 @@ impl Exchange {
         ended: bool,
     ) -> Step {
         let (request_id, head) = RequestHead::parse(pairs);
+        self.share = guard.share();
         self.record.began = now;
         self.record.request_id = request_id;
         match head.and_then(|head| self.decide(guard, head, attributes, now, ended)) {
@@ -208,6 +211,9 @@ impl Exchange {
             return self.refuse(&Denial::TooLarge);
         }
         bytes.extend_from_slice(piece);
+        if !self.share.hold(bytes.capacity()) {
+            return self.refuse(&Denial::Unavailable("memory"));
+        }
         if !ended {
             return Step::Hold;
         }
@@ -240,7 +246,9 @@ impl Exchange {
     /// goes on.
     pub fn host_failed(&mut self) -> Step {
         match self.phase {
-            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
+                self.cut(&Denial::Unavailable("host"))
+            }
             Phase::Refused | Phase::Foreign => Step::Reset,
             Phase::Forwarded { .. } => {
                 // Decided, but it has not gone anywhere.
@@ -356,6 +364,7 @@ impl Exchange {
     }
 
     fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
+        self.share.hold(0);
         self.record.outcome = Outcome::Forwarded;
         self.phase = Phase::Forwarded { permit, fields };
     }
@@ -363,17 +372,20 @@ impl Exchange {
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
         let reply = denial.reply(&self.record.request_id);
-        let told = matches!(denial, Denial::Upstream(status) if *status == reply.status);
+        let told =
+            matches!(denial, Denial::Upstream(status) if *status == reply.status && *status < 500);
         self.record.outcome = match self.record.outcome {
             // The upstream's own answer to a permitted request, with its words taken out.
             Outcome::Forwarded if told => Outcome::Allowed,
             Outcome::Forwarded => Outcome::Withheld,
             _ => Outcome::Refused,
         };
+        self.count(Counts::default());
         if self.record.outcome != Outcome::Allowed {
             self.record.rule = denial.rule();
         }
         self.record.status = reply.status;
+        self.share.hold(0);
         self.phase = Phase::Refused;
         Step::Reply(reply)
     }
@@ -423,8 +435,8 @@ fn check_body(
     };
     checked.map_err(|fault| match fault {
         body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
-        body::BodyFault::Malformed(_) => Denial::Request("body"),
-        body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
+        body::BodyFault::Malformed(found) => Denial::Body("body", found),
+        body::BodyFault::Mismatch(found) => Denial::Body("body-mismatch", found),
         body::BodyFault::Reads => Denial::NotSupported("patch-operation"),
         body::BodyFault::Redacted => Denial::Request("body-redacted"),
     })
