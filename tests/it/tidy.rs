@@ -16,7 +16,7 @@ const LONGER: [(&str, usize, &str); 7] = [
     ),
     (
         "src/exchange/mod.rs",
-        460,
+        470,
         "the phases and the way in; the way out has a file of its own",
     ),
     (
