@@ -289,13 +289,11 @@ fn audit_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<AuditPolicy> {
     })
 }
 
-/// The only sink there is. Every other word is one that a later version may know.
+/// The only sink there is.
 fn audit_sink(node: &Node<'_>, m: &mut Mistakes) -> Option<()> {
     const SINK: &str = "access_log";
     match node.value().as_str() {
-        Some(word) if word != SINK && suggestion(word, [SINK]).is_empty() => {
-            node.unavailable(word, "\"access_log\"", m)
-        }
+        Some(word @ ("http" | "opentelemetry")) => node.unavailable(word, "\"access_log\"", m),
         _ => node.keyword(&[(SINK, ())], m),
     }
 }

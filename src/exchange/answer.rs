@@ -24,6 +24,7 @@ impl Exchange {
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
+        let local = details.is_some_and(|details| details != VIA_UPSTREAM);
         let (permit, fields) = match std::mem::take(&mut self.phase) {
             Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
                 (permit, fields)
@@ -31,6 +32,15 @@ impl Exchange {
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
+            }
+            // A head has left already, or nobody says who answers: what comes now was not decided on.
+            phase @ (Phase::Streaming { .. } | Phase::Discarding | Phase::Done) => {
+                self.phase = phase;
+                return self.host_failed();
+            }
+            phase if !local => {
+                self.phase = phase;
+                return self.host_failed();
             }
             _ => return self.foreign(pairs),
         };
@@ -77,7 +87,10 @@ impl Exchange {
                 Step::DropTrailers
             }
             Phase::Holding { .. } => self.refuse(&Denial::Uninspectable("truncated")),
-            Phase::Streaming { .. } => self.cut(),
+            Phase::Streaming { screen } => {
+                self.count(screen.counts());
+                self.cut()
+            }
             phase @ (Phase::Done | Phase::Discarding) => {
                 self.phase = phase;
                 Step::DropTrailers
@@ -203,27 +216,34 @@ impl Exchange {
             Ok(()) => {}
         }
         if screen.closed() {
-            let bytes = if head_only { Vec::new() } else { screen.take() };
-            if bytes.len() > hold_limit {
-                return match on_fault {
-                    OnFault::DropBody => {
-                        self.done(screen.counts());
-                        Step::Write(Vec::new())
-                    }
-                    OnFault::Refuse => {
-                        self.refuse(&Denial::Uninspectable("larger-than-hold-limit"))
-                    }
-                };
+            if head_only {
+                screen.take();
             }
-            self.done(screen.counts());
-            return Step::Write(bytes);
+            if screen.held() <= hold_limit {
+                self.done(screen.counts());
+                return Step::Write(screen.take());
+            }
+            return match on_fault {
+                OnFault::DropBody => {
+                    self.done(screen.counts());
+                    Step::Write(Vec::new())
+                }
+                // The end of the body comes in a callback of its own (over HTTP/1.1 always), and
+                // what is written there, when the head has left, is not measured.
+                OnFault::Refuse if !ended => {
+                    self.phase = Phase::Streaming { screen };
+                    Step::Write(Vec::new())
+                }
+                OnFault::Refuse => self.refuse(&Denial::Uninspectable("larger-than-hold-limit")),
+            };
         }
         if head_only {
             // Nothing of the body leaves, so there is nothing to make room for.
             screen.take();
         } else if screen.held() > hold_limit / 2 && on_fault == OnFault::Refuse {
-            // Half, because one more piece must fit in what can still be written at once. What is
-            // screened already waits for the next piece: now the head is not out yet.
+            // Half, because one more piece must fit in what can still be written at once; the
+            // shipped manifest keeps pieces that small. What is screened already waits for the next
+            // piece: now the head is not out yet.
             self.phase = Phase::Streaming { screen };
             return Step::Write(Vec::new());
         }

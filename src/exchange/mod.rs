@@ -254,7 +254,13 @@ impl Exchange {
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
         let mut record = self.record.clone();
-        if let (0, Some(status)) = (record.status, status) {
+        if matches!(self.phase, Phase::Holding { .. }) {
+            // The head that is held has not left. Where the upstream broke off the proxy has
+            // answered past us, and only it knows with what; else nobody got anything.
+            record.status = status
+                .filter(|status| *status != record.status)
+                .unwrap_or(0);
+        } else if let (0, Some(status)) = (record.status, status) {
             record.status = status;
         }
         if record.began == 0 {
@@ -273,7 +279,7 @@ impl Exchange {
             Phase::Forwarded { .. } | Phase::ReadingBody { .. } | Phase::Charging { .. } => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Holding { screen, .. } | Phase::Streaming { screen } => {
+            Phase::Streaming { screen } => {
                 let counts = screen.counts();
                 self.count(counts);
             }

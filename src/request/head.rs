@@ -123,8 +123,6 @@ impl RequestHead {
     }
 }
 
-// --- impl details ---
-
 struct Fields {
     method: Option<Vec<u8>>,
     path: Option<String>,

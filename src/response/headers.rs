@@ -17,6 +17,7 @@ pub struct AnswerHead {
     etag: Option<String>,
     last_modified: Option<String>,
     location: Option<String>,
+    transport_security: Option<String>,
 }
 
 impl AnswerHead {
@@ -31,6 +32,7 @@ impl AnswerHead {
             etag: None,
             last_modified: None,
             location: None,
+            transport_security: None,
         };
         let mut statuses = 0;
         for (name, value) in pairs {
@@ -49,6 +51,9 @@ impl AnswerHead {
                 b"etag" => head.etag = crate::request::weak_tag(value),
                 b"last-modified" if is_http_date(text) => {
                     head.last_modified = Some(text.to_owned())
+                }
+                b"strict-transport-security" if is_transport_security(text) => {
+                    head.transport_security = Some(text.to_owned());
                 }
                 b"location" => head.location = Some(text.to_owned()),
                 _ => {}
@@ -114,9 +119,12 @@ impl AnswerHead {
         add("cache-control", "no-store, private");
         add("vary", "Authorization");
         add("x-content-type-options", "nosniff");
-        // The proxy's own fields were added before this head took the place of the upstream's.
+        // The route of the proxy adds its own before the answer comes here: that one stands.
         if policy.base.scheme() == "https" {
-            add("strict-transport-security", HSTS);
+            add(
+                "strict-transport-security",
+                self.transport_security.as_deref().unwrap_or(HSTS),
+            );
         }
         if let Some(tag) = &self.etag {
             add("etag", tag);
@@ -165,6 +173,17 @@ fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>)
     })
 }
 
+/// HSTS as RFC 6797 section 6.1 writes it, with the directives it knows and nothing else.
+fn is_transport_security(text: &str) -> bool {
+    text.split(';').map(str::trim).all(|directive| {
+        let age = directive.strip_prefix("max-age=");
+        let age = age.is_some_and(|age| {
+            (1..=10).contains(&age.len()) && age.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        age || matches!(directive, "includeSubDomains" | "preload")
+    })
+}
+
 /// The shape of an IMF-fixdate (RFC 9110 section 5.6.7): enough that nothing else fits in.
 fn is_http_date(text: &str) -> bool {
     text.len() == 29
@@ -172,4 +191,23 @@ fn is_http_date(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transport_security_is_its_grammar_and_no_more() {
+        for (text, expected) in [
+            ("max-age=31536000", true),
+            ("max-age=31536000; includeSubDomains; preload", true),
+            ("max-age=", false),
+            ("max-age=12345678901", false),
+            ("max-age=1; for=Patient/2", false),
+            ("", false),
+        ] {
+            assert_eq!(is_transport_security(text), expected, "{text}");
+        }
+    }
 }

@@ -12,6 +12,8 @@ use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use fhir_guard_harness::tokens::{Claims, Issuer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -117,6 +119,55 @@ impl World {
             Request::get(path).bearer(&self.token(scope)),
         )
         .await
+    }
+
+    /// Puts a resource into the FHIR server, past Envoy.
+    pub async fn put(&self, resource: &Value) {
+        let path = format!(
+            "/fhir/{}/{}",
+            resource["resourceType"].as_str().expect("a type"),
+            resource["id"].as_str().expect("an id")
+        );
+        let body = resource.to_string();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nprefer: return=minimal\r\ncontent-type: application/fhir+json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = self.plain(&[head.as_bytes(), body.as_bytes()]).await;
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "the server took {path}");
+    }
+
+    /// The body of an answer of the FHIR server, past Envoy.
+    pub async fn direct(&self, path: &str) -> Vec<u8> {
+        let head =
+            format!("GET /fhir{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = self.plain(&[head.as_bytes()]).await;
+        let end = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("a head");
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        let body = &answer[end + 4..];
+        if head.contains("transfer-encoding: chunked") {
+            unchunked(body)
+        } else {
+            body.to_vec()
+        }
+    }
+
+    async fn plain(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.fhir.address())
+            .await
+            .expect("the server listens");
+        for part in parts {
+            stream.write_all(part).await.expect("the server reads");
+        }
+        let mut answer = Vec::new();
+        stream
+            .read_to_end(&mut answer)
+            .await
+            .expect("the server answers");
+        answer
     }
 
     /// Says that `count` exchanges were made which [`World::send`] does not know of.
@@ -241,6 +292,34 @@ impl Prepared {
             directory,
         };
         (prepared, config)
+    }
+}
+
+/// Edits Envoy's configuration: HTTP/2 to the FHIR server.
+pub fn http2_upstream(config: &mut Value) {
+    config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}}
+        }
+    });
+}
+
+/// The body behind chunked transfer coding (RFC 9112 section 7.1).
+fn unchunked(mut coded: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = coded
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("the size of a chunk");
+        let size = std::str::from_utf8(&coded[..end]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&coded[end + 2..end + 2 + size]);
+        coded = &coded[end + 4 + size..];
     }
 }
 

@@ -5,6 +5,7 @@ mod pages;
 mod queries;
 mod targets;
 mod upstream;
+mod urls;
 
 use super::*;
 use crate::denial::Denial;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ask;
-use super::writes::{ALL, FHIR, PATCH, observation, put};
+use super::writes::{ALL, FHIR, PATCH, condition, put};
 use crate::table::{
     BEFORE_ID, BY_ENVOY, MALFORMED, MEDIA_TYPE, METHOD, NOT_SUPPORTED, Table, refusal,
 };
@@ -63,7 +63,7 @@ pub(super) async fn patches(table: &mut Table<'_>) {
             "too many",
             json!(vec![json!({ "op": "remove", "path": "/active" }); 1001]),
         ),
-        ("a resource", observation()),
+        ("a resource", condition()),
     ] {
         table
             .refused(name, &client, patch(ALL, operations), MALFORMED, malformed)
@@ -101,11 +101,11 @@ pub(super) async fn patches(table: &mut Table<'_>) {
 pub(super) async fn frames(table: &mut Table<'_>) {
     let world = table.world;
     let client = world.client().quiet(std::time::Duration::from_millis(300));
-    let body = observation().to_string();
+    let body = condition().to_string();
     let token = world.token(ALL);
     let head = |more: &str| {
         format!(
-            "PUT /r4/Observation/new HTTP/1.1\r\nhost: fhir.example.org\r\nauthorization: Bearer {token}\r\ncontent-type: {FHIR}\r\n{more}\r\n\r\n"
+            "PUT /r4/Condition/new HTTP/1.1\r\nhost: fhir.example.org\r\nauthorization: Bearer {token}\r\ncontent-type: {FHIR}\r\n{more}\r\n\r\n"
         )
     };
     let bytes =
@@ -207,12 +207,12 @@ pub(super) async fn frames(table: &mut Table<'_>) {
 pub(super) async fn conditions(table: &mut Table<'_>) {
     let world = table.world;
     let client = world.client().reuse(true);
-    let body = observation().to_string();
+    let body = condition().to_string();
     let rule = "request.not-supported.condition";
     for (name, request) in [
         (
             "create",
-            ask(world, ALL, "POST", "/r4/Observation")
+            ask(world, ALL, "POST", "/r4/Condition")
                 .body(FHIR, body.clone())
                 .header("if-none-exist", "patient=p2"),
         ),
@@ -226,7 +226,7 @@ pub(super) async fn conditions(table: &mut Table<'_>) {
         ),
         (
             "delete",
-            ask(world, ALL, "DELETE", "/r4/Observation/x").header("if-modified-since", "x"),
+            ask(world, ALL, "DELETE", "/r4/Condition/x").header("if-modified-since", "x"),
         ),
     ] {
         table
@@ -236,15 +236,15 @@ pub(super) async fn conditions(table: &mut Table<'_>) {
     for (name, request) in [
         (
             "update by search",
-            ask(world, ALL, "PUT", "/r4/Observation?patient=p1").body(FHIR, body.clone()),
+            ask(world, ALL, "PUT", "/r4/Condition?patient=p1").body(FHIR, body.clone()),
         ),
         (
             "patch by search",
-            ask(world, ALL, "PATCH", "/r4/Observation?patient=p1").body(PATCH, "[]"),
+            ask(world, ALL, "PATCH", "/r4/Condition?patient=p1").body(PATCH, "[]"),
         ),
         (
             "delete by search",
-            ask(world, ALL, "DELETE", "/r4/Observation?patient=p1"),
+            ask(world, ALL, "DELETE", "/r4/Condition?patient=p1"),
         ),
     ] {
         table
@@ -252,8 +252,8 @@ pub(super) async fn conditions(table: &mut Table<'_>) {
             .await;
     }
     for (name, path) in [
-        ("create", "/r4/Observation?x=y"),
-        ("create by search", "/r4/Observation?patient=p1"),
+        ("create", "/r4/Condition?x=y"),
+        ("create by search", "/r4/Condition?patient=p1"),
     ] {
         let request = ask(world, ALL, "POST", path).body(FHIR, body.clone());
         table

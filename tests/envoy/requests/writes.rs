@@ -34,14 +34,13 @@ async fn a_body_is_inspected_before_anything_goes_upstream() {
 }
 
 pub(super) fn put(world: &World, body: impl Into<Vec<u8>>) -> Request {
-    ask(world, ALL, "PUT", "/r4/Observation/new").body(FHIR, body)
+    ask(world, ALL, "PUT", "/r4/Condition/new").body(FHIR, body)
 }
 
-pub(super) fn observation() -> Value {
+pub(super) fn condition() -> Value {
     json!({
-        "resourceType": "Observation",
+        "resourceType": "Condition",
         "id": "new",
-        "status": "final",
         "code": { "text": "x" },
         "subject": { "reference": "Patient/p1" },
     })
@@ -53,11 +52,11 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
     let client = world
         .client_of(Some(&certificate), version, "secure")
         .reuse(true);
-    let good = observation().to_string();
+    let good = condition().to_string();
     let with = |name: &str, value: Value| {
-        let mut observation = observation();
-        observation[name] = value;
-        observation.to_string()
+        let mut condition = condition();
+        condition[name] = value;
+        condition.to_string()
     };
     let tagged = |system: &str, code: &str| {
         with(
@@ -84,7 +83,7 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
         ),
         (
             "a type that is no string",
-            with("resourceType", json!(["Observation"])),
+            with("resourceType", json!(["Condition"])),
             "body",
         ),
         ("another id", with("id", json!("other")), "body-mismatch"),
@@ -113,8 +112,8 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
                 .replace(r#""code":null"#, r#""code":{"text":"x","text":"y"}"#),
             "body",
         ),
-        ("not JSON", "resourceType=Observation".to_owned(), "body"),
-        ("XML", "<Observation/>".to_owned(), "body"),
+        ("not JSON", "resourceType=Condition".to_owned(), "body"),
+        ("XML", "<Condition/>".to_owned(), "body"),
         ("a list", format!("[{good}]"), "body"),
         ("null", "null".to_owned(), "body"),
         ("a string", "\"x\"".to_owned(), "body"),
@@ -166,7 +165,7 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
             .await;
     }
     let not_utf8 = [
-        br#"{"resourceType":"Observation","id":"new","x":""#.as_slice(),
+        br#"{"resourceType":"Condition","id":"new","x":""#.as_slice(),
         b"\xff\xfe\"}",
     ]
     .concat();
@@ -182,11 +181,11 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
     for (name, request) in [
         (
             "PUT",
-            ask(world, ALL, "PUT", "/r4/Observation/new").header("content-type", FHIR),
+            ask(world, ALL, "PUT", "/r4/Condition/new").header("content-type", FHIR),
         ),
         (
             "POST",
-            ask(world, ALL, "POST", "/r4/Observation").header("content-type", FHIR),
+            ask(world, ALL, "POST", "/r4/Condition").header("content-type", FHIR),
         ),
         (
             "PATCH",
@@ -202,7 +201,7 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
         ("GET", "/r4/Patient/p1"),
         ("GET", "/r4/Patient?gender=male"),
         ("HEAD", "/r4/Patient/p1"),
-        ("DELETE", "/r4/Observation/o-p9-1"),
+        ("DELETE", "/r4/Condition/c-p9-1"),
     ] {
         let name = format!("{method} with a body, {version:?}");
         let request = ask(world, ALL, method, path).body(FHIR, good.clone());
@@ -246,9 +245,9 @@ async fn media_types(table: &mut Table<'_>, version: Version) {
     let client = world
         .client_of(Some(&certificate), version, "secure")
         .reuse(true);
-    let body = observation().to_string();
+    let body = condition().to_string();
     let bare = |body: &str| {
-        let mut request = ask(world, ALL, "PUT", "/r4/Observation/new");
+        let mut request = ask(world, ALL, "PUT", "/r4/Condition/new");
         request.body = body.as_bytes().to_vec();
         request
     };
@@ -320,11 +319,11 @@ async fn sizes(table: &mut Table<'_>, version: Version) {
     let certificate = world.pki.client("clinic-a");
     let client = world.client_of(Some(&certificate), version, "secure");
     let of_size = |size: usize| {
-        let mut observation = observation();
-        observation["note"] = json!([{ "text": "" }]);
-        let empty = observation.to_string().len();
-        observation["note"][0]["text"] = json!("x".repeat(size - empty));
-        let body = observation.to_string();
+        let mut condition = condition();
+        condition["note"] = json!([{ "text": "" }]);
+        let empty = condition.to_string().len();
+        condition["note"][0]["text"] = json!("x".repeat(size - empty));
+        let body = condition.to_string();
         assert_eq!(body.len(), size);
         body
     };

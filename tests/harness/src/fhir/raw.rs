@@ -141,7 +141,9 @@ async fn send(stream: &mut TcpStream, wire: &Wire) -> std::io::Result<()> {
         } else {
             stream.write_all(piece).await?;
         }
-        sleep(wire.pause).await;
+        if !wire.pause.is_zero() {
+            sleep(wire.pause).await;
+        }
     }
     if chunked {
         let trailers: String = wire

@@ -74,6 +74,8 @@ misbehaviours! {
     Empty200 = "empty-200",
     /// One byte per chunk.
     Chunked = "chunked",
+    /// The honest answer without `content-length`, in pieces of 64 KiB as fast as they go.
+    NoContentLength = "no-content-length",
     /// Eight chunks, 150 ms apart.
     SlowChunks = "slow-chunks",
     /// Chunked, with a trailer `x-trailer` that names a foreign patient. Over HTTP/1.1 only the raw

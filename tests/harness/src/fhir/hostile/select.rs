@@ -210,9 +210,10 @@ fn framed(kind: Misbehaviour, reply: Reply, body: Vec<u8>, foreign: &Foreign) ->
             wire.framing = Framing::Claimed(length as u64);
             wire.cut(length / 2);
         }
-        Misbehaviour::Big20Mb | Misbehaviour::BigResource9Mb | Misbehaviour::ManySmall => {
-            wire.chop(64 * 1024)
-        }
+        Misbehaviour::Big20Mb
+        | Misbehaviour::BigResource9Mb
+        | Misbehaviour::ManySmall
+        | Misbehaviour::NoContentLength => wire.chop(64 * 1024),
         _ => {}
     }
     wire
