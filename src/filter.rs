@@ -46,7 +46,7 @@ impl RootContext for Root {
         Some(Box::new(Stream {
             guard,
             exchange: Exchange::default(),
-            replied: false,
+            over: Over::No,
         }))
     }
 
@@ -59,23 +59,38 @@ impl RootContext for Root {
 struct Stream {
     guard: Option<Rc<RefCell<Guard>>>,
     exchange: Exchange,
-    /// A local reply or a reset is under way: no further call may touch the stream.
-    replied: bool,
+    over: Over,
+}
+
+/// Whether the filter has ended the stream: no further answer may be tried then.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Over {
+    No,
+    /// A local reply is under way; it comes back through the callbacks of the answer.
+    Replied,
+    /// Cut. Should the host not have done it, nothing goes on all the same.
+    Reset,
 }
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
+        if self.over != Over::No {
+            return Action::Pause;
+        }
         let Some(guard) = self.guard.clone() else {
             return self.reset();
         };
         let pairs = host::header_map(Map::Request).unwrap_or_default();
+        let counts_addresses = guard.borrow().counts_addresses();
         let attributes = ConnectionAttributes {
             mtls: host::property(&["connection", "mtls"]),
             digest: host::property(&["connection", "sha256_peer_certificate_digest"]),
             validated: host::property(&["connection", "peer_certificate_valid"]),
-            source: host::property(&["source", "address"]),
+            source: counts_addresses
+                .then(|| host::property(&["source", "address"]))
+                .flatten(),
         };
         let step = self.exchange.request_headers(
             &mut guard.borrow_mut(),
@@ -88,7 +103,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
-        let Some(guard) = self.guard.clone().filter(|_| !self.replied) else {
+        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
             return Action::Pause;
         };
         let step = match host::buffer(Buffer::Request, size) {
@@ -99,7 +114,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        let Some(guard) = self.guard.clone().filter(|_| !self.replied) else {
+        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
             return Action::Pause;
         };
         let step = self.exchange.request_trailers();
@@ -108,7 +123,10 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Action {
         // Our own reply comes back through here; request fields must not even be asked for then.
-        let Some(guard) = self.guard.clone().filter(|_| !self.replied) else {
+        if self.over != Over::No {
+            return self.after_end();
+        }
+        let Some(guard) = self.guard.clone() else {
             return Action::Continue;
         };
         let pairs = host::header_map(Map::Response).unwrap_or_default();
@@ -120,11 +138,10 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
-        let guard = self
-            .guard
-            .clone()
-            .filter(|_| !self.replied && self.exchange.screens());
-        let Some(guard) = guard else {
+        if self.over != Over::No {
+            return self.after_end();
+        }
+        let Some(guard) = self.guard.clone().filter(|_| self.exchange.screens()) else {
             return Action::Continue;
         };
         let step = match host::buffer(Buffer::Response, size) {
@@ -135,8 +152,8 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if self.replied {
-            return Action::Continue;
+        if self.over != Over::No {
+            return self.after_end();
         }
         let step = self.exchange.response_trailers();
         self.response_step(step, 0)
@@ -144,7 +161,9 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.exchange.end();
-        let status = host::property(&["response", "code"])
+        let status = (!self.exchange.knows_status())
+            .then(|| host::property(&["response", "code"]))
+            .flatten()
             .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
             .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
         host::set_audit(&self.exchange.record(host::now(), status));
@@ -182,7 +201,8 @@ impl Stream {
             Some(action) => {
                 if action == Action::Continue {
                     // Kept early as well: should this worker die, the access log still tells.
-                    host::set_audit(&self.exchange.record(host::now(), None));
+                    // Not worth a look at the clock: it says `forwarded`, and nothing of durations.
+                    host::set_audit(&self.exchange.record(0, None));
                 }
                 action
             }
@@ -220,8 +240,8 @@ impl Stream {
     /// Ends the stream: by an answer of our own where one is still possible, otherwise by a reset.
     fn stop(&mut self, step: Step) -> Action {
         match step {
-            Step::Reply(reply) if !self.replied && host::reply(&reply) => {
-                self.replied = true;
+            Step::Reply(reply) if self.over == Over::No && host::reply(&reply) => {
+                self.over = Over::Replied;
                 Action::Pause
             }
             _ => self.reset(),
@@ -229,8 +249,17 @@ impl Stream {
     }
 
     fn reset(&mut self) -> Action {
-        self.replied = true;
+        self.over = Over::Reset;
         host::reset_response();
         Action::Pause
+    }
+
+    /// A callback of the answer after the filter has ended the stream.
+    fn after_end(&mut self) -> Action {
+        match self.over {
+            Over::No | Over::Replied => Action::Continue,
+            // It was to be cut, and is still there.
+            Over::Reset => self.reset(),
+        }
     }
 }

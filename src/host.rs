@@ -50,11 +50,13 @@ pub fn now() -> u64 {
     if status == OK { time } else { 0 }
 }
 
-/// A property, by its path; absent when the host has none or refuses.
+/// A property, by its path; absent when the host has none or refuses. An empty one is there: some
+/// say something by being empty.
 pub fn property(path: &[&str]) -> Option<Vec<u8>> {
     let path = path.join("\0");
     // SAFETY: path is a live buffer of the length given; `returned` checks what comes back.
     returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+        .map(Option::unwrap_or_default)
 }
 
 /// A header map, bytes as they came; absent when the host has none in this phase, or when what it
@@ -62,7 +64,7 @@ pub fn property(path: &[&str]) -> Option<Vec<u8>> {
 pub fn header_map(map: Map) -> Option<Vec<Pair>> {
     // SAFETY: `returned` checks what comes back.
     let bytes =
-        returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
+        returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })??;
     wire::decode(&bytes)
 }
 
@@ -83,7 +85,7 @@ pub fn buffer(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
     // SAFETY: `returned` checks what comes back.
     let bytes = returned(|data, length| unsafe {
         proxy_get_buffer_bytes(buffer as u32, 0, size, data, length)
-    })?;
+    })??;
     (bytes.len() == size).then_some(bytes)
 }
 
@@ -248,11 +250,12 @@ fn set_shared_data(key: &str, value: &[u8], version: Option<u32>) -> Answer {
 }
 
 /// Carries out a call that returns bytes in a buffer allocated through `proxy_on_memory_allocate`.
-fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+/// Absent when the call failed; inside, absent when the host handed nothing over, and meant it.
+fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Option<Vec<u8>>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     let status = call(&raw mut data, &raw mut size);
     let bytes = owned(data, size);
-    if status == OK { bytes } else { None }
+    (status == OK && (bytes.is_some() || size == 0)).then_some(bytes)
 }
 
 /// Takes over a buffer that the host filled. The SDK's allocator made it as a `Vec` of exactly this

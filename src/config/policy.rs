@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::issuers;
-use super::mistakes::{Mistakes, suggestion};
+use super::mistakes::Mistakes;
 use super::reader::{Node, Object, each, or};
 use super::rules::{self, RedactionRule};
 use crate::audit::AuditPolicy;

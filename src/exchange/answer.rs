@@ -24,25 +24,20 @@ impl Exchange {
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
-        let local = details.is_some_and(|details| details != VIA_UPSTREAM);
+        let by_upstream = details == Some(VIA_UPSTREAM);
+        // An answer is the proxy's own only where the proxy says so in words, and refuses: silence,
+        // or a cache behind this filter, may hide what the upstream said.
+        let by_proxy = !by_upstream && details.is_some_and(is_detail) && status(pairs) >= 400;
         let (permit, fields) = match std::mem::take(&mut self.phase) {
-            Phase::Forwarded { permit, fields } if details == Some(VIA_UPSTREAM) => {
-                (permit, fields)
-            }
+            Phase::Forwarded { permit, fields } if by_upstream => (permit, fields),
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
             }
-            // A head has left already, or nobody says who answers: what comes now was not decided on.
-            phase @ (Phase::Streaming { .. } | Phase::Discarding | Phase::Done) => {
-                self.phase = phase;
-                return self.host_failed();
-            }
-            phase if !local => {
-                self.phase = phase;
-                return self.host_failed();
-            }
-            _ => return self.foreign(pairs),
+            // A head has left already: what comes now was not decided on.
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => return self.cut(),
+            _ if by_proxy => return self.foreign(pairs),
+            _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
         match self.answer(guard, permit, fields, pairs, ended) {
             Ok(step) => step,
@@ -107,12 +102,7 @@ impl Exchange {
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
-        let status = pairs
-            .iter()
-            .find(|(name, _)| name == b":status")
-            .map(|(_, value)| value.as_slice());
-        let status = status.and_then(|value| std::str::from_utf8(value).ok());
-        self.record.status = status.and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.record.status = status(pairs);
         Step::Continue
     }
 
@@ -293,6 +283,18 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
+}
+
+/// `:status`; 0 where it is no number.
+fn status(pairs: &[Pair]) -> u16 {
+    let found = pairs.iter().find(|(name, _)| name == b":status");
+    let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word.
+fn is_detail(details: &[u8]) -> bool {
+    !details.is_empty() && details.iter().all(u8::is_ascii_graphic)
 }
 
 fn is_write(interaction: &Interaction) -> bool {

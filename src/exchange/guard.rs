@@ -7,6 +7,7 @@ use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
+use crate::limit::KeyPart;
 use crate::request::{Credentials, Interaction, Request};
 use crate::response::Redaction;
 
@@ -28,6 +29,12 @@ impl Guard {
     /// The operator's policy.
     pub fn policy(&self) -> &Rc<Policy> {
         &self.policy
+    }
+
+    /// Whether any limit counts by the caller's address: otherwise nobody needs to ask for it.
+    pub fn counts_addresses(&self) -> bool {
+        let keys = self.policy.limits.iter().flat_map(|limit| &limit.key);
+        keys.into_iter().any(|part| *part == KeyPart::Address)
     }
 
     /// Establishes who is calling, or refuses; `now` is in nanoseconds since 1970.
@@ -57,8 +64,11 @@ impl Guard {
         };
         let forbidden = self.policy.response.absent_is_forbidden;
         let permit = access::authorize(principal, request, forbidden, &hidden)?;
-        if let Interaction::Update { resource_type, .. } = &request.interaction {
-            // Whoever sees a part can only write back that part, and the rest would be gone.
+        if let Interaction::Update { resource_type, .. }
+        | Interaction::Patch { resource_type, .. } = &request.interaction
+        {
+            // Whoever sees a part can only write back that part, and the rest would be gone; and a
+            // patch can move what is hidden to where it shows.
             if self
                 .active(&permit)
                 .any(|rule| rule.resource_type == *resource_type)

@@ -168,8 +168,9 @@ impl Exchange {
             let refused_by = verdict
                 .refused_by
                 .and_then(|index| guard.policy().limits.get(index));
-            let limit =
-                refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+            let limit = refused_by
+                .filter(|_| !verdict.contended)
+                .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
             return self.refuse(&Denial::Throttled {
                 headers: fields,
                 limit,
@@ -198,7 +199,7 @@ impl Exchange {
             expected, bytes, ..
         } = &mut self.phase
         else {
-            return self.absorb();
+            return self.absorb_request();
         };
         if *expected == ExpectedBody::Empty && !piece.is_empty() {
             return self.refuse(&Denial::Request("body"));
@@ -217,7 +218,7 @@ impl Exchange {
             bytes,
         } = std::mem::take(&mut self.phase)
         else {
-            return self.absorb();
+            return self.absorb_request();
         };
         if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
             return self.refuse(&denial);
@@ -231,7 +232,7 @@ impl Exchange {
     pub fn request_trailers(&mut self) -> Step {
         match self.phase {
             Phase::ReadingBody { .. } => self.refuse(&Denial::Request("trailers")),
-            _ => self.absorb(),
+            _ => self.absorb_request(),
         }
     }
 
@@ -241,8 +242,19 @@ impl Exchange {
         match self.phase {
             Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
             Phase::Refused | Phase::Foreign => Step::Reset,
+            Phase::Forwarded { .. } => {
+                // Decided, but it has not gone anywhere.
+                self.record.outcome = Outcome::Undecided;
+                self.refuse(&Denial::Unavailable("host"))
+            }
             _ => self.refuse(&Denial::Unavailable("host")),
         }
+    }
+
+    /// Whether the status that the client got is known without asking the proxy; to be asked after
+    /// [`Exchange::end`].
+    pub fn knows_status(&self) -> bool {
+        self.record.status != 0
     }
 
     /// Whether pieces of the answer's body are of interest.
@@ -297,6 +309,9 @@ impl Exchange {
         ended: bool,
     ) -> Result<Phase, Denial> {
         self.record.trace.clone_from(&head.traceparent);
+        if ended && head.content_length.is_some_and(|length| length > 0) {
+            return Err(Denial::Request("content-length"));
+        }
         let request = Request::parse(&head, &guard.policy().fhir)?;
         let interaction = &request.interaction;
         self.record.interaction = Some(interaction.code());
@@ -363,6 +378,14 @@ impl Exchange {
         Step::Reply(reply)
     }
 
+    /// A callback of the request that does not belong to the phase: nothing of it goes on.
+    fn absorb_request(&mut self) -> Step {
+        match self.phase {
+            Phase::Refused | Phase::Foreign => Step::Hold,
+            _ => Step::Reset,
+        }
+    }
+
     /// A callback that does not belong to the phase: after a refusal it is nothing new, anything
     /// else is cut.
     fn absorb(&mut self) -> Step {
@@ -391,7 +414,7 @@ fn check_body(
     let checked = match expected {
         ExpectedBody::Empty => Ok(()),
         ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read() && !guard.hides_from(permit))
+            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
         }
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
@@ -399,6 +422,7 @@ fn check_body(
         },
     };
     checked.map_err(|fault| match fault {
+        body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
         body::BodyFault::Malformed(_) => Denial::Request("body"),
         body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
         body::BodyFault::Reads => Denial::NotSupported("patch-operation"),

@@ -16,6 +16,10 @@ pub enum BodyFault {
     /// It is a patch with an operation that reads, of a writer who may not read all of the
     /// resource: `test` tells a value by its success, `copy` and `move` carry it to where it shows.
     Reads,
+    /// It refers to a resource by a search (`Patient?identifier=...`): the server would carry out
+    /// that search, and its outcome would tell what it found
+    /// (<https://hl7.org/fhir/R4/http.html#trules>).
+    Conditional,
     /// It is marked as a part of a resource (SUBSETTED, REDACTED, MASKED): writing it back would
     /// destroy what was hidden.
     Redacted,
@@ -61,16 +65,21 @@ pub fn check_body(
     if is_partial(root) {
         return Err(BodyFault::Redacted);
     }
+    if refers_by_search(root) {
+        return Err(BodyFault::Conditional);
+    }
     Ok(())
 }
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the
-/// root. `may_read` says that the writer may see everything in the resource; otherwise operations
-/// that read are refused.
+/// root and not on what makes the resource this one. `may_read` says that the writer may read the
+/// type; otherwise operations that read are refused. `contained` says that nothing can be hidden in
+/// contained resources; otherwise operations on them are refused, for one that changes their type
+/// would bring to light what a rule hides.
 ///
 /// # Errors
 /// See [`BodyFault`].
-pub fn check_patch(bytes: &[u8], may_read: bool) -> Result<(), BodyFault> {
+pub fn check_patch(bytes: &[u8], may_read: bool, contained: bool) -> Result<(), BodyFault> {
     let document = parse(bytes)?;
     let root = document.root();
     if root.kind() != Kind::Array {
@@ -88,6 +97,22 @@ pub fn check_patch(bytes: &[u8], may_read: bool) -> Result<(), BodyFault> {
         let op = operation.get("op").and_then(|op| op.str());
         if !may_read && !matches!(op.as_deref(), Some("add" | "remove" | "replace")) {
             return Err(BodyFault::Reads);
+        }
+        let touches = |name, element| touches(operation, name, element);
+        if !contained && (touches("path", "contained") || touches("from", "contained")) {
+            return Err(BodyFault::Reads);
+        }
+        if touches("path", "resourceType") || touches("path", "id") {
+            return Err(BodyFault::Mismatch(
+                "the patch changes the type or the id of the resource",
+            ));
+        }
+        let value = operation.get("value");
+        let path = operation.get("path").and_then(|path| path.str());
+        let to_reference = path.is_some_and(|path| path.ends_with("/reference"));
+        if value.is_some_and(|value| refers_by_search(value) || (to_reference && is_search(value)))
+        {
+            return Err(BodyFault::Conditional);
         }
     }
     if root.items().next().is_none() {
@@ -170,6 +195,27 @@ fn is_partial(root: Node<'_>) -> bool {
             .and_then(|code| code.str())
             .is_some_and(|code| matches!(code.as_ref(), "SUBSETTED" | "REDACTED" | "MASKED"))
     })
+}
+
+/// Whether a reference here or below is a search. As deep as the document's limit.
+fn refers_by_search(node: Node<'_>) -> bool {
+    node.members().any(|member| {
+        (member.key.is_str("reference") && is_search(member.value))
+            || refers_by_search(member.value)
+    }) || node.items().any(refers_by_search)
+}
+
+fn is_search(value: Node<'_>) -> bool {
+    value.str().is_some_and(|text| text.contains('?'))
+}
+
+/// Whether a pointer of this operation leads to a root element, or into it. An escaped pointer
+/// (`~0`, `~1`) names no element of FHIR.
+fn touches(operation: Node<'_>, name: &str, element: &str) -> bool {
+    let Some(pointer) = operation.get(name).and_then(|pointer| pointer.str()) else {
+        return false;
+    };
+    pointer.split('/').nth(1) == Some(element)
 }
 
 fn check_operation(operation: Node<'_>) -> Result<(), &'static str> {

@@ -40,6 +40,8 @@ pub struct RequestHead {
     pub path: String,
     /// The client's credentials.
     pub credentials: Credentials,
+    /// `Content-Length`, in bytes.
+    pub content_length: Option<u64>,
     /// The media type of the body, in lower case, without parameters; `None` without the header.
     pub content_type: Option<String>,
     /// `If-Match`, a weak entity tag.
@@ -93,9 +95,8 @@ impl RequestHead {
                 continue;
             };
             fields.take(name_text, &value)?;
-            if PSEUDO.contains(&name_text)
-                || (PASSING.contains(&name_text) && is_field_text(&value))
-            {
+            let passes = PSEUDO.contains(&name_text) || PASSING.contains(&name_text);
+            if passes && is_field_text(&value) {
                 passing.push((name, value));
             }
         }
@@ -111,6 +112,7 @@ impl RequestHead {
             method,
             path: fields.path.ok_or(Denial::Request("path"))?,
             credentials: fields.credentials.unwrap_or(Credentials::Missing),
+            content_length: fields.content_length,
             content_type: fields.content_type,
             if_match: fields.if_match,
             preference: fields.preference,
@@ -127,6 +129,7 @@ struct Fields {
     method: Option<Vec<u8>>,
     path: Option<String>,
     credentials: Option<Credentials>,
+    content_length: Option<u64>,
     content_type: Option<String>,
     if_match: Option<String>,
     preference: Option<Preference>,
@@ -146,6 +149,7 @@ impl Default for Fields {
             method: None,
             path: None,
             credentials: None,
+            content_length: None,
             content_type: None,
             if_match: None,
             preference: None,
@@ -182,6 +186,11 @@ impl Fields {
             }
             "content-encoding" if !value.eq_ignore_ascii_case(b"identity") => {
                 return Err(Denial::UnsupportedMediaType);
+            }
+            "content-length" => {
+                let malformed = Denial::Request("content-length");
+                let length = content_length(value).ok_or(malformed.clone())?;
+                once(&mut self.content_length, length, malformed)?;
             }
             "content-type" => {
                 once(
@@ -274,6 +283,13 @@ fn has_another(text: &str) -> bool {
             !word.contains(['=', '"']) && !rest.trim_start().starts_with('=')
         })
     })
+}
+
+/// Digits and nothing else (RFC 9110 section 8.6): it goes on as it came.
+fn content_length(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
+    text.parse().ok()
 }
 
 /// The media type before any parameter. The only parameters understood are `charset=utf-8` and

@@ -169,7 +169,8 @@ pub(super) fn links(links: Node<'_>, cover: &Cover, resource_type: ResourceType)
                 // A client that follows it is told; without it, it would believe it has all.
                 Some(format!("{}/{resource_type}?_page=unavailable", cover.base))
             }),
-            "first" | "last" => (cover.links)(&url),
+            "first" => (cover.links)(&url),
+            // `last` would tell with its offset what `total` told.
             _ => None,
         };
         if let Some(page) = page {

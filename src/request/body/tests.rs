@@ -6,6 +6,7 @@ const REDACTED: Result<(), &str> = Err("redacted");
 
 fn outcome(result: Result<(), BodyFault>) -> Result<(), &'static str> {
     result.map_err(|fault| match fault {
+        BodyFault::Conditional => "conditional",
         BodyFault::Malformed(_) => "malformed",
         BodyFault::Mismatch(_) => "mismatch",
         BodyFault::Reads => "reads",
@@ -225,7 +226,7 @@ fn a_patch_is_a_bounded_json_patch() {
         ),
         ("no object", "[[]]".into(), MALFORMED),
     ] {
-        let found = check_patch(body.as_bytes(), true);
+        let found = check_patch(body.as_bytes(), true, true);
         assert_eq!(outcome(found), expected, "{name}");
     }
 }
@@ -242,12 +243,96 @@ fn who_may_not_read_everything_patches_without_reading() {
         (r#"{"op":"t\u0065st","path":"/a","value":1}"#, Err("reads")),
     ] {
         let body = format!(r#"[{{"op":"remove","path":"/x"}},{operation}]"#);
-        let found = check_patch(body.as_bytes(), false);
+        let found = check_patch(body.as_bytes(), false, true);
         assert_eq!(outcome(found), expected, "{operation}");
         assert_eq!(
-            outcome(check_patch(body.as_bytes(), true)),
+            outcome(check_patch(body.as_bytes(), true, true)),
             Ok(()),
             "{operation}"
         );
+    }
+}
+
+#[test]
+fn a_reference_that_is_a_search_is_refused_wherever_it_stands() {
+    let observation = ResourceType::parse("Observation").expect("a type of R4");
+    for (name, rest, expected) in [
+        ("plain", r#""subject":{"reference":"Patient/1"}"#, Ok(())),
+        ("other text", r#""note":[{"text":"why?"}]"#, Ok(())),
+        (
+            "a search",
+            r#""subject":{"reference":"Patient?birthdate=1974-12-25"}"#,
+            Err("conditional"),
+        ),
+        (
+            "escaped",
+            r#""subject":{"r\u0065ference":"Patient\u003fname=x"}"#,
+            Err("conditional"),
+        ),
+        (
+            "deep",
+            r#""contained":[{"resourceType":"Group","member":[{"entity":{"reference":"Patient?x=1"}}]}]"#,
+            Err("conditional"),
+        ),
+    ] {
+        let body = format!(r#"{{"resourceType":"Observation",{rest}}}"#);
+        let found = check_body(body.as_bytes(), observation, None);
+        assert_eq!(outcome(found), expected, "{name}");
+    }
+    for (operation, expected) in [
+        (
+            r#"{"op":"replace","path":"/subject/reference","value":"Patient/1"}"#,
+            Ok(()),
+        ),
+        (
+            r#"{"op":"replace","path":"/subject/reference","value":"Patient?name=x"}"#,
+            Err("conditional"),
+        ),
+        (
+            r#"{"op":"add","path":"/performer/-","value":{"reference":"Patient?name=x"}}"#,
+            Err("conditional"),
+        ),
+    ] {
+        let found = check_patch(format!("[{operation}]").as_bytes(), true, true);
+        assert_eq!(outcome(found), expected, "{operation}");
+    }
+}
+
+#[test]
+fn a_patch_stays_off_what_decides_about_the_resource() {
+    for (operation, contained, expected) in [
+        (
+            r#"{"op":"replace","path":"/resourceType","value":"Person"}"#,
+            true,
+            Err("mismatch"),
+        ),
+        (
+            r#"{"op":"replace","path":"/id","value":"2"}"#,
+            true,
+            Err("mismatch"),
+        ),
+        (
+            r#"{"op":"replace","path":"/contained/0/resourceType","value":"Person"}"#,
+            true,
+            Ok(()),
+        ),
+        (
+            r#"{"op":"replace","path":"/contained/0/resourceType","value":"Person"}"#,
+            false,
+            Err("reads"),
+        ),
+        (
+            r#"{"op":"move","path":"/note","from":"/contained/0/name"}"#,
+            false,
+            Err("reads"),
+        ),
+        (
+            r#"{"op":"add","path":"/containedX","value":1}"#,
+            false,
+            Ok(()),
+        ),
+    ] {
+        let found = check_patch(format!("[{operation}]").as_bytes(), true, contained);
+        assert_eq!(outcome(found), expected, "{operation}");
     }
 }

@@ -50,6 +50,10 @@ fn a_read_is_decided_redacted_and_recorded() {
             ("cache-control", "no-store, private"),
             ("vary", "Authorization"),
             ("x-content-type-options", "nosniff"),
+            (
+                "strict-transport-security",
+                "max-age=31536000; includeSubDomains"
+            ),
             ("etag", "W/\"3\""),
             ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
             ("x-request-id", "9c2c4a2e-0000-4000-8000-000000000001"),

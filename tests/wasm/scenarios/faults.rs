@@ -82,7 +82,10 @@ fn damaged() -> Vec<Bytes> {
         .into_iter()
         .enumerate()
     {
-        all.push(rubbish(seed as u64 + 1, length));
+        // Of visible characters it could be a word that a proxy says.
+        let mut bytes = rubbish(seed as u64 + 1, length);
+        bytes[0] |= 0x80;
+        all.push(bytes);
     }
     all
 }
@@ -94,7 +97,7 @@ fn check(name: &str, deployment: &Deployment, script: &Script) {
     let vm = deployment.vm();
     script.drive(&vm);
     let (decided, calls) = counted(deployment, script, &vm);
-    assert!(calls.values().sum::<u64>() > 8, "{name}: {calls:?}");
+    assert!(calls.values().sum::<u64>() > 4, "{name}: {calls:?}");
     let mut planted = 0;
     for (function, count) in &calls {
         for (nth, (what, fault)) in
@@ -108,7 +111,11 @@ fn check(name: &str, deployment: &Deployment, script: &Script) {
             planted += 1;
             if !lie {
                 check_upstream(&name, &end, &decided);
-                end.check_closed(&name, &decided);
+                // Where a cut is refused the client has to wait; it must not get anything.
+                if function != "proxy_close_stream" {
+                    end.check_closed(&name, &decided);
+                }
+                end.check_clean(&name);
             }
             check_next(&name, deployment, script, &vm, &decided);
         }
@@ -139,8 +146,7 @@ fn check_pairs(name: &str, deployment: &Deployment, script: &Script) {
             let end = script.drive(&vm);
             deployment.host.heal();
             check_upstream(&name, &end, &decided);
-            let body = String::from_utf8_lossy(&end.downstream.body).into_owned();
-            assert!(!body.contains(SECRET), "{name}: {end:?}");
+            end.check_clean(&name);
             check_next(&name, deployment, script, &vm, &decided);
         }
     }

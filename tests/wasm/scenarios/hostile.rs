@@ -78,8 +78,8 @@ const CHANGES: [(&str, Change); 4] = [
     ("doubled", doubled),
 ];
 
-/// An answer of one kind or another, whose fields can be sent; then the good one again.
-fn check(name: &str, script: &Script, good: &Script, vm: &Vm, decided: &End) {
+/// An answer of one kind or another, whose fields can be sent.
+fn check(name: &str, script: &Script, vm: &Vm, decided: &End) {
     let end = script.drive(vm);
     assert_eq!(end.reset, None, "{name}");
     end.check_closed(name, decided);
@@ -95,12 +95,13 @@ fn check(name: &str, script: &Script, good: &Script, vm: &Vm, decided: &End) {
     if end.upstream.headers.is_some() {
         assert!(end.record()["outcome"] != "refused", "{name}: {end:?}");
     }
+}
+
+/// The good exchange, as ever.
+fn check_next(name: &str, good: &Script, vm: &Vm, decided: &End) {
     let next = good.drive(vm);
-    assert_eq!(
-        without_limits(&next.downstream),
-        without_limits(&decided.downstream),
-        "after {name}"
-    );
+    let same = without_limits(&next.downstream) == without_limits(&decided.downstream);
+    assert!(same, "after {name}: {next:?}");
 }
 
 fn every(fields: &[&str], change: impl Fn(&mut Script, &dyn Fn(&mut Headers))) {
@@ -113,14 +114,12 @@ fn every(fields: &[&str], change: impl Fn(&mut Script, &dyn Fn(&mut Headers))) {
             for byte in 0..=u8::MAX {
                 let mut script = good.clone();
                 change(&mut script, &|headers| by(headers, field, byte));
-                check(
-                    &format!("{field} with {byte:#04x} {how}"),
-                    &script,
-                    &good,
-                    &vm,
-                    &decided,
-                );
-                deployment.rest();
+                let name = format!("{field} with {byte:#04x} {how}");
+                check(&name, &script, &vm, &decided);
+                if byte % 8 == 7 {
+                    check_next(&name, &good, &vm, &decided);
+                    deployment.rest();
+                }
             }
         }
     }
@@ -149,23 +148,13 @@ fn heads_of_any_size_get_an_answer() {
     let check = |name: &str, headers: Headers| {
         let mut script = good.clone();
         script.request.extend(headers.clone());
-        check(
-            &format!("request with {name}"),
-            &script,
-            &good,
-            &vm,
-            &decided,
-        );
+        check(&format!("request with {name}"), &script, &vm, &decided);
+        check_next(name, &good, &vm, &decided);
         deployment.rest();
         let mut script = good.clone();
         script.response.extend(headers);
-        check(
-            &format!("response with {name}"),
-            &script,
-            &good,
-            &vm,
-            &decided,
-        );
+        check(&format!("response with {name}"), &script, &vm, &decided);
+        check_next(name, &good, &vm, &decided);
         deployment.rest();
         let script = Script {
             request: Vec::new(),
