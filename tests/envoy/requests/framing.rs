@@ -12,15 +12,26 @@ use crate::table::{
 pub(super) async fn patches(table: &mut Table<'_>) {
     let world = table.world;
     let client = world.client().reuse(true);
-    let patch = |scope: &str, operations: Value| {
-        ask(world, scope, "PATCH", "/r4/Patient/p5").body(PATCH, operations.to_string())
+    let on = |path: &str, scope: &str, operations: Value| {
+        ask(world, scope, "PATCH", path).body(PATCH, operations.to_string())
     };
-    let rule = "request.not-supported.patch-operation";
-    for scope in [
-        ALL,
-        "user/Patient.u",
-        "user/Patient.cu",
-        "system/Patient.ru",
+    let patch = |scope: &str, operations: Value| on("/r4/Condition/c-p5-1", scope, operations);
+    // Whoever sees only a part of a type does not change it at all; whoever may not read does not
+    // ask by way of a patch.
+    for (path, scope, rule) in [
+        ("/r4/Patient/p5", ALL, "update-of-redacted"),
+        ("/r4/Patient/p5", "user/Patient.u", "update-of-redacted"),
+        ("/r4/Patient/p5", "system/Patient.ru", "update-of-redacted"),
+        (
+            "/r4/Condition/c-p5-1",
+            "user/Condition.u",
+            "patch-operation",
+        ),
+        (
+            "/r4/Condition/c-p5-1",
+            "system/Condition.cus",
+            "patch-operation",
+        ),
     ] {
         for (name, operation) in [
             (
@@ -38,17 +49,39 @@ pub(super) async fn patches(table: &mut Table<'_>) {
         ] {
             let operations =
                 json!([{ "op": "replace", "path": "/active", "value": true }, operation]);
-            let name = format!("{name} with {scope}");
+            let name = format!("{name} of {path} with {scope}");
+            let rule = format!("request.not-supported.{rule}");
+            let request = on(path, scope, operations);
             table
-                .refused(
-                    &name,
-                    &client,
-                    patch(scope, operations),
-                    NOT_SUPPORTED,
-                    rule,
-                )
+                .refused(&name, &client, request, NOT_SUPPORTED, &rule)
                 .await;
         }
+    }
+    // Where something is hidden of another type, it could be contained here, and come to light as
+    // another type or elsewhere.
+    for (name, operation) in [
+        (
+            "test",
+            json!({ "op": "test", "path": "/contained/0/birthDate", "value": "1980-01-01" }),
+        ),
+        (
+            "copy",
+            json!({ "op": "copy", "from": "/contained/0/birthDate", "path": "/recordedDate" }),
+        ),
+        (
+            "move",
+            json!({ "op": "move", "from": "/contained", "path": "/extension" }),
+        ),
+        (
+            "replace",
+            json!({ "op": "replace", "path": "/contained/0/resourceType", "value": "Basic" }),
+        ),
+    ] {
+        let request = patch(ALL, json!([operation]));
+        let rule = "request.not-supported.patch-operation";
+        table
+            .refused(name, &client, request, NOT_SUPPORTED, rule)
+            .await;
     }
     let malformed = "request.malformed.body";
     for (name, operations) in [
@@ -75,7 +108,7 @@ pub(super) async fn patches(table: &mut Table<'_>) {
         "application/merge-patch+json",
         "application/xml-patch+xml",
     ] {
-        let request = ask(world, ALL, "PATCH", "/r4/Patient/p5").body(media_type, "[]");
+        let request = ask(world, ALL, "PATCH", "/r4/Condition/c-p5-1").body(media_type, "[]");
         table
             .refused(
                 media_type,
@@ -86,14 +119,19 @@ pub(super) async fn patches(table: &mut Table<'_>) {
             )
             .await;
     }
-    let plain = json!([{ "op": "replace", "path": "/active", "value": true }]);
+    let plain = json!([{ "op": "replace", "path": "/recordedDate", "value": "2025-01-01" }]);
     table
         .answered("a plain patch", &client, patch(ALL, plain), 200)
         .await;
     // Who sees everything may; the test server knows no such operation, and says so.
     let tested = json!([{ "op": "test", "path": "/active", "value": true }]);
     table
-        .answered("a test", &client, patch("user/Patient.cruds", tested), 422)
+        .answered(
+            "a test",
+            &client,
+            on("/r4/Patient/p5", "user/Patient.cruds", tested),
+            422,
+        )
         .await;
 }
 

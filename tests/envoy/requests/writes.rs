@@ -189,7 +189,7 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
         ),
         (
             "PATCH",
-            ask(world, ALL, "PATCH", "/r4/Patient/p1").header("content-type", PATCH),
+            ask(world, ALL, "PATCH", "/r4/Condition/c-p5-1").header("content-type", PATCH),
         ),
     ] {
         let name = format!("{name} without a body, {version:?}");
