@@ -1,5 +1,5 @@
-# Everything here works on a fresh machine with Rust (rustup), Python 3 (pip) and make.
-# Needs nothing else; what it fetches goes into .tools/, target/, dist/ and .run/, all git-ignored.
+# Everything here works on a fresh Linux with Rust (rustup), a C compiler, Python 3 (pip) and make. Envoy and what is
+# built go into .tools/, target/, dist/ and .run/, all git-ignored; toolchain and crates into ~/.rustup and ~/.cargo.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/wasm32-wasip1/release/fhir_guard.wasm

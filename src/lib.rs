@@ -1,6 +1,6 @@
 //! The map of fhir-guard.
 //!
-//! One WebAssembly filter that Envoy or an Istio proxy loads in front of a FHIR R4 API. An HTTP
+//! One WebAssembly filter that Envoy loads in front of a FHIR R4 API. An HTTP
 //! request with its response is an *exchange*; it walks through the rooms below in one direction
 //! and leaves exactly one audit record.
 //!

@@ -113,6 +113,10 @@ pub fn authorize(
     if resource_type.is_container() {
         return Err(Denial::NotSupported("type"));
     }
+    let writes = matches!(letter, Letter::Create | Letter::Update | Letter::Delete);
+    if writes && resource_type.steers_server() {
+        return Err(Denial::NotSupported("type"));
+    }
     let permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -164,7 +168,7 @@ fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
     let level = scopes.first()?.1.level;
     let established = match level {
         Level::Patient => principal.patient().is_some(),
-        Level::User => principal.user().is_some(),
+        Level::User => principal.user().is_some_and(is_professional),
         Level::System => true,
     };
     let levels = principal.scopes().iter();
@@ -172,6 +176,12 @@ fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
         .filter_map(|text| Level::of(text))
         .all(|other| other == level);
     (established && single).then_some((level, scopes))
+}
+
+/// Whether this user may be taken for somebody whose own rights reach beyond one patient. What a
+/// Patient, a RelatedPerson or a Person may see is not known here, so it is nothing.
+fn is_professional(user: &str) -> bool {
+    user.starts_with("Practitioner/") || user.starts_with("PractitionerRole/")
 }
 
 /// What a `patient/` scope opens: the own Patient, and searches that name the own patient exactly

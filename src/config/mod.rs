@@ -45,6 +45,10 @@
 //! | `audit.observer` | name | required |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
 //!
+//! `response.hold_limit` must stay below what Envoy lets a filter hold: the listener's
+//! `per_connection_buffer_limit_bytes` for callers with HTTP/1.1, `initial_stream_window_size` for
+//! those with HTTP/2. Beyond it the whole process ends, and the filter cannot read either.
+//!
 //! A name is 1 to 64 of `A-Z a-z 0-9 - . _`; a URL or an audience has at most 2048 bytes. The
 //! document has at most [`SIZE`] bytes and [`DEPTH`] levels. Texts are JSON strings, so that YAML
 //! that reads as a number or a boolean has to be quoted.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::issuers;
-use super::mistakes::{Mistakes, suggestion};
+use super::mistakes::Mistakes;
 use super::reader::{Node, Object, each, or};
 use super::rules::{self, RedactionRule};
 use crate::audit::AuditPolicy;
@@ -289,13 +289,11 @@ fn audit_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<AuditPolicy> {
     })
 }
 
-/// The only sink there is. Every other word is one that a later version may know.
+/// The only sink there is.
 fn audit_sink(node: &Node<'_>, m: &mut Mistakes) -> Option<()> {
     const SINK: &str = "access_log";
     match node.value().as_str() {
-        Some(word) if word != SINK && suggestion(word, [SINK]).is_empty() => {
-            node.unavailable(word, "\"access_log\"", m)
-        }
+        Some(word @ ("http" | "opentelemetry")) => node.unavailable(word, "\"access_log\"", m),
         _ => node.keyword(&[(SINK, ())], m),
     }
 }

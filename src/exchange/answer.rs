@@ -25,24 +25,19 @@ impl Exchange {
         ended: bool,
     ) -> Step {
         let by_upstream = details == Some(VIA_UPSTREAM);
+        // An answer is the proxy's own only where the proxy says so in words, and refuses: silence,
+        // or a cache behind this filter, may hide what the upstream said.
+        let by_proxy = !by_upstream && details.is_some_and(is_detail) && status(pairs) >= 400;
         let (permit, fields) = match std::mem::take(&mut self.phase) {
             Phase::Forwarded { permit, fields } if by_upstream => (permit, fields),
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
             }
-            // Once the request is with the upstream, an answer is the proxy's own only where the
-            // proxy says so in words: silence, or what no proxy writes, may hide the upstream's.
-            Phase::Forwarded { .. } if details.is_some_and(is_detail) => {
-                return self.foreign(pairs);
-            }
-            // Nothing is with the upstream yet, so nothing of it can be in here.
-            Phase::Start | Phase::Charging { .. } | Phase::ReadingBody { .. } | Phase::Foreign
-                if details.is_some() && !by_upstream =>
-            {
-                return self.foreign(pairs);
-            }
-            _ => return self.cut(),
+            // A head has left already: what comes now was not decided on.
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => return self.cut(),
+            _ if by_proxy => return self.foreign(pairs),
+            _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
         match self.answer(guard, permit, fields, pairs, ended) {
             Ok(step) => step,
@@ -107,12 +102,7 @@ impl Exchange {
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
-        let status = pairs
-            .iter()
-            .find(|(name, _)| name == b":status")
-            .map(|(_, value)| value.as_slice());
-        let status = status.and_then(|value| std::str::from_utf8(value).ok());
-        self.record.status = status.and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.record.status = status(pairs);
         Step::Continue
     }
 
@@ -293,6 +283,13 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
+}
+
+/// `:status`; 0 where it is no number.
+fn status(pairs: &[Pair]) -> u16 {
+    let found = pairs.iter().find(|(name, _)| name == b":status");
+    let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word.

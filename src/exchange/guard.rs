@@ -64,8 +64,11 @@ impl Guard {
         };
         let forbidden = self.policy.response.absent_is_forbidden;
         let permit = access::authorize(principal, request, forbidden, &hidden)?;
-        if let Interaction::Update { resource_type, .. } = &request.interaction {
-            // Whoever sees a part can only write back that part, and the rest would be gone.
+        if let Interaction::Update { resource_type, .. }
+        | Interaction::Patch { resource_type, .. } = &request.interaction
+        {
+            // Whoever sees a part can only write back that part, and the rest would be gone; and a
+            // patch can move what is hidden to where it shows.
             if self
                 .active(&permit)
                 .any(|rule| rule.resource_type == *resource_type)

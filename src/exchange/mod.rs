@@ -266,7 +266,13 @@ impl Exchange {
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
         let mut record = self.record.clone();
-        if let (0, Some(status)) = (record.status, status) {
+        if matches!(self.phase, Phase::Holding { .. }) {
+            // The head that is held has not left. Where the upstream broke off the proxy has
+            // answered past us, and only it knows with what; else nobody got anything.
+            record.status = status
+                .filter(|status| *status != record.status)
+                .unwrap_or(0);
+        } else if let (0, Some(status)) = (record.status, status) {
             record.status = status;
         }
         if record.began == 0 {
@@ -284,11 +290,6 @@ impl Exchange {
         match &self.phase {
             Phase::Forwarded { .. } | Phase::ReadingBody { .. } | Phase::Charging { .. } => {
                 self.record.outcome = Outcome::Cut;
-            }
-            Phase::Holding { .. } => {
-                // The head has not left: if the upstream broke off, the proxy has answered past us,
-                // and only it knows with what.
-                self.record.status = 0;
             }
             Phase::Streaming { screen } => {
                 let counts = screen.counts();
@@ -413,7 +414,7 @@ fn check_body(
     let checked = match expected {
         ExpectedBody::Empty => Ok(()),
         ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read() && !guard.hides_from(permit))
+            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
         }
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
@@ -421,6 +422,7 @@ fn check_body(
         },
     };
     checked.map_err(|fault| match fault {
+        body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
         body::BodyFault::Malformed(_) => Denial::Request("body"),
         body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
         body::BodyFault::Reads => Denial::NotSupported("patch-operation"),

@@ -1,11 +1,15 @@
 //! The root elements of each resource type, by the published JSON Schema of R4.
 
-use super::ResourceType;
+use super::{ResourceType, is_choice, is_choice_type};
 
 /// Whether resources of this type can have a root element of this name. Of a choice every concrete
 /// name counts, and `value[x]` stands for all of them (<https://hl7.org/fhir/R4/json.html>).
 pub fn is_element(resource_type: ResourceType, name: &str) -> bool {
-    elements(resource_type).any(|element| element == name || is_choice_of(name, element))
+    let stem = name.strip_suffix("[x]").unwrap_or(name);
+    elements(resource_type).any(|element| {
+        element == name
+            || (is_choice(stem) && element.strip_prefix(stem).is_some_and(is_choice_type))
+    })
 }
 
 /// The names of the root elements of this type.
@@ -19,13 +23,6 @@ pub fn elements(resource_type: ResourceType) -> impl Iterator<Item = &'static st
 /// Elements of every resource that has a narrative; the three kinds that have none are never
 /// passed.
 const COMMON: &str = "contained extension id implicitRules language meta modifierExtension text";
-
-fn is_choice_of(name: &str, element: &str) -> bool {
-    let rest = name
-        .strip_suffix("[x]")
-        .and_then(|stem| element.strip_prefix(stem));
-    rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
-}
 
 fn own(resource_type: ResourceType) -> &'static str {
     match resource_type.name() {
@@ -454,8 +451,10 @@ mod tests {
             ("Patient", "text", true),
             ("Patient", "deceased[x]", true),
             ("Patient", "deceasedBoolean", true),
-            ("Patient", "deceased", false),
-            ("Patient", "birth[x]", true),
+            ("Patient", "deceased", true),
+            ("Patient", "birth[x]", false),
+            ("Patient", "multiple", false),
+            ("Patient", "multipleBirth", true),
             ("Patient", "[x]", false),
             ("Patient", "", false),
             ("Observation", "value[x]", true),

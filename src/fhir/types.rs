@@ -29,6 +29,27 @@ impl ResourceType {
     }
 }
 
+impl ResourceType {
+    /// Whether a resource of this type tells the server what to do, rather than what is: it sends
+    /// data elsewhere, or changes what parameters, operations and structures mean.
+    pub fn steers_server(self) -> bool {
+        matches!(
+            self.0,
+            "CapabilityStatement"
+                | "CompartmentDefinition"
+                | "GraphDefinition"
+                | "ImplementationGuide"
+                | "MessageDefinition"
+                | "NamingSystem"
+                | "OperationDefinition"
+                | "SearchParameter"
+                | "StructureDefinition"
+                | "StructureMap"
+                | "Subscription"
+        )
+    }
+}
+
 impl std::fmt::Display for ResourceType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)

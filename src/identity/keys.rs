@@ -97,7 +97,8 @@ impl KeySet {
             )]);
         };
         if items.is_empty() || items.len() > MAX_KEYS {
-            return Err(vec![mistake("/keys".to_owned(), "expected 1 to 64 keys")]);
+            let message = format!("expected 1 to {MAX_KEYS} keys, found {}", items.len());
+            return Err(vec![mistake("/keys".to_owned(), &message)]);
         }
         let mut keys: Vec<Key> = Vec::new();
         let mut mistakes = Vec::new();

@@ -16,6 +16,10 @@ pub enum BodyFault {
     /// It is a patch with an operation that reads, of a writer who may not read all of the
     /// resource: `test` tells a value by its success, `copy` and `move` carry it to where it shows.
     Reads,
+    /// It refers to a resource by a search (`Patient?identifier=...`): the server would carry out
+    /// that search, and its outcome would tell what it found
+    /// (<https://hl7.org/fhir/R4/http.html#trules>).
+    Conditional,
     /// It is marked as a part of a resource (SUBSETTED, REDACTED, MASKED): writing it back would
     /// destroy what was hidden.
     Redacted,
@@ -61,16 +65,21 @@ pub fn check_body(
     if is_partial(root) {
         return Err(BodyFault::Redacted);
     }
+    if refers_by_search(root) {
+        return Err(BodyFault::Conditional);
+    }
     Ok(())
 }
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the
-/// root. `may_read` says that the writer may see everything in the resource; otherwise operations
-/// that read are refused.
+/// root and not on what makes the resource this one. `may_read` says that the writer may read the
+/// type; otherwise operations that read are refused. `contained` says that nothing can be hidden in
+/// contained resources; otherwise operations on them are refused, for one that changes their type
+/// would bring to light what a rule hides.
 ///
 /// # Errors
 /// See [`BodyFault`].
-pub fn check_patch(bytes: &[u8], may_read: bool) -> Result<(), BodyFault> {
+pub fn check_patch(bytes: &[u8], may_read: bool, contained: bool) -> Result<(), BodyFault> {
     let document = parse(bytes)?;
     let root = document.root();
     if root.kind() != Kind::Array {
@@ -88,6 +97,22 @@ pub fn check_patch(bytes: &[u8], may_read: bool) -> Result<(), BodyFault> {
         let op = operation.get("op").and_then(|op| op.str());
         if !may_read && !matches!(op.as_deref(), Some("add" | "remove" | "replace")) {
             return Err(BodyFault::Reads);
+        }
+        let touches = |name, element| touches(operation, name, element);
+        if !contained && (touches("path", "contained") || touches("from", "contained")) {
+            return Err(BodyFault::Reads);
+        }
+        if touches("path", "resourceType") || touches("path", "id") {
+            return Err(BodyFault::Mismatch(
+                "the patch changes the type or the id of the resource",
+            ));
+        }
+        let value = operation.get("value");
+        let path = operation.get("path").and_then(|path| path.str());
+        let to_reference = path.is_some_and(|path| path.ends_with("/reference"));
+        if value.is_some_and(|value| refers_by_search(value) || (to_reference && is_search(value)))
+        {
+            return Err(BodyFault::Conditional);
         }
     }
     if root.items().next().is_none() {
@@ -172,6 +197,27 @@ fn is_partial(root: Node<'_>) -> bool {
     })
 }
 
+/// Whether a reference here or below is a search. As deep as the document's limit.
+fn refers_by_search(node: Node<'_>) -> bool {
+    node.members().any(|member| {
+        (member.key.is_str("reference") && is_search(member.value))
+            || refers_by_search(member.value)
+    }) || node.items().any(refers_by_search)
+}
+
+fn is_search(value: Node<'_>) -> bool {
+    value.str().is_some_and(|text| text.contains('?'))
+}
+
+/// Whether a pointer of this operation leads to a root element, or into it. An escaped pointer
+/// (`~0`, `~1`) names no element of FHIR.
+fn touches(operation: Node<'_>, name: &str, element: &str) -> bool {
+    let Some(pointer) = operation.get(name).and_then(|pointer| pointer.str()) else {
+        return false;
+    };
+    pointer.split('/').nth(1) == Some(element)
+}
+
 fn check_operation(operation: Node<'_>) -> Result<(), &'static str> {
     if operation.kind() != Kind::Object {
         return Err("an operation of the patch is no object");
@@ -205,258 +251,4 @@ fn parse(bytes: &[u8]) -> Result<Document<'_>, BodyFault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MALFORMED: Result<(), &str> = Err("malformed");
-    const MISMATCH: Result<(), &str> = Err("mismatch");
-    const REDACTED: Result<(), &str> = Err("redacted");
-
-    fn outcome(result: Result<(), BodyFault>) -> Result<(), &'static str> {
-        result.map_err(|fault| match fault {
-            BodyFault::Malformed(_) => "malformed",
-            BodyFault::Mismatch(_) => "mismatch",
-            BodyFault::Reads => "reads",
-            BodyFault::Redacted => "redacted",
-        })
-    }
-
-    fn check(name: &str, id: Option<&str>, body: &str, expected: Result<(), &str>) {
-        let patient = ResourceType::parse("Patient").unwrap();
-        let found = check_body(body.as_bytes(), patient, id);
-        assert_eq!(outcome(found), expected, "{name}: {found:?}");
-    }
-
-    #[test]
-    fn a_body_is_the_resource_of_the_request() {
-        let (id, create) = (Some("1"), None);
-        check(
-            "update",
-            id,
-            r#"{"resourceType":"Patient","id":"1"}"#,
-            Ok(()),
-        );
-        check("create", create, r#"{"resourceType":"Patient"}"#, Ok(()));
-        check(
-            "create with id",
-            create,
-            r#"{"resourceType":"Patient","id":"x"}"#,
-            Ok(()),
-        );
-        check(
-            "escaped",
-            id,
-            r#"{"resourc\u0065Type":"Pati\u0065nt","\u0069d":"1"}"#,
-            Ok(()),
-        );
-        check(
-            "contained",
-            id,
-            r#"{"resourceType":"Patient","id":"1","contained":[{"resourceType":"Organization","id":"o"}]}"#,
-            Ok(()),
-        );
-        check(
-            "type",
-            id,
-            r#"{"resourceType":"Person","id":"1"}"#,
-            MISMATCH,
-        );
-        check(
-            "type escaped",
-            id,
-            r#"{"resourceType":"P\u0065rson","id":"1"}"#,
-            MISMATCH,
-        );
-        check(
-            "unknown type",
-            id,
-            r#"{"resourceType":"patient","id":"1"}"#,
-            MALFORMED,
-        );
-        check("no type", id, r#"{"id":"1"}"#, MALFORMED);
-        check(
-            "type no string",
-            id,
-            r#"{"resourceType":["Patient"],"id":"1"}"#,
-            MALFORMED,
-        );
-        check(
-            "other id",
-            id,
-            r#"{"resourceType":"Patient","id":"12"}"#,
-            MISMATCH,
-        );
-        check("no id", id, r#"{"resourceType":"Patient"}"#, MISMATCH);
-        check(
-            "id no string",
-            id,
-            r#"{"resourceType":"Patient","id":1}"#,
-            MALFORMED,
-        );
-        check(
-            "id no id",
-            create,
-            r#"{"resourceType":"Patient","id":"a/b"}"#,
-            MALFORMED,
-        );
-        check(
-            "id twice",
-            id,
-            r#"{"resourceType":"Patient","id":"1","\u0069d":"2"}"#,
-            MALFORMED,
-        );
-        check(
-            "twice deep",
-            id,
-            r#"{"resourceType":"Patient","id":"1","name":[{"use":"a","use":"b"}]}"#,
-            MALFORMED,
-        );
-        check(
-            "nested",
-            id,
-            r#"{"resourceType":"Patient","id":"1","link":[{"other":{"resourceType":"Patient"}}]}"#,
-            MALFORMED,
-        );
-        check(
-            "contained in contained",
-            id,
-            r#"{"resourceType":"Patient","id":"1","contained":[{"resourceType":"List","contained":[]}]}"#,
-            MALFORMED,
-        );
-        check(
-            "contained no array",
-            id,
-            r#"{"resourceType":"Patient","id":"1","contained":{"resourceType":"List"}}"#,
-            MALFORMED,
-        );
-        check(
-            "contained no object",
-            id,
-            r#"{"resourceType":"Patient","id":"1","contained":[1]}"#,
-            MALFORMED,
-        );
-        check(
-            "contained no type",
-            id,
-            r#"{"resourceType":"Patient","id":"1","contained":[{}]}"#,
-            MALFORMED,
-        );
-        check(
-            "array",
-            id,
-            r#"[{"resourceType":"Patient","id":"1"}]"#,
-            MALFORMED,
-        );
-        check("empty", id, "", MALFORMED);
-        check(
-            "bom",
-            id,
-            "\u{feff}{\"resourceType\":\"Patient\",\"id\":\"1\"}",
-            MALFORMED,
-        );
-        check(
-            "two",
-            id,
-            r#"{"resourceType":"Patient","id":"1"}{}"#,
-            MALFORMED,
-        );
-        for code in ["SUBSETTED", "REDACTED", "MASKED", "SUBSETT\\u0045D"] {
-            for list in ["tag", "security"] {
-                let body = format!(
-                    r#"{{"resourceType":"Patient","id":"1","meta":{{"{list}":[{{"code":"other"}},{{"code":"{code}"}}]}}}}"#
-                );
-                check("partial", id, &body, REDACTED);
-            }
-        }
-        check(
-            "other tag",
-            id,
-            r#"{"resourceType":"Patient","id":"1","meta":{"tag":[{"code":"R"}]}}"#,
-            Ok(()),
-        );
-    }
-
-    #[test]
-    fn a_patch_is_a_bounded_json_patch() {
-        let one = r#"{"op":"remove","path":"/a"}"#;
-        let many = |count: usize| format!("[{}]", vec![one; count].join(","));
-        for (name, body, expected) in [
-            ("one", many(1), Ok(())),
-            ("most", many(PATCH_OPERATIONS), Ok(())),
-            ("too many", many(PATCH_OPERATIONS + 1), MALFORMED),
-            ("none", "[]".into(), MALFORMED),
-            ("object", one.into(), MALFORMED),
-            (
-                "add",
-                r#"[{"op":"add","path":"/a","value":null}]"#.into(),
-                Ok(()),
-            ),
-            (
-                "add nothing",
-                r#"[{"op":"add","path":"/a"}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "move",
-                r#"[{"op":"move","path":"/a","from":"/b"}]"#.into(),
-                Ok(()),
-            ),
-            (
-                "move from nowhere",
-                r#"[{"op":"move","path":"/a"}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "unknown op",
-                r#"[{"op":"merge","path":"/a"}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "whole",
-                r#"[{"op":"replace","path":"","value":{}}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "no slash",
-                r#"[{"op":"remove","path":"a"}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "no string",
-                r#"[{"op":"remove","path":1}]"#.into(),
-                MALFORMED,
-            ),
-            (
-                "path twice",
-                r#"[{"op":"remove","path":"/a","path":"/b"}]"#.into(),
-                MALFORMED,
-            ),
-            ("no object", "[[]]".into(), MALFORMED),
-        ] {
-            let found = check_patch(body.as_bytes(), true);
-            assert_eq!(outcome(found), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn who_may_not_read_everything_patches_without_reading() {
-        for (operation, expected) in [
-            (r#"{"op":"add","path":"/a","value":1}"#, Ok(())),
-            (r#"{"op":"replace","path":"/a","value":1}"#, Ok(())),
-            (r#"{"op":"remove","path":"/a"}"#, Ok(())),
-            (r#"{"op":"test","path":"/a","value":1}"#, Err("reads")),
-            (r#"{"op":"copy","path":"/a","from":"/b"}"#, Err("reads")),
-            (r#"{"op":"move","path":"/a","from":"/b"}"#, Err("reads")),
-            (r#"{"op":"t\u0065st","path":"/a","value":1}"#, Err("reads")),
-        ] {
-            let body = format!(r#"[{{"op":"remove","path":"/x"}},{operation}]"#);
-            let found = check_patch(body.as_bytes(), false);
-            assert_eq!(outcome(found), expected, "{operation}");
-            assert_eq!(
-                outcome(check_patch(body.as_bytes(), true)),
-                Ok(()),
-                "{operation}"
-            );
-        }
-    }
-}
+mod tests;

@@ -125,8 +125,6 @@ impl RequestHead {
     }
 }
 
-// --- impl details ---
-
 struct Fields {
     method: Option<Vec<u8>>,
     path: Option<String>,

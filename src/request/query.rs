@@ -225,8 +225,6 @@ pub(super) fn search(
     Ok(search)
 }
 
-// --- values ---
-
 fn decode_value(text: &str) -> Result<String, Denial> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -256,7 +254,7 @@ fn hex(byte: u8) -> Option<u8> {
 
 fn encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/,|\\$@".contains(&byte) && byte != b'\\' {
+        if byte.is_ascii_alphanumeric() || b"-._~:/,$@".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));

@@ -6,7 +6,6 @@
 //! the body. What cannot be understood never leaves.
 
 mod bundle;
-mod choice;
 mod edit;
 mod headers;
 mod membership;

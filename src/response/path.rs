@@ -1,6 +1,6 @@
 //! Element paths of a redaction, as an operator writes them.
 
-use super::choice::{is_choice, is_type};
+use crate::fhir::{is_choice, is_choice_type};
 
 /// The most segments a path may have.
 pub(super) const DEEPEST: usize = 8;
@@ -83,7 +83,7 @@ impl Segment {
         match self {
             Segment::Element(own) => name
                 .strip_prefix(own.as_str())
-                .is_some_and(|rest| rest.is_empty() || (is_choice(own) && is_type(rest))),
+                .is_some_and(|rest| rest.is_empty() || (is_choice(own) && is_choice_type(rest))),
             Segment::Choice(own) => name.strip_prefix(own.as_str()).is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_uppercase())
             }),

@@ -38,18 +38,23 @@ pub(super) fn screen(
             return Ok(None);
         }
         if shape.resource_type.name() == "Patient" {
-            // Links name other patients; a patient's permit says nothing about those.
+            // Links name other patients; a patient's permit says nothing about those, and the
+            // narrative may repeat them.
+            if root.get("link").is_some() {
+                marks.remove_narratives(root);
+            }
             marks.remove_element(root, "link");
         }
     }
-    redact(root, &shape, cover, &mut marks);
+    let active = redact(root, &shape, cover, &mut marks);
     let mut edits = Edits::default();
     prune(root, &marks, &mut edits);
     let redacted = !edits.is_empty();
-    if !redacted {
+    if !redacted && !active {
         let text = root.raw().to_owned();
         return Ok(Some(Screened { text, redacted }));
     }
+    // Also where a rule found nothing: else the tag would tell that there was something.
     tag(root, &mut edits)?;
     let text = edits.apply(source, root.span());
     Ok(Some(Screened { text, redacted }))
@@ -66,7 +71,8 @@ pub(super) fn id_of(root: Node<'_>) -> Result<Option<String>, Fault> {
     }
 }
 
-fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) {
+/// Marks what the rules hide; says whether any rule is for a resource that is here.
+fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -> bool {
     let own = (shape.resource_type, root);
     let resources = || std::iter::once(own).chain(shape.contained.iter().copied());
     let mut active = false;
@@ -89,6 +95,7 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) {
             marks.remove_narratives(resource);
         }
     }
+    active
 }
 
 /// Says in `meta.tag` that the resource is not whole, where everything else keeps its bytes.

@@ -3,10 +3,12 @@
 //! The limits: half of `hold_limit` (above it the head leaves before the end), `hold_limit`, the
 //! size of the pieces in which Envoy hands a body over, Envoy's buffer limit, and `resource_limit`.
 
+use std::sync::Arc;
+
 use fhir_guard_harness::client::{End, Request, Version};
 use serde_json::{Value, json};
 
-use crate::wire::{check_head, resources};
+use crate::wire::{check_head, check_refusal, resources};
 use crate::world::{Setting, World, http2_upstream};
 
 const KIB: usize = 1024;
@@ -59,6 +61,80 @@ async fn answers_in_large_pieces_pass_whole() {
         for version in [Version::Http1, Version::Http2] {
             for framing in [None, Some("no-content-length")] {
                 whole(&world, size, version, framing).await;
+            }
+        }
+    }
+    world.close().await;
+}
+
+/// Many held answers at once on one connection, whose buffer is shared.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_answers_share_a_connection() {
+    let world = World::start().await;
+    put(&world, HOLD - 1).await;
+    let told = world.direct("/Observation/size").await;
+    let certificate = world.pki.client("clinic-a");
+    let token = world.token("system/Observation.rs");
+    for framing in FRAMINGS {
+        world.fhir.misbehave(framing);
+        let client = world.client_of(Some(&certificate), Version::Http2, "secure");
+        let client = Arc::new(client.reuse(true));
+        let mut exchanges = Vec::new();
+        for _ in 0..40 {
+            world.expect_records(1);
+            let (client, token) = (Arc::clone(&client), token.clone());
+            exchanges.push(tokio::spawn(async move {
+                let request = Request::get("/r4/Observation/size").bearer(&token);
+                client.send(request).await
+            }));
+        }
+        for exchange in exchanges {
+            let answer = exchange.await.expect("no panic").expect("an answer");
+            assert_eq!((answer.status, &answer.end), (200, &End::Complete));
+            assert!(answer.body == told, "{framing:?}: another body");
+        }
+        world.fhir.misbehave(None);
+    }
+    world.close().await;
+}
+
+/// A body on the way in is held whole, too: up to `fhir.body_limit`, and refused beyond it.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_every_size_pass_whole() {
+    let world = World::start().await;
+    for version in [Version::Http1, Version::Http2] {
+        let client = world.client_of(Some(&world.pki.client("clinic-a")), version, "secure");
+        for size in [
+            60 * KIB,
+            70 * KIB,
+            HOLD - 1,
+            HOLD,
+            HOLD + 1,
+            2 * HOLD,
+            20 * HOLD,
+        ] {
+            let name = format!("a body of {size} bytes, {version:?}");
+            let bare = |text: String| {
+                json!({
+                    "resourceType": "Observation", "id": "sent", "status": "final",
+                    "code": {"text": "x"}, "note": [{"text": text}]
+                })
+                .to_string()
+            };
+            let body = bare("n".repeat(size - bare(String::new()).len()));
+            world.fhir.forget_requests();
+            let request = Request::new("PUT", "/r4/Observation/sent")
+                .body("application/fhir+json", body.clone())
+                .bearer(&world.token("system/Observation.cud"));
+            let answer = world.send(&client, request).await;
+            let received = world.fhir.requests();
+            if size > HOLD {
+                check_refusal(&name, &answer, 413, "too-long");
+                assert!(received.is_empty(), "{name}: forwarded");
+            } else {
+                check_head(&name, &answer);
+                assert!([200, 201].contains(&answer.status), "{name}");
+                assert!(received[0].body == body.as_bytes(), "{name}: another body");
             }
         }
     }

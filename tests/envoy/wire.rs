@@ -4,9 +4,11 @@ use fhir_guard_harness::client::Response;
 use serde_json::Value;
 
 /// What may leave in a head. Everything else that a server says stays behind the filter.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "allow",
     "cache-control",
+    // `close`, of the proxy's own, over HTTP/1.1.
+    "connection",
     "content-length",
     "content-type",
     "date",

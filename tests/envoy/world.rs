@@ -26,6 +26,8 @@ pub struct World {
     pub envoy: Envoy,
     /// Exchanges that must each have left one record.
     exchanges: Mutex<usize>,
+    /// Those of them that Envoy refused before the filter saw them.
+    pub unseen: Mutex<usize>,
     directory: PathBuf,
 }
 
@@ -56,6 +58,7 @@ impl World {
             fhir: world.fhir,
             envoy,
             exchanges: Mutex::new(0),
+            unseen: Mutex::new(0),
             directory: world.directory,
         }
     }
@@ -187,7 +190,9 @@ impl World {
             if self.workers_used().await >= 2 {
                 break;
             }
-            self.get("system/Patient.r", "/r4/Patient/p1").await;
+            // Public, so that no limit stands in the way.
+            let request = Request::get("/r4/metadata");
+            self.send(&self.client(), request).await;
         }
         assert!(self.workers_used().await >= 2, "both workers were used");
         self.records().await;

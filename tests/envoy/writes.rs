@@ -215,7 +215,7 @@ async fn a_write_answers_with_what_its_caller_may_read() {
     };
     assert_eq!(
         (count("allowed"), count("withheld")),
-        (world_total(&records) - 4, 4),
+        (records.len() - 4, 4),
         "{records:?}"
     );
     let body = records
@@ -224,10 +224,6 @@ async fn a_write_answers_with_what_its_caller_may_read() {
     let body = body.expect("create and read");
     assert_eq!((&body["passed"], &body["redacted"]), (&json!(1), &json!(1)));
     world.close().await;
-}
-
-fn world_total(records: &[Value]) -> usize {
-    records.len()
 }
 
 /// A write was written, whatever comes back of it: saying otherwise would have it written again. So

@@ -8,11 +8,28 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 450;
 
 /// Files that are longer, each with its own bound and the reason.
-const LONGER: [(&str, usize, &str); 1] = [(
-    "src/config/reader.rs",
-    480,
-    "one type with one method for each kind of value; cut in two, neither half says what a node is",
-)];
+const LONGER: [(&str, usize, &str); 4] = [
+    (
+        "src/config/reader.rs",
+        480,
+        "one type with one method for each kind of value; in two halves neither says what a node is",
+    ),
+    (
+        "src/fhir/elements.rs",
+        480,
+        "a table of the standard: its length is that of the standard",
+    ),
+    (
+        "src/response/tests/redactions.rs",
+        460,
+        "one table of what each redaction hides",
+    ),
+    (
+        "tests/envoy/credentials/tokens.rs",
+        650,
+        "one table of tokens through one Envoy",
+    ),
+];
 
 /// The one step against the direction: the entry of the module is an unsafe attribute, which only
 /// `host` may have, and what it starts is `filter`.
@@ -133,8 +150,10 @@ fn the_core_has_no_clock_and_no_voice() {
         "dbg!",
         "thread_rng",
     ];
-    let found = lines_with(&sources("src"), |_, line| {
-        FORBIDDEN.iter().any(|word| line.contains(word))
+    // A test may say what it skipped.
+    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("/tests.rs");
+    let found = lines_with(&sources("src"), |path, line| {
+        !is_test(path) && FORBIDDEN.iter().any(|word| line.contains(word))
     });
     assert!(found.is_empty(), "{}", found.join("\n"));
     let logs = lines_with(&sources("src"), |path, line| {

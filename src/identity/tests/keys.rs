@@ -71,8 +71,9 @@ fn a_set_is_a_list_of_one_to_64_keys() {
             .collect();
         json!({ "keys": keys })
     };
-    let many = [("/keys", "expected 1 to 64 keys")];
-    check_set("none", &of(0), &Algorithm::ALL, &many);
+    let none = [("/keys", "expected 1 to 64 keys, found 0")];
+    let many = [("/keys", "expected 1 to 64 keys, found 65")];
+    check_set("none", &of(0), &Algorithm::ALL, &none);
     check_set("one", &of(1), &Algorithm::ALL, &[]);
     check_set("the most", &of(64), &Algorithm::ALL, &[]);
     check_set("one more", &of(65), &Algorithm::ALL, &many);

@@ -99,9 +99,10 @@ fn links_lead_only_where_the_permit_does() {
         ("no url", r#"{"relation":"next"}"#.into(), String::new()),
         ("no object", r#""CANARY""#.into(), String::new()),
         (
-            "twice",
+            "last",
             format!("{0},{0}", link("last", "http://fhir/r4/Observation?page=9")),
-            link("last", "https://fhir.example.org/r4/Observation?page=9"),
+            // Its offset would tell the number of all matches.
+            String::new(),
         ),
     ] {
         let body = format!(r#"{{"resourceType":"Bundle","link":[{upstream}],"type":"searchset"}}"#);

@@ -23,10 +23,10 @@ fn what_is_removed_leaves_no_trace_and_the_rest_its_bytes() {
         check(name, Action::Remove, elements, body, expected);
     };
     remove(
-        "nothing there",
+        "nothing there, and the tag does not tell",
         &["birthDate"],
         r#", "gender" : "male""#,
-        r#", "gender" : "male""#,
+        r#"TAGGED, "gender" : "male""#,
     );
     remove(
         "last",

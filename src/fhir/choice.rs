@@ -2,13 +2,13 @@
 //! (<https://hl7.org/fhir/R4/formats.html#choice>).
 
 /// Whether some type of R4 has a choice of this name, so that `base` alone is no member there.
-pub(super) fn is_choice(base: &str) -> bool {
+pub fn is_choice(base: &str) -> bool {
     BASES.binary_search(&base).is_ok()
 }
 
 /// Whether the name of a choice may end so: the name of a data type
 /// (<https://hl7.org/fhir/R4/datatypes.html#open>).
-pub(super) fn is_type(suffix: &str) -> bool {
+pub fn is_choice_type(suffix: &str) -> bool {
     TYPES.binary_search(&suffix).is_ok()
 }
 

@@ -1,0 +1,276 @@
+//! Token buckets across the workers: exact, whoever races whom.
+
+use std::time::Duration;
+
+use fhir_guard_harness::client::{Client, Request, Response, Version};
+use serde_json::json;
+
+use crate::table::{THROTTLED, faults};
+use crate::world::{Setting, World};
+
+/// A world whose one limit is this.
+async fn world(rate: &'static str, burst: u32) -> World {
+    World::with(Setting {
+        policy: Some(Box::new(move |policy| {
+            policy["limits"] =
+                json!([{ "name": "per-client", "key": ["client"], "rate": rate, "burst": burst }]);
+        })),
+        ..Setting::default()
+    })
+    .await
+}
+
+/// A caller with its own certificate, and a token that says it is this client.
+struct Caller {
+    client: Client,
+    token: String,
+}
+
+impl Caller {
+    fn new(world: &World, name: &str, version: Version) -> Caller {
+        let certificate = world.pki.client(name);
+        let claims = world.claims().bound_to(&certificate).client_id(name);
+        Caller {
+            client: world.client_of(Some(&certificate), version, "secure"),
+            token: world.issuer.token(&claims),
+        }
+    }
+
+    async fn ask(&self, world: &World) -> Response {
+        let request = Request::get("/r4/Patient/p1").bearer(&self.token);
+        world.send(&self.client, request).await
+    }
+}
+
+/// The value of a parameter of the one item of a structured list, such as `r` in `"a";r=1;t=2`.
+fn parameter(answer: &Response, field: &str, name: &str) -> Option<u64> {
+    let field = answer.header(field)?;
+    let mut parts = field.split(';');
+    assert_eq!(parts.next(), Some("\"per-client\""), "{field}");
+    parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+/// Sends this many at once, and gives the answers back.
+async fn race(world: &World, callers: &[Caller], each: usize) -> Vec<Response> {
+    let mut futures: Vec<std::pin::Pin<Box<dyn Future<Output = Response> + '_>>> = Vec::new();
+    for caller in callers {
+        for _ in 0..each {
+            futures.push(Box::pin(caller.ask(world)));
+        }
+    }
+    let mut answers = Vec::new();
+    let mut left = futures;
+    std::future::poll_fn(|context| {
+        left.retain_mut(|future| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(answer) => {
+                answers.push(answer);
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if left.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    answers
+}
+
+fn check_race(name: &str, answers: &[Response], burst: u64) {
+    let allowed: Vec<&Response> = answers
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .collect();
+    assert_eq!(allowed.len() as u64, burst, "{name}");
+    // Each was told what was left when it was charged: every number once.
+    let mut left: Vec<_> = allowed
+        .iter()
+        .map(|answer| parameter(answer, "ratelimit", "r"))
+        .collect();
+    left.sort_unstable();
+    let expected: Vec<_> = (0..burst).map(Some).collect();
+    assert_eq!(left, expected, "{name}");
+    for answer in answers {
+        assert_eq!(
+            parameter(answer, "ratelimit-policy", "q"),
+            Some(burst),
+            "{name}"
+        );
+        if answer.status == 200 {
+            assert_eq!(answer.header("retry-after"), None, "{name}");
+            continue;
+        }
+        let faults = faults(answer, THROTTLED, true);
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+        let retry = answer
+            .header("retry-after")
+            .and_then(|after| after.parse().ok());
+        let reset = parameter(answer, "ratelimit", "t");
+        assert!(
+            matches!(retry, Some(1..=60_u64)) && retry == reset,
+            "{name}: {retry:?} {reset:?}"
+        );
+        assert_eq!(parameter(answer, "ratelimit", "r"), Some(0), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_exact_across_workers() {
+    // One a minute: none comes back while this runs.
+    let world = world("1/m", 20).await;
+    let started = crate::world::now();
+    let callers = |name: &str, version, count| -> Vec<Caller> {
+        (0..count)
+            .map(|_| Caller::new(&world, name, version))
+            .collect()
+    };
+    // Each exchange on a connection of its own, so that both workers have some.
+    let answers = race(&world, &callers("clinic-a", Version::Http2, 20), 3).await;
+    check_race("connections", &answers, 20);
+
+    // The other client has a bucket of its own, and HTTP/1.1 is charged like HTTP/2.
+    let answers = race(&world, &callers("clinic-b", Version::Http1, 20), 2).await;
+    check_race("the other client", &answers, 20);
+
+    // Streams of one connection, all on one worker.
+    let mut single = Caller::new(&world, "clinic-c", Version::Http2);
+    single.client = single.client.reuse(true);
+    let answers = race(&world, &[single], 40).await;
+    check_race("streams", &answers, 20);
+    let took = crate::world::now() - started;
+    assert!(took < 60, "the machine is too slow for this test: {took} s");
+
+    // What was refused left its record, with the limit that refused.
+    let records = world.records().await;
+    let throttled = records
+        .iter()
+        .filter(|record| record["rule"] == "limit.per-client");
+    assert_eq!(throttled.count(), 40 + 20 + 20);
+    world.close().await;
+}
+
+/// Nothing that is refused for another reason is charged, and least of all to somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_permitted_is_charged() {
+    let world = world("1/m", 5).await;
+    let own = Caller::new(&world, "clinic-a", Version::Http2);
+    let thief = Caller {
+        token: own.token.clone(),
+        ..Caller::new(&world, "clinic-b", Version::Http2)
+    };
+    let first = own.ask(&world).await;
+    assert_eq!(parameter(&first, "ratelimit", "r"), Some(4));
+    assert_eq!(parameter(&first, "ratelimit-policy", "w"), Some(300));
+    let good = &own.token;
+    let forged = world.issuer.impostor().token(&world.claims());
+    let no_scope = world.token("patient/Observation.rs");
+    for (name, client, token, path, status) in [
+        ("stolen", &thief.client, good, "/r4/Patient/p1", 401),
+        ("forged", &own.client, &forged, "/r4/Patient/p1", 401),
+        ("no scope", &own.client, &no_scope, "/r4/Patient/p1", 403),
+        ("another patient", &own.client, good, "/r4/Patient/p2", 404),
+        ("no path", &own.client, good, "/r4/Nothing", 404),
+        ("malformed", &own.client, good, "/r4/Patient/p1;x", 400),
+        (
+            "not supported",
+            &own.client,
+            good,
+            "/r4/Observation?patient=p1&_include=*",
+            400,
+        ),
+        // Public, and so nobody's.
+        ("public", &own.client, good, "/r4/metadata", 200),
+    ] {
+        for _ in 0..10 {
+            let answer = world.send(client, Request::get(path).bearer(token)).await;
+            assert_eq!(answer.status, status, "{name}");
+            assert_eq!(answer.header("ratelimit"), None, "{name}");
+        }
+    }
+    for left in [3, 2, 1, 0] {
+        let answer = own.ask(&world).await;
+        assert_eq!(parameter(&answer, "ratelimit", "r"), Some(left));
+    }
+    // Refused before its body is read.
+    let request = Request::new("PUT", "/r4/Patient/p1")
+        .bearer(&world.token("system/*.cruds"))
+        .body("application/fhir+json", vec![b' '; 3 << 20]);
+    let answer = world.send(&own.client, request).await;
+    let faults = faults(&answer, THROTTLED, true);
+    assert!(faults.is_empty(), "{faults:?}");
+    // A refusal costs nothing: the time to wait does not grow.
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let answer = own.ask(&world).await;
+        assert_eq!(answer.status, 429);
+        waits.push(parameter(&answer, "ratelimit", "t"));
+    }
+    waits.reverse();
+    assert!(waits.is_sorted(), "{waits:?}");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_admitted_again_when_it_was_told() {
+    let world = world("20/m", 3).await;
+    let caller = Caller::new(&world, "clinic-a", Version::Http2);
+    for _ in 0..2 {
+        let mut answer = caller.ask(&world).await;
+        while answer.status == 200 {
+            answer = caller.ask(&world).await;
+        }
+        assert_eq!(answer.status, 429);
+        let after: u64 = answer
+            .header("retry-after")
+            .and_then(|after| after.parse().ok())
+            .expect("seconds to wait");
+        assert!((1..=3).contains(&after), "{after}");
+        tokio::time::sleep(Duration::from_secs(after)).await;
+        assert_eq!(caller.ask(&world).await.status, 200);
+    }
+    world.close().await;
+}
+
+/// Several limits: all must admit, and the nearest is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_limit_counts() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([
+                { "name": "per-client", "key": ["client"], "rate": "1/m", "burst": 6 },
+                { "name": "per-patient", "key": ["patient", "certificate"], "rate": "1/h", "burst": 4 },
+                { "name": "all", "key": ["tenant", "issuer", "address", "subject"], "rate": "1/d", "burst": 8 },
+            ]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    let client = world.client();
+    let ask = |patient: &str| {
+        let claims = world.claims().patient(patient);
+        Request::get(&format!("/r4/Patient/{patient}")).bearer(&world.issuer.token(&claims))
+    };
+    for (patient, status, told) in [
+        ("p1", 200, r#""per-patient";r=3;"#),
+        ("p1", 200, r#""per-patient";r=2;"#),
+        ("p1", 200, r#""per-patient";r=1;"#),
+        ("p1", 200, r#""per-patient";r=0;"#),
+        ("p1", 429, r#""per-patient";r=0;"#),
+        ("p1", 429, r#""per-patient";r=0;"#),
+        // Four were charged to the client, not six: what one limit refuses no other charges.
+        ("p2", 200, r#""per-client";r=1;"#),
+        ("p2", 200, r#""per-client";r=0;"#),
+        ("p3", 429, r#""per-client";r=0;"#),
+    ] {
+        let answer = world.send(&client, ask(patient)).await;
+        let field = answer.header("ratelimit").unwrap_or_default();
+        assert_eq!(answer.status, status, "{patient}: {field}");
+        assert!(
+            field.starts_with(told),
+            "{patient}: {field}, expected {told}"
+        );
+    }
+    world.close().await;
+}

@@ -1,0 +1,275 @@
+//! A proxy of a few lines: it does what the steps say and asserts what must hold at each of them.
+
+use std::collections::HashMap;
+
+use fhir_guard::denial::Reply;
+use fhir_guard::exchange::{Exchange, Guard, Step};
+use fhir_guard::identity::ConnectionAttributes;
+use fhir_guard::limit::{Answer as Shared, Step as Charge, Verdict};
+use fhir_guard::wire::Pair;
+use fhir_guard_harness::pki::{ClientCertificate, Pki};
+use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
+use serde_json::{Value, json};
+
+/// The time of every exchange, in seconds since 1970.
+pub const NOW: u64 = 1_800_000_000;
+
+/// The hold limit of every deployment here, in bytes: the smallest, so that tests can cross it.
+pub const HOLD: usize = 1024;
+
+/// One worker with its policy.
+pub struct Deployment {
+    pub guard: Guard,
+    issuer: Issuer,
+    certificate: ClientCertificate,
+    shared: HashMap<String, (Vec<u8>, u32)>,
+}
+
+/// What the client saw of an answer.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The head that left, if one did.
+    pub head: Option<Vec<Pair>>,
+    /// The body that left.
+    pub body: Vec<u8>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How an answer ended.
+#[derive(Debug, Eq, PartialEq)]
+pub enum End {
+    /// All of it came.
+    Complete,
+    /// The filter answered itself.
+    Reply(Reply),
+    /// The stream was cut.
+    Reset,
+}
+
+impl Deployment {
+    pub fn new() -> Deployment {
+        Deployment::with(|_| ())
+    }
+
+    /// A deployment whose configuration differs from the usual one.
+    pub fn with(edit: impl FnOnce(&mut Value)) -> Deployment {
+        let issuer = Issuer::new("https://as.example.org");
+        let mut config = json!({
+            "fhir": {
+                "base": "https://fhir.example.org/r4",
+                "upstream": {"cluster": "fhir", "base": "http://fhir/base"},
+                "body_limit": "1KiB",
+            },
+            "issuers": [{
+                "issuer": issuer.name(),
+                "audiences": ["https://fhir.example.org"],
+                "algorithms": ["ES256"],
+                "keys": {"inline": {"keys": [issuer.jwk(Algorithm::Es256)]}},
+            }],
+            "redaction": [{
+                "name": "demographics",
+                "resource": "Patient",
+                "elements": ["birthDate"],
+                "action": "remove",
+            }],
+            "response": {"hold_limit": "1KiB", "resource_limit": "64KiB"},
+            "audit": {"observer": "fhir.example.org"},
+        });
+        edit(&mut config);
+        let policy = fhir_guard::config::read(config.to_string().as_bytes())
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        Deployment {
+            guard: Guard::new(policy),
+            issuer,
+            certificate: Pki::new().client("clinic-a"),
+            shared: HashMap::new(),
+        }
+    }
+
+    /// The head of a request with a good token of this scope.
+    pub fn head(&self, scope: &str, target: &str, fields: &[(&str, &str)]) -> Vec<Pair> {
+        let claims = Claims::new(NOW).scope(scope).bound_to(&self.certificate);
+        let token = format!("Bearer {}", self.issuer.token(&claims));
+        let (method, path) = target.split_once(' ').expect("a method and a path");
+        let own = [
+            (":method", method),
+            (":scheme", "https"),
+            (":authority", "fhir.example.org"),
+            (":path", path),
+            ("x-request-id", "r-1"),
+            ("authorization", &token),
+        ];
+        pairs(own.iter().chain(fields))
+    }
+
+    pub fn attributes(&self) -> ConnectionAttributes {
+        ConnectionAttributes {
+            mtls: Some(vec![1]),
+            digest: Some(self.certificate.thumbprint_hex.clone().into_bytes()),
+            validated: Some(vec![1]),
+            source: Some(b"192.0.2.1:4711".to_vec()),
+        }
+    }
+
+    /// The head of a request through all of its decisions; charges are carried out.
+    pub fn ask(&mut self, exchange: &mut Exchange, head: Vec<Pair>, ended: bool) -> Step {
+        let attributes = self.attributes();
+        let now = NOW * 1_000_000_000;
+        let step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        if step != Step::Charge {
+            return step;
+        }
+        let verdict = self.charge(exchange);
+        exchange.charged(&self.guard, &verdict)
+    }
+
+    /// An exchange that was forwarded, without a body.
+    pub fn forwarded(&mut self, scope: &str, target: &str) -> Exchange {
+        let mut exchange = Exchange::default();
+        let head = self.head(scope, target, &[]);
+        let step = self.ask(&mut exchange, head, true);
+        assert!(matches!(step, Step::Forward(_)), "{target}: {step:?}");
+        exchange
+    }
+
+    /// An exchange that was forwarded, with this body of a request.
+    pub fn written(&mut self, scope: &str, target: &str, body: &[u8]) -> Exchange {
+        let mut exchange = Exchange::default();
+        let content_type = match target.starts_with("PATCH") {
+            true => "application/json-patch+json",
+            false => "application/fhir+json",
+        };
+        let head = self.head(scope, target, &[("content-type", content_type)]);
+        let step = self.ask(&mut exchange, head, false);
+        assert!(matches!(step, Step::HoldHead(_)), "{target}: {step:?}");
+        let step = exchange.request_body(&self.guard, body, true);
+        assert_eq!(step, Step::Write(body.to_vec()), "{target}");
+        exchange
+    }
+
+    /// The upstream's answer through the exchange, cut into these pieces; the last one ends it,
+    /// unless trailers follow.
+    pub fn answer(
+        &self,
+        exchange: &mut Exchange,
+        head: &[(&str, &str)],
+        pieces: &[&[u8]],
+        trailers: bool,
+    ) -> Answer {
+        let head = pairs(head.iter());
+        let via = Some(&b"via_upstream"[..]);
+        let ended = pieces.is_empty() && !trailers;
+        let mut seen = Answer {
+            head: None,
+            body: Vec::new(),
+            end: End::Complete,
+        };
+        let mut held = None;
+        match exchange.response_headers(&self.guard, &head, via, ended) {
+            Step::HoldHead(head) => held = Some(head),
+            Step::Release(head) => seen.head = Some(head),
+            step => return seen.ended_by(step),
+        }
+        for (index, piece) in pieces.iter().enumerate() {
+            let ended = index + 1 == pieces.len() && !trailers;
+            match exchange.response_body(&self.guard, piece, ended) {
+                Step::Hold => {
+                    assert!(
+                        held.is_some() && !ended,
+                        "held at the end, or after the head left"
+                    );
+                }
+                Step::Write(bytes) => {
+                    if let Some(head) = held.take() {
+                        assert!(
+                            bytes.len() <= HOLD,
+                            "{} bytes into a held body",
+                            bytes.len()
+                        );
+                        seen.head = Some(head);
+                    }
+                    seen.body.extend(bytes);
+                }
+                step => return seen.ended_by(step),
+            }
+        }
+        if trailers {
+            match exchange.response_trailers() {
+                Step::DropTrailers => seen.head = seen.head.or(held.take()),
+                step => return seen.ended_by(step),
+            }
+        }
+        assert_eq!(held, None, "the head never left");
+        seen
+    }
+
+    /// The record of an exchange that is over.
+    pub fn record(&self, exchange: &mut Exchange) -> Value {
+        exchange.end();
+        let line = exchange.record(NOW * 1_000_000_000 + 5_000, None);
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    fn charge(&mut self, exchange: &mut Exchange) -> Verdict {
+        let charging = exchange.charging().expect("a charge");
+        loop {
+            let answer = match charging.step() {
+                Charge::Done(verdict) => return verdict,
+                Charge::Read { key } => {
+                    let found = self.shared.get(key).cloned();
+                    Shared::Value {
+                        bytes: found.as_ref().map(|(bytes, _)| bytes.clone()),
+                        version: found.map(|(_, version)| version),
+                    }
+                }
+                Charge::Write {
+                    key,
+                    value,
+                    version,
+                } => {
+                    let next = version.unwrap_or(0) + 1;
+                    self.shared.insert(key.to_owned(), (value.to_vec(), next));
+                    Shared::Written
+                }
+            };
+            charging.answer(answer);
+        }
+    }
+}
+
+impl Answer {
+    fn ended_by(mut self, step: Step) -> Answer {
+        self.end = match step {
+            Step::Reply(reply) => {
+                assert_eq!(self.head, None, "a reply after the head left");
+                assert!(
+                    self.body.is_empty(),
+                    "a reply after a part of the body left"
+                );
+                End::Reply(reply)
+            }
+            Step::Reset => End::Reset,
+            other => panic!("{other:?} has no place here"),
+        };
+        self
+    }
+
+    /// The status that the client saw.
+    pub fn status(&self) -> u16 {
+        if let End::Reply(reply) = &self.end {
+            return reply.status;
+        }
+        let fields = self.head.as_ref().expect("a head");
+        let status = fields.iter().find(|(name, _)| name == b":status");
+        let text = String::from_utf8(status.expect("a status").1.clone()).expect("text");
+        text.parse().expect("a number")
+    }
+}
+
+/// Fields as the host hands them over.
+pub fn pairs<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<Pair> {
+    fields
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect()
+}

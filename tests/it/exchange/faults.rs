@@ -1,0 +1,249 @@
+//! Callbacks that come when they should not, and a host that fails.
+
+use fhir_guard::wire::Pair;
+
+use super::*;
+
+const HEAD: [(&str, &str); 2] = [
+    (":status", "200"),
+    ("content-type", "application/fhir+json"),
+];
+
+/// Where an exchange can be when something happens to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Start,
+    ReadingBody,
+    Forwarded,
+    Holding,
+    Streaming,
+    Discarding,
+    Done,
+    Refused,
+    Foreign,
+}
+
+use Stage::{
+    Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, Start, Streaming,
+};
+
+const STAGES: [Stage; 9] = [
+    Start,
+    ReadingBody,
+    Forwarded,
+    Holding,
+    Streaming,
+    Discarding,
+    Done,
+    Refused,
+    Foreign,
+];
+
+fn at(stage: Stage, world: &mut Deployment) -> Exchange {
+    let via = Some(&b"via_upstream"[..]);
+    let head = driver::pairs(HEAD.iter());
+    let read = "GET /r4/Patient/p1";
+    let mut exchange = match stage {
+        Start => return Exchange::default(),
+        ReadingBody => {
+            let mut exchange = Exchange::default();
+            let fields = &[("content-type", "application/fhir+json")];
+            let head = world.head("system/*.cruds", "POST /r4/Patient", fields);
+            let step = world.ask(&mut exchange, head, false);
+            assert!(matches!(step, Step::HoldHead(_)), "{step:?}");
+            return exchange;
+        }
+        Refused => {
+            let mut exchange = Exchange::default();
+            let head = world.head("", read, &[]);
+            let step = world.ask(&mut exchange, head, true);
+            assert!(matches!(step, Step::Reply(_)), "{step:?}");
+            return exchange;
+        }
+        Discarding => world.forwarded("system/*.d", "DELETE /r4/Patient/p1"),
+        _ => world.forwarded("patient/*.rs", read),
+    };
+    if stage == Forwarded {
+        return exchange;
+    }
+    if stage == Foreign {
+        exchange.response_headers(&world.guard, &head, Some(b"route_not_found"), false);
+        return exchange;
+    }
+    exchange.response_headers(&world.guard, &head, via, false);
+    let body = patient("p1", driver::HOLD).to_string();
+    match stage {
+        Streaming => {
+            let step = exchange.response_body(&world.guard, &body.as_bytes()[..600], false);
+            assert_eq!(step, Step::Write(Vec::new()));
+        }
+        Done => {
+            let body = patient("p1", 0).to_string();
+            let step = exchange.response_body(&world.guard, body.as_bytes(), false);
+            assert_eq!(step, Step::Write(redacted("p1", 0)));
+        }
+        _ => {}
+    }
+    exchange
+}
+
+/// Whether the head of an answer has left, so that a reply of our own is no longer possible.
+fn head_has_left(stage: Stage) -> bool {
+    matches!(stage, Streaming | Discarding | Done | Foreign)
+}
+
+#[test]
+fn where_the_host_fails_nothing_goes_on() {
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let step = exchange.host_failed();
+        if head_has_left(stage) || stage == Refused {
+            assert_eq!(step, Step::Reset, "{stage:?}");
+        } else {
+            let Step::Reply(reply) = step else {
+                panic!("{stage:?}: {step:?}")
+            };
+            assert_eq!(reply.status, 503, "{stage:?}");
+            let record = world.record(&mut exchange);
+            assert_eq!(record["rule"], "unavailable.host", "{stage:?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_refusal_everything_is_absorbed() {
+    let head = driver::pairs(HEAD.iter());
+    for details in [
+        Some(&b"via_upstream"[..]),
+        Some(b"fhir_guard"),
+        Some(b"x"),
+        None,
+    ] {
+        let mut world = Deployment::new();
+        let mut exchange = at(Refused, &mut world);
+        let before = world.record(&mut exchange);
+        assert_eq!(
+            exchange.request_body(&world.guard, b"x", false),
+            Step::Continue
+        );
+        assert_eq!(exchange.request_trailers(), Step::Continue);
+        let step = exchange.response_headers(&world.guard, &head, details, false);
+        assert_eq!(
+            step,
+            Step::Continue,
+            "our own reply comes back through here"
+        );
+        assert!(!exchange.screens());
+        assert_eq!(
+            exchange.response_body(&world.guard, b"x", true),
+            Step::Continue
+        );
+        assert_eq!(exchange.response_trailers(), Step::Continue);
+        assert_eq!(world.record(&mut exchange), before, "the record stays");
+    }
+}
+
+#[test]
+fn the_proxy_may_answer_itself_until_a_head_has_left() {
+    let head = driver::pairs([(":status", "504")].iter());
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let details = Some(&b"upstream_response_timeout"[..]);
+        let step = exchange.response_headers(&world.guard, &head, details, false);
+        match stage {
+            Streaming | Discarding | Done => assert_eq!(step, Step::Reset, "{stage:?}"),
+            _ => assert_eq!(step, Step::Continue, "{stage:?}"),
+        }
+        if !matches!(stage, Streaming | Discarding | Done | Refused) {
+            assert!(!exchange.screens(), "{stage:?}");
+            let record = world.record(&mut exchange);
+            let found = (&record["outcome"], &record["rule"], &record["status"]);
+            assert_eq!(
+                found,
+                (&json!("proxy"), &json!("proxy"), &json!(504)),
+                "{stage:?}"
+            );
+        }
+    }
+}
+
+/// What a client could have got out of these steps.
+fn leaked(step: &Step, piece: &[u8]) -> bool {
+    match step {
+        Step::Continue | Step::Forward(_) => true,
+        Step::Write(bytes) => !piece.is_empty() && bytes == piece,
+        _ => false,
+    }
+}
+
+#[test]
+fn an_answer_that_was_not_decided_on_does_not_pass() {
+    let head: Vec<Pair> = driver::pairs(HEAD.iter());
+    let secret = patient("p2", 0).to_string();
+    for details in [Some(&b"via_upstream"[..]), None] {
+        for stage in STAGES {
+            // Of these two, one is decided on by now, and one absorbs our own reply.
+            if stage == Refused || (stage == Forwarded && details.is_some()) {
+                continue;
+            }
+            let mut world = Deployment::new();
+            let mut exchange = at(stage, &mut world);
+            let step = exchange.response_headers(&world.guard, &head, details, false);
+            assert!(
+                matches!(step, Step::Reply(_) | Step::Reset),
+                "{stage:?}, {details:?}: {step:?}"
+            );
+        }
+    }
+    for stage in STAGES {
+        if matches!(stage, Refused | Foreign) {
+            continue;
+        }
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let step = exchange.response_body(&world.guard, secret.as_bytes(), true);
+        assert!(
+            !leaked(&step, secret.as_bytes()),
+            "a body in {stage:?}: {step:?}"
+        );
+        let mut exchange = at(stage, &mut world);
+        let step = exchange.response_trailers();
+        assert!(!leaked(&step, b"-"), "trailers in {stage:?}: {step:?}");
+    }
+}
+
+#[test]
+fn a_request_that_goes_on_after_its_decision_is_cut() {
+    for stage in [Start, Forwarded, Holding, Streaming, Done] {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let step = exchange.request_body(&world.guard, b"{}", true);
+        assert_eq!(step, Step::Reset, "{stage:?}");
+        let mut exchange = at(stage, &mut world);
+        assert_eq!(exchange.request_trailers(), Step::Reset, "{stage:?}");
+    }
+}
+
+#[test]
+fn what_ends_early_is_recorded_as_it_ended() {
+    for (stage, outcome) in [
+        (Start, "undecided"),
+        (ReadingBody, "cut"),
+        (Forwarded, "cut"),
+        (Holding, "cut"),
+        (Streaming, "cut"),
+        (Discarding, "allowed"),
+        (Done, "allowed"),
+        (Refused, "refused"),
+        (Foreign, "proxy"),
+    ] {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let record = world.record(&mut exchange);
+        assert_eq!(record["outcome"], outcome, "{stage:?}: {record}");
+        assert!(!record.to_string().contains("1970-01-01T00:00:00.000Z") || stage == Start);
+        assert!(!record.to_string().contains("Bearer"), "{stage:?}");
+    }
+}

@@ -1,0 +1,29 @@
+//! Exchanges walked through their callbacks, as a proxy would.
+
+mod answers;
+mod cuts;
+mod driver;
+mod faults;
+mod requests;
+
+use driver::{Deployment, End};
+use fhir_guard::exchange::{Exchange, Step};
+use serde_json::{Value, json};
+
+/// A patient of this id with a birth date, which redaction takes out, and padding.
+fn patient(id: &str, padding: usize) -> Value {
+    json!({
+        "resourceType": "Patient",
+        "id": id,
+        "birthDate": "1970-01-01",
+        "language": "x".repeat(padding),
+    })
+}
+
+/// The same after redaction, which marks it, as bytes.
+fn redacted(id: &str, padding: usize) -> Vec<u8> {
+    let mark = r#"{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
+    let language = "x".repeat(padding);
+    format!(r#"{{"id":"{id}","meta":{mark},"language":"{language}","resourceType":"Patient"}}"#)
+        .into_bytes()
+}
