@@ -12,6 +12,11 @@ pub enum Denial {
         /// Answer 403 instead of 404.
         forbidden: bool,
     },
+    /// The answer's body cannot be inspected; what was found, without data.
+    Answer(&'static str),
+    /// The request's body is not what the interaction takes; which check failed, and what was found,
+    /// without data.
+    Body(&'static str, &'static str),
     /// Two credentials, or one that is not of its scheme's grammar (RFC 6750 section 3.1).
     CredentialsMalformed,
     /// No credentials, or only of a scheme that is not accepted.
@@ -123,6 +128,8 @@ impl Denial {
     pub fn rule(&self) -> String {
         match self {
             Denial::Absent { .. } => "compartment".to_owned(),
+            Denial::Answer(found) => format!("answer.body: {found}"),
+            Denial::Body(check, found) => format!("request.malformed.{check}: {found}"),
             Denial::CredentialsMalformed => "credentials.malformed".to_owned(),
             Denial::CredentialsMissing => "credentials.missing".to_owned(),
             Denial::Method(_) => "request.method".to_owned(),
@@ -146,7 +153,9 @@ impl Denial {
         match self {
             Denial::Absent { forbidden: false } => (404, "not-found"),
             Denial::Absent { forbidden: true } => (403, "forbidden"),
-            Denial::CredentialsMalformed | Denial::Request(_) => (400, "invalid"),
+            Denial::Body(..) | Denial::CredentialsMalformed | Denial::Request(_) => {
+                (400, "invalid")
+            }
             Denial::CredentialsMissing => (401, "login"),
             Denial::Method(_) => (405, "not-supported"),
             Denial::NotAcceptable => (406, "not-supported"),
@@ -158,7 +167,7 @@ impl Denial {
             Denial::Token(_) => (401, "login"),
             Denial::TooLarge => (413, "too-long"),
             Denial::Unavailable(_) => (503, "transient"),
-            Denial::Uninspectable(_) => (502, "exception"),
+            Denial::Answer(_) | Denial::Uninspectable(_) => (502, "exception"),
             Denial::UnsupportedMediaType => (415, "not-supported"),
             Denial::Upstream(status) => upstream(*status),
         }
@@ -303,6 +312,8 @@ mod tests {
         check(Denial::TooLarge, 413, "too-long", None);
         check(Denial::Unavailable("keys"), 503, "transient", None);
         check(Denial::Uninspectable("json"), 502, "exception", None);
+        check(Denial::Answer("found"), 502, "exception", None);
+        check(Denial::Body("body", "found"), 400, "invalid", None);
         check(Denial::UnsupportedMediaType, 415, "not-supported", None);
         check(Denial::Upstream(404), 404, "not-found", None);
         check(Denial::Upstream(410), 410, "deleted", None);

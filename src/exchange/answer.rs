@@ -35,7 +35,9 @@ impl Exchange {
                 return Step::Continue;
             }
             // A head has left already: what comes now was not decided on.
-            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => return self.cut(),
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
+                return self.cut(&Denial::Uninspectable("origin"));
+            }
             _ if by_proxy => return self.foreign(pairs),
             _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
@@ -63,7 +65,7 @@ impl Exchange {
                 self.phase = Phase::Done;
                 Step::Write(Vec::new())
             }
-            Phase::Done => self.cut(),
+            Phase::Done => self.cut(&Denial::Answer("something follows the end of the document")),
             other => {
                 self.phase = other;
                 self.absorb()
@@ -84,7 +86,7 @@ impl Exchange {
             Phase::Holding { .. } => self.refuse(&Denial::Uninspectable("truncated")),
             Phase::Streaming { screen } => {
                 self.count(screen.counts());
-                self.cut()
+                self.cut(&Denial::Uninspectable("truncated"))
             }
             phase @ (Phase::Done | Phase::Discarding) => {
                 self.phase = phase;
@@ -157,9 +159,10 @@ impl Exchange {
         } else {
             OnFault::Refuse
         };
+        // Half: what is masked or tagged makes an answer longer than was announced.
         let known_large = head
             .content_length
-            .is_some_and(|length| length > policy.response.hold_limit);
+            .is_some_and(|length| length > policy.response.hold_limit / 2);
         if known_large && !head_only && on_fault == OnFault::Refuse {
             self.phase = Phase::Streaming { screen };
             return Ok(Step::Release(leaving));
@@ -199,15 +202,25 @@ impl Exchange {
                 return Step::Write(Vec::new());
             }
             Err(fault) => {
-                self.count(screen.counts());
                 let forbidden = guard.policy().response.absent_is_forbidden;
                 return self.refuse(&denial(fault, forbidden));
             }
             Ok(()) => {}
         }
+        if !self.share.hold(screen.held()) {
+            return match on_fault {
+                OnFault::DropBody => {
+                    self.phase = Phase::Discarding;
+                    self.record.outcome = Outcome::Allowed;
+                    Step::Write(Vec::new())
+                }
+                OnFault::Refuse => self.refuse(&Denial::Unavailable("memory")),
+            };
+        }
         if screen.closed() {
             if head_only {
-                screen.take();
+                self.done(Counts::default());
+                return Step::Write(Vec::new());
             }
             if screen.held() <= hold_limit {
                 self.done(screen.counts());
@@ -215,7 +228,7 @@ impl Exchange {
             }
             return match on_fault {
                 OnFault::DropBody => {
-                    self.done(screen.counts());
+                    self.done(Counts::default());
                     Step::Write(Vec::new())
                 }
                 // The end of the body comes in a callback of its own (over HTTP/1.1 always), and
@@ -251,11 +264,15 @@ impl Exchange {
             screened = screen.finish();
         }
         let counts = screen.counts();
-        if screened.is_err() {
+        if let Err(fault) = screened {
             self.count(counts);
-            return self.cut();
+            return self.cut(&denial(fault, false));
         }
         let bytes = screen.take();
+        if !self.share.hold(screen.held()) {
+            self.count(counts);
+            return self.cut(&Denial::Unavailable("memory"));
+        }
         if screen.closed() {
             self.done(counts);
         } else {
@@ -271,15 +288,17 @@ impl Exchange {
     }
 
     fn done(&mut self, counts: Counts) {
+        self.share.hold(0);
         self.count(counts);
         self.record.outcome = Outcome::Allowed;
         self.phase = Phase::Done;
     }
 
     /// A part has left; the rest must not.
-    pub(super) fn cut(&mut self) -> Step {
+    pub(super) fn cut(&mut self, denial: &Denial) -> Step {
+        self.share.hold(0);
         self.record.outcome = Outcome::Cut;
-        self.record.rule = "answer.uninspectable".to_owned();
+        self.record.rule = denial.rule();
         self.phase = Phase::Refused;
         Step::Reset
     }
@@ -310,7 +329,7 @@ fn is_write(interaction: &Interaction) -> bool {
 fn denial(fault: Fault, forbidden: bool) -> Denial {
     match fault {
         Fault::Withheld => Denial::Absent { forbidden },
-        Fault::Uninspectable(_) => Denial::Uninspectable("body"),
+        Fault::Uninspectable(found) => Denial::Answer(found),
         Fault::TooLarge => Denial::Uninspectable("too-large"),
     }
 }

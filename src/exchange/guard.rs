@@ -1,10 +1,11 @@
 //! What all exchanges of one worker share.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::access::{self, Permit, Scope};
 use crate::config::Policy;
-use crate::denial::Denial;
+use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
 use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
 use crate::limit::KeyPart;
@@ -15,6 +16,41 @@ use crate::response::Redaction;
 pub struct Guard {
     policy: Rc<Policy>,
     tokens: TokenCache,
+    /// Bytes that the exchanges of this worker hold for inspection, all together.
+    held: Rc<Cell<usize>>,
+}
+
+/// The most bytes that the exchanges of one worker may hold for inspection, all together. Beyond it
+/// requests are refused rather than the worker's memory filled: a worker that runs out of memory
+/// takes all its streams with it.
+pub const MEMORY: usize = 256 << 20;
+
+/// What one exchange holds of the worker's memory; given back when the exchange is gone.
+#[derive(Default)]
+pub(super) struct Share {
+    all: Rc<Cell<usize>>,
+    own: usize,
+}
+
+impl Share {
+    /// Holds this many bytes from now on; `false`, and nothing more than before, when that is more
+    /// than the worker has.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let others = self.all.get().saturating_sub(self.own);
+        let all = others.saturating_add(bytes);
+        if bytes > self.own && all > MEMORY {
+            return false;
+        }
+        self.all.set(all);
+        self.own = bytes;
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.hold(0);
+    }
 }
 
 impl Guard {
@@ -23,6 +59,7 @@ impl Guard {
         Guard {
             policy: Rc::new(policy),
             tokens: TokenCache::default(),
+            held: Rc::default(),
         }
     }
 
@@ -37,6 +74,14 @@ impl Guard {
         keys.into_iter().any(|part| *part == KeyPart::Address)
     }
 
+    /// The part of the worker's memory that a new exchange may hold: nothing yet.
+    pub(super) fn share(&self) -> Share {
+        Share {
+            all: Rc::clone(&self.held),
+            own: 0,
+        }
+    }
+
     /// Establishes who is calling, or refuses; `now` is in nanoseconds since 1970.
     pub(super) fn authenticate(
         &mut self,
@@ -48,6 +93,10 @@ impl Guard {
             return Err(Denial::CredentialsMissing);
         };
         let certificate = certificate?;
+        // Before the signature, which costs: whoever shows no certificate gets no work done.
+        if self.policy.certificate.required && certificate.is_none() {
+            return Err(Denial::Token(TokenFault::Certificate));
+        }
         let token = self.token(text, now / 1_000_000_000)?;
         Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
@@ -115,5 +164,30 @@ impl Guard {
         )?);
         self.tokens.insert(key, Rc::clone(&token));
         Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exchanges_share_one_memory_and_give_it_back() {
+        let all: Rc<Cell<usize>> = Rc::default();
+        let share = || Share {
+            all: Rc::clone(&all),
+            own: 0,
+        };
+        let (mut one, mut other) = (share(), share());
+        assert!(one.hold(MEMORY - 10));
+        assert!(other.hold(10), "up to the bound");
+        assert!(!other.hold(11), "one more");
+        assert_eq!(all.get(), MEMORY, "a refusal holds no more than before");
+        assert!(one.hold(5), "less is always possible");
+        assert!(other.hold(11));
+        drop(one);
+        assert_eq!(all.get(), 11);
+        drop(other);
+        assert_eq!(all.get(), 0);
     }
 }

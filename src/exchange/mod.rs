@@ -6,6 +6,7 @@
 //! the body, forward.
 
 mod answer;
+mod body;
 mod guard;
 
 use crate::access::{self, Permit};
@@ -13,10 +14,12 @@ use crate::audit::{Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{self, Caller, Charging, Verdict};
-use crate::request::{Interaction, Request, RequestHead, body, upstream_headers};
-use crate::response::Screen;
+use crate::request::{Request, RequestHead, upstream_headers};
+use crate::response::{Counts, Screen};
 use crate::wire::Pair;
-pub use guard::Guard;
+use body::{ExpectedBody, check_body, expected_body};
+use guard::Share;
+pub use guard::{Guard, MEMORY};
 
 /// What the shell is to do after a callback.
 #[derive(Debug, Eq, PartialEq)]
@@ -50,6 +53,7 @@ pub enum Step {
 pub struct Exchange {
     phase: Phase,
     record: Record,
+    share: Share,
 }
 
 /// Where an exchange is. Each phase holds only what is valid in it.
@@ -95,17 +99,6 @@ enum Phase {
 /// A field of our own for the answer.
 type Field = (&'static str, String);
 
-/// What the body of a request must be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum ExpectedBody {
-    /// Nothing at all.
-    Empty,
-    /// A JSON Patch.
-    Patch,
-    /// The resource that the interaction names.
-    Resource,
-}
-
 /// What becomes of an answer that does not pass the screen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum OnFault {
@@ -128,6 +121,7 @@ impl Exchange {
         ended: bool,
     ) -> Step {
         let (request_id, head) = RequestHead::parse(pairs);
+        self.share = guard.share();
         self.record.began = now;
         self.record.request_id = request_id;
         match head.and_then(|head| self.decide(guard, head, attributes, now, ended)) {
@@ -208,6 +202,9 @@ impl Exchange {
             return self.refuse(&Denial::TooLarge);
         }
         bytes.extend_from_slice(piece);
+        if !self.share.hold(bytes.capacity()) {
+            return self.refuse(&Denial::Unavailable("memory"));
+        }
         if !ended {
             return Step::Hold;
         }
@@ -240,7 +237,9 @@ impl Exchange {
     /// goes on.
     pub fn host_failed(&mut self) -> Step {
         match self.phase {
-            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => self.cut(),
+            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
+                self.cut(&Denial::Unavailable("host"))
+            }
             Phase::Refused | Phase::Foreign => Step::Reset,
             Phase::Forwarded { .. } => {
                 // Decided, but it has not gone anywhere.
@@ -356,6 +355,7 @@ impl Exchange {
     }
 
     fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
+        self.share.hold(0);
         self.record.outcome = Outcome::Forwarded;
         self.phase = Phase::Forwarded { permit, fields };
     }
@@ -363,17 +363,20 @@ impl Exchange {
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
         let reply = denial.reply(&self.record.request_id);
-        let told = matches!(denial, Denial::Upstream(status) if *status == reply.status);
+        let told =
+            matches!(denial, Denial::Upstream(status) if *status == reply.status && *status < 500);
         self.record.outcome = match self.record.outcome {
             // The upstream's own answer to a permitted request, with its words taken out.
             Outcome::Forwarded if told => Outcome::Allowed,
             Outcome::Forwarded => Outcome::Withheld,
             _ => Outcome::Refused,
         };
+        self.count(Counts::default());
         if self.record.outcome != Outcome::Allowed {
             self.record.rule = denial.rule();
         }
         self.record.status = reply.status;
+        self.share.hold(0);
         self.phase = Phase::Refused;
         Step::Reply(reply)
     }
@@ -394,40 +397,6 @@ impl Exchange {
             _ => Step::Reset,
         }
     }
-}
-
-fn expected_body(interaction: &Interaction) -> ExpectedBody {
-    match interaction {
-        Interaction::Create { .. } | Interaction::Update { .. } => ExpectedBody::Resource,
-        Interaction::Patch { .. } => ExpectedBody::Patch,
-        _ => ExpectedBody::Empty,
-    }
-}
-
-fn check_body(
-    guard: &Guard,
-    permit: &Permit,
-    expected: ExpectedBody,
-    bytes: &[u8],
-) -> Result<(), Denial> {
-    let interaction = &permit.request().interaction;
-    let checked = match expected {
-        ExpectedBody::Empty => Ok(()),
-        ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
-        }
-        ExpectedBody::Resource => match interaction.resource_type() {
-            Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
-            None => return Err(Denial::Request("body")),
-        },
-    };
-    checked.map_err(|fault| match fault {
-        body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
-        body::BodyFault::Malformed(_) => Denial::Request("body"),
-        body::BodyFault::Mismatch(_) => Denial::Request("body-mismatch"),
-        body::BodyFault::Reads => Denial::NotSupported("patch-operation"),
-        body::BodyFault::Redacted => Denial::Request("body-redacted"),
-    })
 }
 
 fn charge(

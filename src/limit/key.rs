@@ -76,6 +76,11 @@ impl Limit {
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name_byte) {
             return Err("name: expected 1 to 32 characters of a-z, 0-9 and -");
         }
+        if name == "contended" {
+            return Err(
+                "name: expected another name than contended, which the record gives to no limit",
+            );
+        }
         let twice = |part| key.iter().filter(|other| *other == part).count() > 1;
         if key.iter().any(twice) {
             return Err("key: expected each part at most once");

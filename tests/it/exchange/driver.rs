@@ -273,3 +273,9 @@ pub fn pairs<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<Pa
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
         .collect()
 }
+
+/// A rule without the sentence behind it.
+pub fn slug(rule: &Value) -> &str {
+    let rule = rule.as_str().unwrap_or_default();
+    rule.split(": ").next().unwrap_or_default()
+}

@@ -67,6 +67,7 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
         return exchange;
     }
     if stage == Foreign {
+        let head = driver::pairs([(":status", "404")].iter());
         exchange.response_headers(&world.guard, &head, Some(b"route_not_found"), false);
         return exchange;
     }
@@ -123,11 +124,8 @@ fn after_a_refusal_everything_is_absorbed() {
         let mut world = Deployment::new();
         let mut exchange = at(Refused, &mut world);
         let before = world.record(&mut exchange);
-        assert_eq!(
-            exchange.request_body(&world.guard, b"x", false),
-            Step::Continue
-        );
-        assert_eq!(exchange.request_trailers(), Step::Continue);
+        assert_eq!(exchange.request_body(&world.guard, b"x", false), Step::Hold);
+        assert_eq!(exchange.request_trailers(), Step::Hold);
         let step = exchange.response_headers(&world.guard, &head, details, false);
         assert_eq!(
             step,
