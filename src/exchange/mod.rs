@@ -253,7 +253,7 @@ impl Exchange {
     /// Whether the status that the client got is known without asking the proxy; to be asked after
     /// [`Exchange::end`].
     pub fn knows_status(&self) -> bool {
-        self.record.status != 0
+        self.record.status != 0 && !matches!(self.phase, Phase::Holding { .. })
     }
 
     /// Whether pieces of the answer's body are of interest.
