@@ -20,6 +20,14 @@ const NOW: u64 = 1_800_000_000;
 
 /// Who has which scopes: patient p1 and a practitioner, unless taken out.
 fn principal(scope: &str, without: &[&str]) -> Rc<Principal> {
+    let claims = Claims::new(NOW).scope(scope);
+    let claims = without
+        .iter()
+        .fold(claims, |claims, name| claims.without(name));
+    principal_of(claims)
+}
+
+fn principal_of(claims: Claims) -> Rc<Principal> {
     let issuer = Issuer::new("https://as.example.org");
     let policy = IssuerPolicy {
         issuer: issuer.name().to_owned(),
@@ -38,11 +46,6 @@ fn principal(scope: &str, without: &[&str]) -> Rc<Principal> {
         clock_skew: 0,
         claims: ClaimPointers::default(),
     };
-    let claims = without
-        .iter()
-        .fold(Claims::new(NOW).scope(scope), |claims, name| {
-            claims.without(name)
-        });
     let token = verify(&issuer.token(&claims), &[policy], &fhir().base, NOW).expect("a token");
     let certificate = CertificatePolicy {
         required: false,
@@ -77,7 +80,7 @@ fn request(target: &str) -> Request {
         ("content-type", content_type),
     ];
     let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.ok().expect(target);
+    let head = RequestHead::parse(pairs.to_vec()).1.expect(target);
     Request::parse(&head, &fhir()).expect(target)
 }
 
@@ -244,6 +247,19 @@ fn scopes_are_a_union_within_one_level() {
         read,
         lacks,
     );
+    for (user, expected) in [
+        ("Practitioner/x", Ok("scope:user/*.r")),
+        ("PractitionerRole/x", Ok("scope:user/*.r")),
+        ("Patient/p1", lacks),
+        ("RelatedPerson/x", lacks),
+        ("Person/x", lacks),
+    ] {
+        let caller = principal_of(Claims::new(NOW).scope("user/*.r").fhir_user(user));
+        let found = decided(&caller, read).map(|permit| permit.rule().to_owned());
+        let lacking = Denial::Scope("user/Observation.r".to_owned());
+        let expected = expected.map(str::to_owned).map_err(|_| lacking);
+        assert_eq!(found, expected, "{user}");
+    }
     check(
         "user/ without a user",
         "user/*.cruds",

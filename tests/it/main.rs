@@ -1,6 +1,10 @@
 //! Tests of the core from outside: the public rooms, natively, without a proxy.
 
+#[cfg(test)]
 mod exchange;
+#[cfg(test)]
 mod shipped;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
 mod vectors;

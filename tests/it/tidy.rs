@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 450;
 
 /// Files that are longer, each with its own bound and the reason.
-const LONGER: [(&str, usize, &str); 4] = [
+const LONGER: [(&str, usize, &str); 7] = [
     (
         "src/config/reader.rs",
         480,
         "one type with one method for each kind of value; in two halves neither says what a node is",
+    ),
+    (
+        "src/exchange/mod.rs",
+        470,
+        "the phases and the way in; the way out has a file of its own",
     ),
     (
         "src/fhir/elements.rs",
@@ -28,6 +33,16 @@ const LONGER: [(&str, usize, &str); 4] = [
         "tests/envoy/credentials/tokens.rs",
         650,
         "one table of tokens through one Envoy",
+    ),
+    (
+        "tests/envoy/requests/scopes.rs",
+        460,
+        "one table of scopes through one Envoy",
+    ),
+    (
+        "tests/envoy/requests/writes.rs",
+        670,
+        "tables of writes, each through one Envoy",
     ),
 ];
 
@@ -97,7 +112,7 @@ fn a_room_knows_only_the_rooms_before_it() {
         let Some(own) = source.room() else { continue };
         for (number, line) in source.code() {
             for (at, _) in line.match_indices("crate::") {
-                let rest = &line[at + "crate::".len()..];
+                let rest = line.split_at(at + "crate::".len()).1;
                 let other: String = rest.chars().take_while(|c| is_word(*c)).collect();
                 let here = format!("{}:{number}: {}", source.path, line.trim());
                 // `use crate::{a, b}` names no room here: one `use` a room, so that each is seen.

@@ -26,7 +26,7 @@ fn what_is_understood_has_one_form() {
         ("subject=p1&_count=5000", "subject=Patient/p1&_count=1000"),
         ("_count=007&patient=p1", "patient=Patient/p1&_count=7"),
         (
-            "code=http://loinc.org|1234-5",
+            "code=http://loinc.org%7C1234-5",
             "code=http://loinc.org%7C1234-5",
         ),
         ("code=a%2Cb", "code=a,b"),

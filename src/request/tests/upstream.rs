@@ -11,7 +11,7 @@ fn check(
 ) {
     let mut policy = policy();
     policy.upstream.authorization = authorization;
-    let head = head(method, path, fields).ok().expect(name);
+    let head = head(method, path, fields).expect(name);
     let request = Request::parse(&head, &policy).expect(name);
     let found: Vec<(String, String)> = upstream_headers(&head, &request, &policy, may_read)
         .into_iter()

@@ -4,11 +4,11 @@ use super::*;
 
 const FHIR: &[(&str, &str)] = &[("content-type", "application/fhir+json")];
 
+/// The rule that decided, without what was found.
 fn rule(world: &Deployment, exchange: &mut Exchange) -> String {
-    world.record(exchange)["rule"]
-        .as_str()
-        .expect("a rule")
-        .to_owned()
+    let record = world.record(exchange);
+    let rule = record["rule"].as_str().expect("a rule");
+    rule.split(": ").next().unwrap_or_default().to_owned()
 }
 
 fn status(step: &Step) -> u16 {
