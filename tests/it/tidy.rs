@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 450;
 
 /// Files that are longer, each with its own bound and the reason.
-const LONGER: [(&str, usize, &str); 7] = [
+const LONGER: [(&str, usize, &str); 6] = [
     (
         "src/config/reader.rs",
         480,
