@@ -253,7 +253,8 @@ impl Exchange {
     /// Whether the status that the client got is known without asking the proxy; to be asked after
     /// [`Exchange::end`].
     pub fn knows_status(&self) -> bool {
-        self.record.status != 0 && !matches!(self.phase, Phase::Holding { .. })
+        // The head that is held has not left, and another may have.
+        !matches!(self.phase, Phase::Holding { .. }) && self.record.status != 0
     }
 
     /// Whether pieces of the answer's body are of interest.

@@ -22,8 +22,9 @@ pub struct SearchParameter {
     pub name: &'static str,
     /// What its values look like.
     pub kind: SearchKind,
-    /// The root element that a match tells about, for example `birthDate`; `[x]` stands for every
-    /// type of a choice.
+    /// What a match tells about: a root element, for example `birthDate`, or the one part of it
+    /// that is compared, such as `subject.reference` (not the name that is shown beside it); `[x]`
+    /// stands for every type of a choice.
     pub element: &'static str,
 }
 
@@ -53,7 +54,7 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                     token("clinical-status", "clinicalStatus"),
                     token("code", "code"),
                     date("date", "recordedDate"),
-                    patient("patient", "patient"),
+                    patient("patient", "patient.reference"),
                 ]
             }
         }
@@ -62,18 +63,18 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                 [
                     token("category", "category"),
                     date("date", "period"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
         "CareTeam" => {
             &const {
                 [
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -84,22 +85,29 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                     token("clinical-status", "clinicalStatus"),
                     token("code", "code"),
                     date("onset-date", "onset[x]"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     date("recorded-date", "recordedDate"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
-        "Coverage" => &const { [patient("patient", "beneficiary"), token("status", "status")] },
+        "Coverage" => {
+            &const {
+                [
+                    patient("patient", "beneficiary.reference"),
+                    token("status", "status"),
+                ]
+            }
+        }
         "DiagnosticReport" => {
             &const {
                 [
                     token("category", "category"),
                     token("code", "code"),
                     date("date", "effective[x]"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -108,10 +116,10 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                 [
                     token("category", "category"),
                     date("date", "date"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     date("period", "context"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                     token("type", "type"),
                 ]
             }
@@ -121,9 +129,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                 [
                     token("class", "class"),
                     date("date", "period"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                     token("type", "type"),
                 ]
             }
@@ -132,9 +140,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
             &const {
                 [
                     token("lifecycle-status", "lifecycleStatus"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     date("start-date", "start[x]"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -142,7 +150,7 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
             &const {
                 [
                     date("date", "occurrence[x]"),
-                    patient("patient", "patient"),
+                    patient("patient", "patient.reference"),
                     token("status", "status"),
                     token("vaccine-code", "vaccineCode"),
                 ]
@@ -163,9 +171,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                     date("authoredon", "authoredOn"),
                     token("code", "medication[x]"),
                     token("intent", "intent"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -175,9 +183,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                     token("category", "category"),
                     token("code", "code"),
                     date("date", "effective[x]"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -209,9 +217,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                 [
                     token("code", "code"),
                     date("date", "performed[x]"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -221,9 +229,9 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
                     date("authored", "authoredOn"),
                     token("category", "category"),
                     token("code", "code"),
-                    patient("patient", "subject"),
+                    patient("patient", "subject.reference"),
                     token("status", "status"),
-                    patient("subject", "subject"),
+                    patient("subject", "subject.reference"),
                 ]
             }
         }
@@ -276,6 +284,8 @@ mod tests {
     fn parameters_are_known_by_type_and_exact_name() {
         assert_eq!(element("Patient", "birthdate"), Some("birthDate"));
         assert_eq!(element("Observation", "_id"), Some("id"));
+        // A name shown beside a reference may be hidden, and the reference searched for.
+        assert_eq!(element("Observation", "patient"), Some("subject.reference"));
         assert_eq!(element("Observation", "birthdate"), None);
         assert_eq!(element("Observation", "Patient"), None);
         assert_eq!(element("Observation", "subject:Patient"), None);

@@ -132,9 +132,12 @@ impl AnswerHead {
         if let Some(date) = &self.last_modified {
             add("last-modified", date);
         }
+        // Of what was created. Any other answer is about the instance that was asked for, and a
+        // server could only name another one.
         if let Some(location) = self
             .location
             .as_deref()
+            .filter(|_| self.status == 201)
             .and_then(|url| external(url, policy, resource_type))
         {
             add("location", &location);

@@ -190,12 +190,10 @@ async fn pages_lead_through_everything_and_nowhere_else() {
             |resource: &Value| format!("{} {}", resource["id"], resource["meta"]["versionId"]);
         came.sort_by_key(key);
         expected.sort_by_key(key);
-        assert!(
-            came == expected,
-            "{path}: {} of {}",
-            came.len(),
-            expected.len()
-        );
+        assert_eq!(came.len(), expected.len(), "{path}");
+        for (came, expected) in came.iter().zip(&expected) {
+            assert_eq!(came, expected, "{path}");
+        }
     }
     // A page that would be somebody else's is said to be missing, and cannot be had.
     world.fhir.misbehave(Some("leaky-links"));

@@ -2,6 +2,7 @@
 //! token and the certificate of its connection.
 
 mod binding;
+mod claims;
 mod header;
 mod tokens;
 

@@ -211,7 +211,12 @@ fn check_screened(name: &str, answer: &Response, told: &[u8], asked: Asked) {
         .filter(|resource| is_own(resource, asked))
         .map(redacted)
         .collect();
-    assert_eq!(resources(&came), told, "{name}");
+    // Not shown whole: some are of 20 MB.
+    let mut pairs = resources(&came).into_iter().zip(&told);
+    let other = pairs.find(|(came, told)| came != *told);
+    let other = other.map(|(came, _)| came.to_string().chars().take(500).collect::<String>());
+    assert_eq!(other, None, "{name}");
+    assert_eq!(resources(&came).len(), told.len(), "{name}");
     assert!(came.get("total").is_none(), "{name}: total");
     let entries = came.get("entry").and_then(Value::as_array);
     assert!(entries.is_none_or(|all| !all.is_empty()), "{name}: []");
@@ -239,26 +244,30 @@ fn is_own(resource: &Value, asked: Asked) -> bool {
 
 /// What the shipped configuration leaves of a resource.
 pub fn redacted(mut resource: Value) -> Value {
-    if resource["resourceType"] != "Patient" {
-        return resource;
-    }
+    let hidden: &[&str] = match resource["resourceType"].as_str() {
+        Some("Patient") => &[
+            "address",
+            "telecom",
+            "birthDate",
+            "_birthDate",
+            "contact",
+            "photo",
+            "text",
+            // Of the data set, the only one is the race.
+            "extension",
+        ],
+        _ => &[],
+    };
     let members = resource.as_object_mut().expect("a resource");
-    for hidden in [
-        "address",
-        "telecom",
-        "birthDate",
-        "_birthDate",
-        "contact",
-        "photo",
-        "text",
-        // Of the data set, the only one is the race.
-        "extension",
-    ] {
-        members.remove(hidden);
+    for element in hidden {
+        members.remove(*element);
     }
-    resource["meta"]["tag"] = serde_json::json!([{
-        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        "code": "SUBSETTED"
-    }]);
+    // Also where nothing was there to hide: else its absence would tell that.
+    if !hidden.is_empty() {
+        resource["meta"]["tag"] = serde_json::json!([{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "SUBSETTED"
+        }]);
+    }
     resource
 }

@@ -194,7 +194,7 @@ async fn only_what_is_permitted_is_charged() {
         assert_eq!(parameter(&answer, "ratelimit", "r"), Some(left));
     }
     // Refused before its body is read.
-    let request = Request::new("PUT", "/r4/Patient/p1")
+    let request = Request::new("PUT", "/r4/Condition/x")
         .bearer(&world.token("system/*.cruds"))
         .body("application/fhir+json", vec![b' '; 3 << 20]);
     let answer = world.send(&own.client, request).await;

@@ -1,16 +1,29 @@
 //! The release module in a real Envoy with two workers, real TLS, real tokens and the shipped
 //! manifest: one scenario for each thing that only the whole can show.
 
+#[cfg(test)]
 mod answers;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod exchange;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod listeners;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
 mod sizes;
+#[cfg(test)]
 mod table;
+#[cfg(test)]
 mod upstream;
+#[cfg(test)]
 mod wire;
+#[cfg(test)]
 mod world;
+#[cfg(test)]
 mod writes;

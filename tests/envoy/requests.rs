@@ -1,10 +1,12 @@
 //! What may be asked for, and what of it goes upstream.
 
 mod canonical;
+mod framing;
 mod hostile;
 mod paths;
 mod scopes;
 mod searches;
+mod unsupported;
 mod writes;
 
 use fhir_guard_harness::client::{Request, Response};

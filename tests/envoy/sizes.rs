@@ -72,9 +72,9 @@ async fn answers_in_large_pieces_pass_whole() {
 async fn many_large_answers_share_a_connection() {
     let world = World::start().await;
     put(&world, HOLD - 1).await;
-    let told = world.direct("/Observation/size").await;
+    let told = world.direct("/Condition/size").await;
     let certificate = world.pki.client("clinic-a");
-    let token = world.token("system/Observation.rs");
+    let token = world.token("system/Condition.rs");
     for framing in FRAMINGS {
         world.fhir.misbehave(framing);
         let client = world.client_of(Some(&certificate), Version::Http2, "secure");
@@ -84,7 +84,7 @@ async fn many_large_answers_share_a_connection() {
             world.expect_records(1);
             let (client, token) = (Arc::clone(&client), token.clone());
             exchanges.push(tokio::spawn(async move {
-                let request = Request::get("/r4/Observation/size").bearer(&token);
+                let request = Request::get("/r4/Condition/size").bearer(&token);
                 client.send(request).await
             }));
         }
@@ -116,16 +116,16 @@ async fn requests_of_every_size_pass_whole() {
             let name = format!("a body of {size} bytes, {version:?}");
             let bare = |text: String| {
                 json!({
-                    "resourceType": "Observation", "id": "sent", "status": "final",
+                    "resourceType": "Condition", "id": "sent",
                     "code": {"text": "x"}, "note": [{"text": text}]
                 })
                 .to_string()
             };
             let body = bare("n".repeat(size - bare(String::new()).len()));
             world.fhir.forget_requests();
-            let request = Request::new("PUT", "/r4/Observation/sent")
+            let request = Request::new("PUT", "/r4/Condition/sent")
                 .body("application/fhir+json", body.clone())
-                .bearer(&world.token("system/Observation.cud"));
+                .bearer(&world.token("system/Condition.cud"));
             let answer = world.send(&client, request).await;
             let received = world.fhir.requests();
             if size > HOLD {
@@ -172,26 +172,26 @@ async fn every_size(setting: Setting) {
     world.close().await;
 }
 
-/// Puts an Observation of exactly this size into the server, as its own JSON text.
+/// Puts a Condition, of which nothing is redacted, of exactly this size into the server, as its own JSON text.
 async fn put(world: &World, size: usize) {
-    let observation = |padding: usize| {
+    let condition = |padding: usize| {
         // Not one byte like the next, so that a doubled or lost piece cannot hide.
         let padding: String = (0..padding)
             .map(|at| char::from(b'a' + u8::try_from((at / 7 + at % 7 + at / 4096) % 26).unwrap()))
             .collect();
         json!({
-            "resourceType": "Observation", "id": "size", "status": "final",
+            "resourceType": "Condition", "id": "size",
             "code": {"text": "size"}, "subject": {"reference": "Patient/p1"},
             "note": [{"text": padding}]
         })
     };
     // The number of the version is part of the text: of one length up to 9, and again from 10.
     for _ in 0..10 {
-        let bare = observation(10);
+        let bare = condition(10);
         world.put(&bare).await;
-        let length = world.direct("/Observation/size").await.len();
-        world.put(&observation(10 + size - length)).await;
-        if world.direct("/Observation/size").await.len() == size {
+        let length = world.direct("/Condition/size").await.len();
+        world.put(&condition(10 + size - length)).await;
+        if world.direct("/Condition/size").await.len() == size {
             return;
         }
     }
@@ -200,11 +200,11 @@ async fn put(world: &World, size: usize) {
 
 /// A read and a search of the resource.
 async fn whole(world: &World, size: usize, version: Version, framing: Option<&str>) {
-    let told = world.direct("/Observation/size").await;
+    let told = world.direct("/Condition/size").await;
     let told: Value = serde_json::from_slice(&told).expect("the server's own JSON");
     let client = world.client_of(Some(&world.pki.client("clinic-a")), version, "secure");
-    let token = world.token("system/Observation.rs");
-    for path in ["/r4/Observation/size", "/r4/Observation?_id=size"] {
+    let token = world.token("system/Condition.rs");
+    for path in ["/r4/Condition/size", "/r4/Condition?_id=size"] {
         let name = format!("{path} of {size} bytes, {version:?}, {framing:?}");
         world.fhir.misbehave(framing);
         let answer = world.send(&client, Request::get(path).bearer(&token)).await;

@@ -31,13 +31,19 @@ pub struct World {
     directory: PathBuf,
 }
 
+/// An edit of the filter's configuration, for every listener.
+pub type EditPolicy = Box<dyn FnMut(&mut Value)>;
+
+/// An edit of Envoy's configuration.
+pub type EditEnvoy = Box<dyn FnOnce(&mut Value)>;
+
 /// How a world differs from the shipped manifest.
 #[derive(Default)]
 pub struct Setting {
     /// Edits the filter's configuration.
-    pub policy: Option<Box<dyn FnMut(&mut Value)>>,
+    pub policy: Option<EditPolicy>,
     /// Edits Envoy's.
-    pub envoy: Option<Box<dyn FnOnce(&mut Value)>>,
+    pub envoy: Option<EditEnvoy>,
     /// Sends the traffic to the raw port of the FHIR server, which can lie on the wire.
     pub raw_upstream: bool,
     /// Sends the traffic here instead of to the FHIR server.

@@ -15,11 +15,6 @@ const LONGER: [(&str, usize, &str); 7] = [
         "one type with one method for each kind of value; in two halves neither says what a node is",
     ),
     (
-        "src/exchange/mod.rs",
-        470,
-        "the phases and the way in; the way out has a file of its own",
-    ),
-    (
         "src/fhir/elements.rs",
         480,
         "a table of the standard: its length is that of the standard",

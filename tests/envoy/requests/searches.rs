@@ -71,7 +71,7 @@ async fn own(table: &mut Table<'_>) {
         ),
         (
             "Observation?patient=p1&code=8867-4,http://loinc.org%7C718-7",
-            "Observation?patient=Patient/p1&code=8867-4,http://loinc.org|718-7",
+            "Observation?patient=Patient/p1&code=8867-4,http://loinc.org%7C718-7",
         ),
         ("Patient?_id=p1", "Patient?_id=p1"),
         ("Patient?_id=p1&gender=male", "Patient?_id=p1&gender=male"),
