@@ -154,10 +154,10 @@ impl Deployment {
         let mut request = self.head("PUT", "/r4/Observation/o1", &token);
         request.extend(lines(&[("content-type", "application/fhir+json")]));
         let body = observation("o1", "p1", 0);
-        let half = body.len() / 2;
+        let (first, second) = body.split_at(body.len() / 2);
         Script {
             request,
-            request_body: vec![body[..half].into(), body[half..].into()],
+            request_body: vec![first.into(), second.into()],
             response: answer("200"),
             response_body: vec![body.clone().into_bytes()],
             response_trailers: None,

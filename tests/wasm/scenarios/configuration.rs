@@ -42,14 +42,14 @@ fn started(configuration: &[u8]) -> Result<Vm, Vec<String>> {
 #[test]
 fn the_shipped_configuration_lacks_keys_and_nothing_else() {
     let bytes = structure::object(&shipped());
-    let mistakes = fhir_guard::config::read(&bytes).err().expect("no keys");
+    let mistakes = fhir_guard::config::read(&bytes).expect_err("no keys");
     let mistakes = mistakes.to_string();
     assert_eq!(mistakes.lines().count(), 1, "{mistakes}");
     assert!(
         mistakes.starts_with("/issuers/0/keys/inline/keys: "),
         "{mistakes}"
     );
-    let logged = started(&bytes).err().expect("no keys").join("\n");
+    let logged = started(&bytes).map(drop).expect_err("no keys").join("\n");
     assert!(logged.contains(&mistakes), "{logged}");
 }
 
@@ -166,11 +166,8 @@ fn a_running_exchange_keeps_the_configuration_it_began_with() {
     let patient = &script.response_body[0];
     let bytes = deployment.host.world().plugin_configuration.clone();
     // Without redaction, so that the answer tells which configuration was at work.
-    let open = {
-        let other = Deployment::with(|policy| policy["redaction"] = json!([]));
-        let bytes = other.host.world().plugin_configuration.clone();
-        bytes
-    };
+    let other = Deployment::with(|policy| policy["redaction"] = json!([]));
+    let open = other.host.world().plugin_configuration.clone();
     let streams: Vec<_> = (0..3).map(|_| vm.stream()).collect();
     let [asked, held, waiting] = streams.as_slice() else {
         panic!("three streams");
