@@ -1,6 +1,6 @@
 //! Verified tokens, remembered.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
@@ -10,12 +10,10 @@ use super::AccessToken;
 /// Tokens of one worker that were verified, by the SHA-256 of the whole token: two tokens that
 /// differ in one bit are two entries. At most [`TokenCache::CAPACITY`] are held; an eviction costs
 /// a signature, never an answer. Whether a token's time has gone is asked at every use.
-///
-/// Ordered maps: a hashed one wants random numbers, and a host without any would stop the worker.
 #[derive(Debug, Default)]
 pub struct TokenCache {
-    young: BTreeMap<[u8; 32], Rc<AccessToken>>,
-    old: BTreeMap<[u8; 32], Rc<AccessToken>>,
+    young: HashMap<[u8; 32], Rc<AccessToken>>,
+    old: HashMap<[u8; 32], Rc<AccessToken>>,
 }
 
 impl TokenCache {

@@ -256,18 +256,11 @@ pub fn redacted(mut resource: Value) -> Value {
             // Of the data set, the only one is the race.
             "extension",
         ],
-        Some("Observation") => &["text"],
         _ => &[],
     };
-    let is_observation = resource["resourceType"] == "Observation";
     let members = resource.as_object_mut().expect("a resource");
     for element in hidden {
         members.remove(*element);
-    }
-    if is_observation
-        && let Some(subject) = members.get_mut("subject").and_then(Value::as_object_mut)
-    {
-        subject.remove("display");
     }
     // Also where nothing was there to hide: else its absence would tell that.
     if !hidden.is_empty() {

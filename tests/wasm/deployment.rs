@@ -72,10 +72,8 @@ impl Deployment {
 
     /// The same, changed.
     pub fn with(edit: impl FnOnce(&mut Value)) -> Self {
-        let issuer = Issuer::new("https://as.example.org");
-        let mut policy = shipped();
-        policy["issuers"][0]["keys"] =
-            json!({ "inline": { "keys": [issuer.jwk(Algorithm::Es256)] } });
+        let issuer = issuer();
+        let mut policy = with_keys();
         edit(&mut policy);
         let certificate = certificate();
         let host = Host::release();
@@ -338,6 +336,13 @@ pub fn shipped() -> Value {
     found.swap_remove(0)
 }
 
+/// The same once an operator has put in the keys of the issuer; it is shipped without any.
+pub fn with_keys() -> Value {
+    let mut policy = shipped();
+    policy["issuers"][0]["keys"]["inline"]["keys"] = json!([issuer().jwk(Algorithm::Es256)]);
+    policy
+}
+
 /// The shipped manifest.
 pub fn manifest() -> Manifest {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -409,6 +414,10 @@ pub fn rubbish(seed: u64, length: usize) -> Bytes {
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+fn issuer() -> Issuer {
+    Issuer::new("https://as.example.org")
 }
 
 fn certificate() -> ClientCertificate {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, End, redacted, rubbish, shipped};
+use crate::deployment::{Deployment, End, redacted, rubbish, shipped, with_keys};
 use crate::host::Host;
 use crate::structure;
 use crate::vm::Vm;
@@ -40,8 +40,22 @@ fn started(configuration: &[u8]) -> Result<Vm, Vec<String>> {
 }
 
 #[test]
+fn the_shipped_configuration_lacks_keys_and_nothing_else() {
+    let bytes = structure::object(&shipped());
+    let mistakes = fhir_guard::config::read(&bytes).err().expect("no keys");
+    let mistakes = mistakes.to_string();
+    assert_eq!(mistakes.lines().count(), 1, "{mistakes}");
+    assert!(
+        mistakes.starts_with("/issuers/0/keys/inline/keys: "),
+        "{mistakes}"
+    );
+    let logged = started(&bytes).err().expect("no keys").join("\n");
+    assert!(logged.contains(&mistakes), "{logged}");
+}
+
+#[test]
 fn the_shipped_configuration_is_accepted_in_every_form() {
-    let policy = shipped();
+    let policy = with_keys();
     let forms = [
         ("Struct", structure::object(&policy)),
         ("Struct in another order", serialised(&policy, &ORDER)),
@@ -64,19 +78,8 @@ fn the_shipped_configuration_is_accepted_in_every_form() {
 #[test]
 fn both_forms_give_the_same_decisions() {
     let structured = Deployment::new();
-    let text = Deployment::with(|policy| {
-        // The same document; only its form changes, below.
-        assert!(policy.is_object());
-    });
-    let policy = {
-        let bytes = text.host.world().plugin_configuration.clone();
-        assert_eq!(bytes, structured.host.world().plugin_configuration);
-        let issuer = fhir_guard_harness::tokens::Issuer::new("https://as.example.org");
-        let mut policy = shipped();
-        let key = issuer.jwk(fhir_guard_harness::tokens::Algorithm::Es256);
-        policy["issuers"][0]["keys"] = json!({ "inline": { "keys": [key] } });
-        policy
-    };
+    let text = Deployment::new();
+    let policy = with_keys();
     text.host.configuration(policy.to_string().as_bytes());
     for script in [Deployment::read, Deployment::search, Deployment::update] {
         let one = script(&structured).drive(&structured.vm());
@@ -122,7 +125,7 @@ fn what_is_no_configuration_is_refused_with_a_reason() {
 
 #[test]
 fn no_prefix_and_no_damage_of_a_configuration_traps() {
-    let policy = shipped();
+    let policy = with_keys();
     let bytes = serialised(&policy, &ORDER);
     let host = Host::release();
     host.configuration(&bytes);
