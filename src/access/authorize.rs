@@ -134,7 +134,7 @@ pub fn authorize(
     }
     let searched = permit.search().into_iter().flat_map(Search::elements);
     for element in searched {
-        if hidden(&permit, resource_type, &element) {
+        if hidden(&permit, resource_type, element) {
             return Err(Denial::NotSupported("parameter"));
         }
     }

@@ -22,10 +22,10 @@ pub struct SearchParameter {
     pub name: &'static str,
     /// What its values look like.
     pub kind: SearchKind,
-    /// What a match tells about: a root element, for example `birthDate`, or the one part of it
-    /// that is compared, such as `subject.reference` (not the name that is shown beside it); `[x]`
-    /// stands for every type of a choice.
-    pub element: &'static str,
+    /// What a match tells about: root elements, for example `birthDate`, or the one part of it that
+    /// is compared, such as `subject.reference` (not the name that is shown beside it); `[x]` stands
+    /// for every type of a choice.
+    pub elements: &'static [&'static str],
 }
 
 /// The parameter of this name for this type, if it is one of the few that are understood
@@ -42,7 +42,7 @@ pub fn search_parameter(
 }
 
 fn of_every_type() -> &'static [SearchParameter] {
-    const ALL: &[SearchParameter] = &[date("_lastUpdated", "meta"), token("_id", "id")];
+    const ALL: &[SearchParameter] = &[date("_lastUpdated", &["meta"]), token("_id", &["id"])];
     ALL
 }
 
@@ -51,187 +51,194 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
         "AllergyIntolerance" => {
             &const {
                 [
-                    token("clinical-status", "clinicalStatus"),
-                    token("code", "code"),
-                    date("date", "recordedDate"),
-                    patient("patient", "patient.reference"),
+                    token("clinical-status", &["clinicalStatus"]),
+                    token("code", &["code", "reaction"]),
+                    date("date", &["recordedDate"]),
+                    patient("patient", &["patient.reference"]),
                 ]
             }
         }
         "CarePlan" => {
             &const {
                 [
-                    token("category", "category"),
-                    date("date", "period"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    token("category", &["category"]),
+                    date("date", &["period"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "CareTeam" => {
             &const {
                 [
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "Condition" => {
             &const {
                 [
-                    token("category", "category"),
-                    token("clinical-status", "clinicalStatus"),
-                    token("code", "code"),
-                    date("onset-date", "onset[x]"),
-                    patient("patient", "subject.reference"),
-                    date("recorded-date", "recordedDate"),
-                    patient("subject", "subject.reference"),
+                    token("category", &["category"]),
+                    token("clinical-status", &["clinicalStatus"]),
+                    token("code", &["code"]),
+                    date("onset-date", &["onset[x]"]),
+                    patient("patient", &["subject.reference"]),
+                    date("recorded-date", &["recordedDate"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "Coverage" => {
             &const {
                 [
-                    patient("patient", "beneficiary.reference"),
-                    token("status", "status"),
+                    patient("patient", &["beneficiary.reference"]),
+                    token("status", &["status"]),
                 ]
             }
         }
         "DiagnosticReport" => {
             &const {
                 [
-                    token("category", "category"),
-                    token("code", "code"),
-                    date("date", "effective[x]"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    token("category", &["category"]),
+                    token("code", &["code"]),
+                    date("date", &["effective[x]"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "DocumentReference" => {
             &const {
                 [
-                    token("category", "category"),
-                    date("date", "date"),
-                    patient("patient", "subject.reference"),
-                    date("period", "context"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
-                    token("type", "type"),
+                    token("category", &["category"]),
+                    date("date", &["date"]),
+                    patient("patient", &["subject.reference"]),
+                    date("period", &["context"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
+                    token("type", &["type"]),
                 ]
             }
         }
         "Encounter" => {
             &const {
                 [
-                    token("class", "class"),
-                    date("date", "period"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
-                    token("type", "type"),
+                    token("class", &["class"]),
+                    date("date", &["period"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
+                    token("type", &["type"]),
                 ]
             }
         }
         "Goal" => {
             &const {
                 [
-                    token("lifecycle-status", "lifecycleStatus"),
-                    patient("patient", "subject.reference"),
-                    date("start-date", "start[x]"),
-                    patient("subject", "subject.reference"),
+                    token("lifecycle-status", &["lifecycleStatus"]),
+                    patient("patient", &["subject.reference"]),
+                    date("start-date", &["start[x]"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "Immunization" => {
             &const {
                 [
-                    date("date", "occurrence[x]"),
-                    patient("patient", "patient.reference"),
-                    token("status", "status"),
-                    token("vaccine-code", "vaccineCode"),
+                    date("date", &["occurrence[x]"]),
+                    patient("patient", &["patient.reference"]),
+                    token("status", &["status"]),
+                    token("vaccine-code", &["vaccineCode"]),
                 ]
             }
         }
         "Location" => {
             &const {
                 [
-                    token("identifier", "identifier"),
-                    string("name", "name"),
-                    token("status", "status"),
+                    token("identifier", &["identifier"]),
+                    string("name", &["name", "alias"]),
+                    token("status", &["status"]),
                 ]
             }
         }
         "MedicationRequest" => {
             &const {
                 [
-                    date("authoredon", "authoredOn"),
-                    token("code", "medication[x]"),
-                    token("intent", "intent"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    date("authoredon", &["authoredOn"]),
+                    token("code", &["medication[x]"]),
+                    token("intent", &["intent"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "Observation" => {
             &const {
                 [
-                    token("category", "category"),
-                    token("code", "code"),
-                    date("date", "effective[x]"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    token("category", &["category"]),
+                    token("code", &["code"]),
+                    date("date", &["effective[x]"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
-        "Organization" => &const { [token("identifier", "identifier"), string("name", "name")] },
+        "Organization" => {
+            &const {
+                [
+                    token("identifier", &["identifier"]),
+                    string("name", &["name", "alias"]),
+                ]
+            }
+        }
         "Patient" => {
             &const {
                 [
-                    date("birthdate", "birthDate"),
-                    string("family", "name"),
-                    token("gender", "gender"),
-                    string("given", "name"),
-                    token("identifier", "identifier"),
-                    string("name", "name"),
+                    date("birthdate", &["birthDate"]),
+                    string("family", &["name"]),
+                    token("gender", &["gender"]),
+                    string("given", &["name"]),
+                    token("identifier", &["identifier"]),
+                    string("name", &["name"]),
                 ]
             }
         }
         "Practitioner" => {
             &const {
                 [
-                    string("family", "name"),
-                    string("given", "name"),
-                    token("identifier", "identifier"),
-                    string("name", "name"),
+                    string("family", &["name"]),
+                    string("given", &["name"]),
+                    token("identifier", &["identifier"]),
+                    string("name", &["name"]),
                 ]
             }
         }
         "Procedure" => {
             &const {
                 [
-                    token("code", "code"),
-                    date("date", "performed[x]"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    token("code", &["code"]),
+                    date("date", &["performed[x]"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
         "ServiceRequest" => {
             &const {
                 [
-                    date("authored", "authoredOn"),
-                    token("category", "category"),
-                    token("code", "code"),
-                    patient("patient", "subject.reference"),
-                    token("status", "status"),
-                    patient("subject", "subject.reference"),
+                    date("authored", &["authoredOn"]),
+                    token("category", &["category"]),
+                    token("code", &["code"]),
+                    patient("patient", &["subject.reference"]),
+                    token("status", &["status"]),
+                    patient("subject", &["subject.reference"]),
                 ]
             }
         }
@@ -239,35 +246,35 @@ fn of_type(resource_type: ResourceType) -> &'static [SearchParameter] {
     }
 }
 
-const fn date(name: &'static str, element: &'static str) -> SearchParameter {
+const fn date(name: &'static str, elements: &'static [&'static str]) -> SearchParameter {
     SearchParameter {
         name,
         kind: SearchKind::Date,
-        element,
+        elements,
     }
 }
 
-const fn patient(name: &'static str, element: &'static str) -> SearchParameter {
+const fn patient(name: &'static str, elements: &'static [&'static str]) -> SearchParameter {
     SearchParameter {
         name,
         kind: SearchKind::Patient,
-        element,
+        elements,
     }
 }
 
-const fn string(name: &'static str, element: &'static str) -> SearchParameter {
+const fn string(name: &'static str, elements: &'static [&'static str]) -> SearchParameter {
     SearchParameter {
         name,
         kind: SearchKind::String,
-        element,
+        elements,
     }
 }
 
-const fn token(name: &'static str, element: &'static str) -> SearchParameter {
+const fn token(name: &'static str, elements: &'static [&'static str]) -> SearchParameter {
     SearchParameter {
         name,
         kind: SearchKind::Token,
-        element,
+        elements,
     }
 }
 
@@ -275,20 +282,23 @@ const fn token(name: &'static str, element: &'static str) -> SearchParameter {
 mod tests {
     use super::*;
 
-    fn element(type_name: &str, name: &str) -> Option<&'static str> {
+    fn elements(type_name: &str, name: &str) -> Option<&'static [&'static str]> {
         let resource_type = ResourceType::parse(type_name).expect("a type of R4");
-        search_parameter(resource_type, name).map(|parameter| parameter.element)
+        search_parameter(resource_type, name).map(|parameter| parameter.elements)
     }
 
     #[test]
     fn parameters_are_known_by_type_and_exact_name() {
-        assert_eq!(element("Patient", "birthdate"), Some("birthDate"));
-        assert_eq!(element("Observation", "_id"), Some("id"));
+        assert_eq!(elements("Patient", "birthdate"), Some(&["birthDate"][..]));
+        assert_eq!(elements("Observation", "_id"), Some(&["id"][..]));
         // A name shown beside a reference may be hidden, and the reference searched for.
-        assert_eq!(element("Observation", "patient"), Some("subject.reference"));
-        assert_eq!(element("Observation", "birthdate"), None);
-        assert_eq!(element("Observation", "Patient"), None);
-        assert_eq!(element("Observation", "subject:Patient"), None);
-        assert_eq!(element("Task", "patient"), None);
+        assert_eq!(
+            elements("Observation", "patient"),
+            Some(&["subject.reference"][..])
+        );
+        assert_eq!(elements("Observation", "birthdate"), None);
+        assert_eq!(elements("Observation", "Patient"), None);
+        assert_eq!(elements("Observation", "subject:Patient"), None);
+        assert_eq!(elements("Task", "patient"), None);
     }
 }

@@ -1,7 +1,5 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
-use std::borrow::Cow;
-
 use super::BaseUrl;
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, SearchKind, SearchParameter, is_id, search_parameter};
@@ -98,17 +96,13 @@ impl Search {
         self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
     }
 
-    /// The elements that a match, or the order of matches, tells about, as paths. A match on a
-    /// patient tells whom an element refers to, and nothing of what else stands in it (`display`).
-    pub fn elements(&self) -> impl Iterator<Item = Cow<'static, str>> + '_ {
-        let selecting = self.parameters.iter().map(|parameter| {
-            let SearchParameter { kind, element, .. } = parameter.definition;
-            match kind {
-                SearchKind::Patient => Cow::Owned(format!("{element}.reference")),
-                _ => Cow::Borrowed(*element),
-            }
-        });
-        selecting.chain(self.sort.iter().map(|(key, _)| Cow::Borrowed(key.element)))
+    /// The elements that a match, or the order of matches, tells about, as paths.
+    pub fn elements(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let selecting = self.parameters.iter().map(|parameter| parameter.definition);
+        let sorting = self.sort.iter().map(|(key, _)| *key);
+        selecting
+            .chain(sorting)
+            .flat_map(|definition| definition.elements.iter().copied())
     }
 }
 

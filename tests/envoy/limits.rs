@@ -93,7 +93,10 @@ fn check_race(name: &str, answers: &[Response], burst: u64) {
     left.sort_unstable();
     for (left, expected) in left.iter().zip(0..burst) {
         let left = left.expect(name);
-        assert!((expected.saturating_sub(1)..=expected).contains(&left), "{name}: {left}");
+        assert!(
+            (expected.saturating_sub(1)..=expected).contains(&left),
+            "{name}: {left}"
+        );
     }
     for answer in answers {
         assert_eq!(

@@ -80,7 +80,20 @@ impl Envoy {
     /// # Errors
     /// When it is not installed, has no admin address, ended, or is not ready within
     /// [`READY_WITHIN`]; the end of its log is part of the text.
+    ///
+    /// A port that was free a moment ago may be taken by now, where many tests look for one: then
+    /// it is tried again with others.
     pub async fn start(spec: Spec) -> Result<Envoy, String> {
+        for _ in 0..3 {
+            match Envoy::start_once(spec.clone()).await {
+                Err(error) if error.contains("Address already in use") => continue,
+                done => return done,
+            }
+        }
+        Envoy::start_once(spec).await
+    }
+
+    async fn start_once(spec: Spec) -> Result<Envoy, String> {
         let executable = Envoy::find()?;
         let directory = tempfile::Builder::new()
             .prefix("fhir-guard-envoy-")
