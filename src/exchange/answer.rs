@@ -39,6 +39,11 @@ impl Exchange {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
             _ if by_proxy => return self.foreign(pairs),
+            // A local reply that is no refusal: a second one on the same stream would corrupt it
+            // (envoy issue 28826).
+            _ if details.is_some() && !by_upstream => {
+                return self.cut(&Denial::Uninspectable("origin"));
+            }
             _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
         match self.answer(guard, permit, fields, pairs, ended) {

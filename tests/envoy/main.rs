@@ -14,6 +14,8 @@ mod limits;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod origin;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod sizes;

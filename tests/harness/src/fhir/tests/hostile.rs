@@ -93,6 +93,9 @@ async fn each() {
         ("chunked", READ, 200, |got| {
             got.json()["id"] == "o-p1-2" && got.header("transfer-encoding") == Some("chunked")
         }),
+        ("no-content-length", READ, 200, |got| {
+            got.json()["id"] == "o-p1-2" && got.header("content-length").is_none()
+        }),
         ("slow-chunks", READ, 200, |got| got.json()["id"] == "o-p1-2"),
         ("trailers", READ, 200, |got| {
             got.json()["id"] == "o-p1-2" && got.header("trailer") == Some("x-trailer")
