@@ -41,7 +41,7 @@ impl Exchange {
             _ if by_proxy => return self.foreign(pairs),
             // A local reply that is no refusal: a second one on the same stream would corrupt it
             // (envoy issue 28826).
-            _ if details.is_some() && !by_upstream => {
+            _ if !by_upstream && details.is_some_and(is_detail) => {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
             _ => return self.refuse(&Denial::Uninspectable("origin")),
@@ -106,6 +106,7 @@ impl Exchange {
 
     /// The proxy answers itself: no route, the upstream is away, or another filter refused.
     fn foreign(&mut self, pairs: &[Pair]) -> Step {
+        self.share.hold(0);
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
@@ -197,15 +198,7 @@ impl Exchange {
             screened = screen.finish();
         }
         match screened {
-            Err(_) if on_fault == OnFault::DropBody => {
-                self.record.outcome = Outcome::Allowed;
-                self.phase = if ended {
-                    Phase::Done
-                } else {
-                    Phase::Discarding
-                };
-                return Step::Write(Vec::new());
-            }
+            Err(_) if on_fault == OnFault::DropBody => return self.discard(),
             Err(fault) => {
                 let forbidden = guard.policy().response.absent_is_forbidden;
                 return self.refuse(&denial(fault, forbidden));
@@ -214,11 +207,7 @@ impl Exchange {
         }
         if !self.share.hold(screen.held()) {
             return match on_fault {
-                OnFault::DropBody => {
-                    self.phase = Phase::Discarding;
-                    self.record.outcome = Outcome::Allowed;
-                    Step::Write(Vec::new())
-                }
+                OnFault::DropBody => self.discard(),
                 OnFault::Refuse => self.refuse(&Denial::Unavailable("memory")),
             };
         }
@@ -292,6 +281,14 @@ impl Exchange {
         self.record.redacted = counts.redacted;
     }
 
+    /// The head leaves, and none of the body does.
+    fn discard(&mut self) -> Step {
+        self.share.hold(0);
+        self.record.outcome = Outcome::Allowed;
+        self.phase = Phase::Discarding;
+        Step::Write(Vec::new())
+    }
+
     fn done(&mut self, counts: Counts) {
         self.share.hold(0);
         self.count(counts);
@@ -316,9 +313,12 @@ fn status(pairs: &[Pair]) -> u16 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word.
+/// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word. What
+/// comes out of a cache is the upstream's word, refusals too.
 fn is_detail(details: &[u8]) -> bool {
-    !details.is_empty() && details.iter().all(u8::is_ascii_graphic)
+    !details.is_empty()
+        && details.iter().all(u8::is_ascii_graphic)
+        && !details.starts_with(b"cache")
 }
 
 fn is_write(interaction: &Interaction) -> bool {

@@ -25,6 +25,10 @@ pub struct Guard {
 /// takes all its streams with it.
 pub const MEMORY: usize = 256 << 20;
 
+/// The part of [`MEMORY`] that request bodies may take: callers who send slowly must not keep others
+/// from their answers.
+const BODIES: usize = MEMORY / 2;
+
 /// What one exchange holds of the worker's memory; given back when the exchange is gone.
 #[derive(Default)]
 pub(super) struct Share {
@@ -33,12 +37,21 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// Holds this many bytes of a request from now on; see [`Share::hold`].
+    pub fn hold_body(&mut self, bytes: usize) -> bool {
+        self.hold_below(bytes, BODIES)
+    }
+
     /// Holds this many bytes from now on; `false`, and nothing more than before, when that is more
     /// than the worker has.
     pub fn hold(&mut self, bytes: usize) -> bool {
+        self.hold_below(bytes, MEMORY)
+    }
+
+    fn hold_below(&mut self, bytes: usize, most: usize) -> bool {
         let others = self.all.get().saturating_sub(self.own);
         let all = others.saturating_add(bytes);
-        if bytes > self.own && all > MEMORY {
+        if bytes > self.own && all > most {
             return false;
         }
         self.all.set(all);
@@ -179,6 +192,10 @@ mod tests {
             own: 0,
         };
         let (mut one, mut other) = (share(), share());
+        assert!(one.hold_body(BODIES));
+        assert!(!other.hold_body(1), "bodies have their part");
+        assert!(other.hold(1), "answers have room");
+        assert!(other.hold(0));
         assert!(one.hold(MEMORY - 10));
         assert!(other.hold(10), "up to the bound");
         assert!(!other.hold(11), "one more");

@@ -202,7 +202,7 @@ impl Exchange {
             return self.refuse(&Denial::TooLarge);
         }
         bytes.extend_from_slice(piece);
-        if !self.share.hold(bytes.capacity()) {
+        if !self.share.hold_body(bytes.capacity()) {
             return self.refuse(&Denial::Unavailable("memory"));
         }
         if !ended {

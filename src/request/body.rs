@@ -1,7 +1,7 @@
 //! Bodies of create, update and patch, and the shape every resource has.
 
 use crate::fhir::{ResourceType, is_id};
-use crate::json::{Document, Kind, Limits, Node};
+use crate::json::{Document, Kind, Limits, Member, Node};
 
 /// The most operations a patch may have.
 pub const PATCH_OPERATIONS: usize = 1000;
@@ -73,9 +73,10 @@ pub fn check_body(
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the
 /// root and not on what makes the resource this one. `may_read` says that the writer may read the
-/// type; otherwise operations that read are refused. `contained` says that nothing can be hidden in
-/// contained resources; otherwise operations on them are refused, for one that changes their type
-/// would bring to light what a rule hides.
+/// type, and `contained` that nothing can be hidden in contained resources. Without either, operations
+/// that read are refused (what is contained hides the narrative around it too); without `contained`
+/// also those on contained resources, for one that changes their type would bring to light what a
+/// rule hides.
 ///
 /// # Errors
 /// See [`BodyFault`].
@@ -94,26 +95,7 @@ pub fn check_patch(bytes: &[u8], may_read: bool, contained: bool) -> Result<(), 
             ));
         }
         check_operation(operation).map_err(BodyFault::Malformed)?;
-        let op = operation.get("op").and_then(|op| op.str());
-        if !may_read && !matches!(op.as_deref(), Some("add" | "remove" | "replace")) {
-            return Err(BodyFault::Reads);
-        }
-        let touches = |name, element| touches(operation, name, element);
-        if !contained && (touches("path", "contained") || touches("from", "contained")) {
-            return Err(BodyFault::Reads);
-        }
-        if touches("path", "resourceType") || touches("path", "id") {
-            return Err(BodyFault::Mismatch(
-                "the patch changes the type or the id of the resource",
-            ));
-        }
-        let value = operation.get("value");
-        let path = operation.get("path").and_then(|path| path.str());
-        let to_reference = path.is_some_and(|path| path.ends_with("/reference"));
-        if value.is_some_and(|value| refers_by_search(value) || (to_reference && is_search(value)))
-        {
-            return Err(BodyFault::Conditional);
-        }
+        check_rights(operation, may_read, contained)?;
     }
     if root.items().next().is_none() {
         return Err(BodyFault::Malformed(
@@ -197,6 +179,48 @@ fn is_partial(root: Node<'_>) -> bool {
     })
 }
 
+/// What a well-formed operation may do.
+fn check_rights(operation: Node<'_>, may_read: bool, contained: bool) -> Result<(), BodyFault> {
+    let text = |name| operation.get(name).and_then(Node::str);
+    let (op, path) = (
+        text("op").unwrap_or_default(),
+        text("path").unwrap_or_default(),
+    );
+    let from = text("from").unwrap_or_default();
+    let reads = !matches!(op.as_ref(), "add" | "remove" | "replace");
+    if reads && !(may_read && contained) {
+        return Err(BodyFault::Reads);
+    }
+    let touches = |element| {
+        [&path, &from]
+            .iter()
+            .any(|pointer| root_of(pointer) == element)
+    };
+    if !contained && touches("contained") {
+        return Err(BodyFault::Reads);
+    }
+    if touches("resourceType") || touches("id") {
+        return Err(BodyFault::Mismatch(
+            "the patch changes the type or the id of the resource",
+        ));
+    }
+    // A reference may come as a value, within one, or from somewhere else in the resource.
+    let to_reference = path.split('/').any(|token| token == "reference");
+    let searches = operation
+        .get("value")
+        .is_some_and(|value| refers_by_search(value) || (to_reference && is_search(value)));
+    let moved = matches!(op.as_ref(), "copy" | "move") && to_reference;
+    if searches || (moved && !from.ends_with("/reference")) {
+        return Err(BodyFault::Conditional);
+    }
+    Ok(())
+}
+
+/// The root element that a pointer leads to or into.
+fn root_of(pointer: &str) -> &str {
+    pointer.split('/').nth(1).unwrap_or_default()
+}
+
 /// Whether a reference here or below is a search. As deep as the document's limit.
 fn refers_by_search(node: Node<'_>) -> bool {
     node.members().any(|member| {
@@ -205,17 +229,9 @@ fn refers_by_search(node: Node<'_>) -> bool {
     }) || node.items().any(refers_by_search)
 }
 
+/// Whether this is the text of a search, or a list with one: servers take the one for the other.
 fn is_search(value: Node<'_>) -> bool {
-    value.str().is_some_and(|text| text.contains('?'))
-}
-
-/// Whether a pointer of this operation leads to a root element, or into it. An escaped pointer
-/// (`~0`, `~1`) names no element of FHIR.
-fn touches(operation: Node<'_>, name: &str, element: &str) -> bool {
-    let Some(pointer) = operation.get(name).and_then(|pointer| pointer.str()) else {
-        return false;
-    };
-    pointer.split('/').nth(1) == Some(element)
+    value.str().is_some_and(|text| text.contains('?')) || value.items().any(is_search)
 }
 
 fn check_operation(operation: Node<'_>) -> Result<(), &'static str> {
@@ -229,14 +245,26 @@ fn check_operation(operation: Node<'_>) -> Result<(), &'static str> {
         Some("remove") => None,
         _ => return Err("op is none of add, remove, replace, move, copy, test"),
     };
+    // A second reader may take `Path` for `path`, or skip what is empty between two slashes.
+    let known =
+        |member: &Member<'_>| matches!(member.name().as_ref(), "op" | "path" | "from" | "value");
+    if !operation.members().all(|member| known(&member)) {
+        return Err("an operation has another member than op, path, from and value");
+    }
+    let token = |token: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        !token.is_empty() && token.bytes().all(plain)
+    };
     let pointer = |name| {
-        operation
-            .get(name)
-            .and_then(|path| path.str())
-            .is_some_and(|path| path.starts_with('/'))
+        let pointer = operation.get(name).and_then(Node::str);
+        pointer.is_some_and(|pointer| {
+            pointer
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(token))
+        })
     };
     if !pointer("path") {
-        return Err("path is no json pointer below the root");
+        return Err("path is no json pointer to an element below the root");
     }
     match needs {
         Some("from") if !pointer("from") => Err("from is no json pointer below the root"),

@@ -44,8 +44,11 @@ impl FhirPolicy {
             Some(rest) => rest.get(rest.find('/')?..)?,
             None => url,
         };
-        [&self.upstream.base, &self.base].iter().find_map(|base| {
-            let rest = path.strip_prefix(base.path())?;
+        // Of two bases that both fit, the longer is meant: one may have no path at all.
+        let mut bases = [self.upstream.base.path(), self.base.path()];
+        bases.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        bases.into_iter().find_map(|base| {
+            let rest = path.strip_prefix(base)?;
             (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest)
         })
     }

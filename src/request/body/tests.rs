@@ -270,6 +270,11 @@ fn a_reference_that_is_a_search_is_refused_wherever_it_stands() {
             Err("conditional"),
         ),
         (
+            "in a list",
+            r#""subject":{"reference":["Patient?birthdate=1974-12-25"]}"#,
+            Err("conditional"),
+        ),
+        (
             "deep",
             r#""contained":[{"resourceType":"Group","member":[{"entity":{"reference":"Patient?x=1"}}]}]"#,
             Err("conditional"),
@@ -295,6 +300,26 @@ fn a_reference_that_is_a_search_is_refused_wherever_it_stands() {
     ] {
         let found = check_patch(format!("[{operation}]").as_bytes(), true, true);
         assert_eq!(outcome(found), expected, "{operation}");
+    }
+    for operation in [
+        r#"{"op":"add","path":"/subject/reference/0","value":"Patient?name=x"}"#,
+        r#"{"op":"add","path":"/subject/reference","value":["Patient?name=x"]}"#,
+        r#"{"op":"move","path":"/subject/reference","from":"/note/0/text"}"#,
+        r#"{"op":"copy","path":"/subject/reference","from":"/note/0/text"}"#,
+    ] {
+        let found = check_patch(format!("[{operation}]").as_bytes(), true, true);
+        assert_eq!(outcome(found), Err("conditional"), "{operation}");
+    }
+    for operation in [
+        r#"{"op":"add","path":"/note","Path":"/subject/reference","value":"Patient?name=x"}"#,
+        r#"{"op":"add","path":"/note","Op":"test","value":1}"#,
+        r#"{"op":"add","path":"//subject/reference","value":"x"}"#,
+        r#"{"op":"add","path":"/subject/reference/","value":"x"}"#,
+        r#"{"op":"add","path":"/subject~1reference","value":"x"}"#,
+        r#"{"op":"add","path":"/","value":"x"}"#,
+    ] {
+        let found = check_patch(format!("[{operation}]").as_bytes(), true, true);
+        assert_eq!(outcome(found), Err("malformed"), "{operation}");
     }
 }
 
@@ -330,6 +355,21 @@ fn a_patch_stays_off_what_decides_about_the_resource() {
             r#"{"op":"add","path":"/containedX","value":1}"#,
             false,
             Ok(()),
+        ),
+        (
+            r#"{"op":"move","path":"/note","from":"/id"}"#,
+            true,
+            Err("mismatch"),
+        ),
+        (
+            r#"{"op":"copy","path":"/note/0/text","from":"/text/div"}"#,
+            false,
+            Err("reads"),
+        ),
+        (
+            r#"{"op":"test","path":"/text/div","value":"x"}"#,
+            false,
+            Err("reads"),
         ),
     ] {
         let found = check_patch(format!("[{operation}]").as_bytes(), true, contained);
