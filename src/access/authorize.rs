@@ -15,6 +15,8 @@ pub struct Permit {
     request: Request,
     principal: Option<Rc<Principal>>,
     rule: String,
+    /// The scopes that count for the caller; none on a public path.
+    scopes: Vec<Scope>,
     patient: Option<String>,
     may_read: bool,
 }
@@ -58,11 +60,7 @@ impl Permit {
 
     /// Whether an active scope of the caller includes this one, for rules that spare some callers.
     pub fn holds_scope(&self, wanted: &Scope) -> bool {
-        let Some(principal) = &self.principal else {
-            return false;
-        };
-        granting(principal)
-            .is_some_and(|(_, scopes)| scopes.iter().any(|(_, scope)| scope.includes(wanted)))
+        self.scopes.iter().any(|scope| scope.includes(wanted))
     }
 }
 
@@ -72,6 +70,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         request: request.clone(),
         principal: None,
         rule: "public".to_owned(),
+        scopes: Vec::new(),
         patient: None,
         may_read: true,
     })
@@ -92,23 +91,19 @@ pub fn authorize(
     else {
         return Err(Denial::Path);
     };
-    let level = granting(principal).map_or(Level::User, |(level, _)| level);
-    let lacking = || {
-        Denial::Scope(format!(
-            "{}/{resource_type}.{}",
-            level.name(),
-            letter.symbol()
-        ))
-    };
-    let Some((level, scopes)) = granting(principal) else {
-        return Err(lacking());
-    };
-    let Some((text, _)) = scopes
-        .iter()
-        .find(|(_, scope)| scope.covers(resource_type, letter))
-    else {
-        return Err(lacking());
-    };
+    let granted = granting(principal);
+    let level = granted.as_ref().map_or(Level::User, |(level, _)| *level);
+    let (scopes, text) = granted
+        .and_then(|(_, scopes)| {
+            let covers = |(_, scope): &&(&str, Scope)| scope.covers(resource_type, letter);
+            let text = scopes.iter().find(covers)?.0;
+            Some((scopes, text))
+        })
+        .ok_or_else(|| {
+            let (level, letter) = (level.name(), letter.symbol());
+            Denial::Scope(format!("{level}/{resource_type}.{letter}"))
+        })?;
+    let scopes: Vec<Scope> = scopes.into_iter().map(|(_, scope)| scope).collect();
     // Other resources, or bytes, inside: what the type says decides nothing about them.
     if resource_type.is_container() {
         return Err(Denial::NotSupported("type"));
@@ -127,7 +122,8 @@ pub fn authorize(
         },
         may_read: scopes
             .iter()
-            .any(|(_, scope)| scope.covers(resource_type, Letter::Read)),
+            .any(|scope| scope.covers(resource_type, Letter::Read)),
+        scopes,
     };
     if level == Level::Patient {
         confine(principal, interaction, resource_type, forbidden)?;
@@ -157,8 +153,8 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
 
 /// The scopes that count, and their one level. A token that mixes levels would, as a union, let the
 /// widest win unseen; so it grants nothing, even where a scope of another level is not understood
-/// otherwise. `patient/` means nothing without a patient in context,
-/// nor `user/` without a user.
+/// otherwise. `patient/` means nothing without a patient in context, nor `user/` without a user whose
+/// rights are known.
 fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
     let scopes: Vec<(&str, Scope)> = principal
         .scopes()

@@ -120,14 +120,14 @@ impl<'a> Node<'a> {
 
     /// A whole number within `range`. A Struct knows only doubles, so that 3.0 is 3.
     pub fn integer(&self, range: RangeInclusive<u32>, mistakes: &mut Mistakes) -> Option<u32> {
-        let found = match whole(self.value) {
+        let found = match units::whole(self.value) {
             Ok(number) if range.contains(&number) => return Some(number),
-            Ok(_) | Err(Whole::OutOfRange) => "another number",
-            Err(Whole::Fraction) => "a fraction",
-            Err(Whole::Other) if self.value.is_string() => {
+            Ok(_) | Err(units::Whole::OutOfRange) => "another number",
+            Err(units::Whole::Fraction) => "a fraction",
+            Err(units::Whole::Other) if self.value.is_string() => {
                 "a string (write the number without quotes)"
             }
-            Err(Whole::Other) => kind(self.value),
+            Err(units::Whole::Other) => kind(self.value),
         };
         let (from, to) = (range.start(), range.end());
         mistakes.add(
@@ -158,7 +158,10 @@ impl<'a> Node<'a> {
         range: RangeInclusive<Duration>,
         mistakes: &mut Mistakes,
     ) -> Option<Duration> {
-        let (from, to) = (show_duration(*range.start()), show_duration(*range.end()));
+        let (from, to) = (
+            units::show_duration(*range.start()),
+            units::show_duration(*range.end()),
+        );
         let expected = format!("a duration from {from} to {to}, a whole number with ms, s, m or h");
         self.unit(
             &expected,
@@ -170,7 +173,10 @@ impl<'a> Node<'a> {
 
     /// A size in bytes within `range`; see [`units::size`].
     pub fn size(&self, range: RangeInclusive<usize>, mistakes: &mut Mistakes) -> Option<usize> {
-        let (from, to) = (show_size(*range.start()), show_size(*range.end()));
+        let (from, to) = (
+            units::show_size(*range.start()),
+            units::show_size(*range.end()),
+        );
         let expected =
             format!("a size from {from} to {to}, a whole number with B, KB, KiB, MB or MiB");
         self.unit(
@@ -424,51 +430,6 @@ fn unavailable(what: &str, expected: &str) -> String {
         "{} is not available in this version; expected {expected}",
         quote(what)
     )
-}
-
-enum Whole {
-    Fraction,
-    OutOfRange,
-    Other,
-}
-
-/// A whole number, however it is written: `3`, `3.0` and `3e0` are the same number in JSON too.
-fn whole(value: &Value) -> Result<u32, Whole> {
-    let Value::Number(number) = value else {
-        return Err(Whole::Other);
-    };
-    if let Some(number) = number.as_u64() {
-        return u32::try_from(number).map_err(|_| Whole::OutOfRange);
-    }
-    match number.as_f64() {
-        Some(number) if number.fract() != 0.0 => Err(Whole::Fraction),
-        // Exact: every u32 is a double.
-        Some(number) if (0.0..=f64::from(u32::MAX)).contains(&number) => Ok(number as u32),
-        _ => Err(Whole::OutOfRange),
-    }
-}
-
-fn show_duration(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    for (unit, of) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if milliseconds >= of && milliseconds.is_multiple_of(of) {
-            return format!("{}{unit}", milliseconds / of);
-        }
-    }
-    if milliseconds == 0 {
-        "0s".to_owned()
-    } else {
-        format!("{milliseconds}ms")
-    }
-}
-
-fn show_size(bytes: usize) -> String {
-    for (unit, of) in [("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= of && bytes.is_multiple_of(of) {
-            return format!("{}{unit}", bytes / of);
-        }
-    }
-    format!("{bytes}B")
 }
 
 #[cfg(test)]

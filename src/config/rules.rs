@@ -201,7 +201,7 @@ fn action_of(node: &Node<'_>, m: &mut Mistakes) -> Option<Action> {
     }
 }
 
-/// A name tells one rule from the others in the audit record, and one bucket from the others.
+/// A name tells one rule from the others, and in the audit record one limit.
 fn names_differ(items: &[Node<'_>], m: &mut Mistakes) -> Option<()> {
     let mut differ = Some(());
     for (index, item) in items.iter().enumerate() {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::limit::Period;
 
 /// A duration: `500ms`, `30s`, `5m`, `2h`; `None` when it is not one, or not one of 64 bits of
@@ -60,6 +62,55 @@ fn split(text: &str) -> Option<(u64, &str)> {
         return None;
     }
     Some((count.parse().ok()?, unit))
+}
+
+/// A duration in the largest unit that needs no fraction.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    for (unit, of) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if milliseconds >= of && milliseconds.is_multiple_of(of) {
+            return format!("{}{unit}", milliseconds / of);
+        }
+    }
+    if milliseconds == 0 {
+        "0s".to_owned()
+    } else {
+        format!("{milliseconds}ms")
+    }
+}
+
+/// A size in the largest unit that needs no fraction.
+pub(super) fn show_size(bytes: usize) -> String {
+    for (unit, of) in [("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= of && bytes.is_multiple_of(of) {
+            return format!("{}{unit}", bytes / of);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// Why a number is no whole one.
+#[derive(Debug)]
+pub(super) enum Whole {
+    Fraction,
+    OutOfRange,
+    Other,
+}
+
+/// A whole number, however it is written: `3`, `3.0` and `3e0` are the same number in JSON too.
+pub(super) fn whole(value: &Value) -> Result<u32, Whole> {
+    let Value::Number(number) = value else {
+        return Err(Whole::Other);
+    };
+    if let Some(number) = number.as_u64() {
+        return u32::try_from(number).map_err(|_| Whole::OutOfRange);
+    }
+    match number.as_f64() {
+        Some(number) if number.fract() != 0.0 => Err(Whole::Fraction),
+        // Exact: every u32 is a double.
+        Some(number) if (0.0..=f64::from(u32::MAX)).contains(&number) => Ok(number as u32),
+        _ => Err(Whole::OutOfRange),
+    }
 }
 
 #[cfg(test)]

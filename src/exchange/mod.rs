@@ -333,7 +333,8 @@ impl Exchange {
                 let principal = guard.authenticate(&head.credentials, certificate, now)?;
                 self.note(&principal);
                 let permit = guard.authorize(&principal, &request)?;
-                let charging = charge(guard, &principal, attributes, now);
+                let certificate = self.record.certificate.as_deref();
+                let charging = charge(guard, &principal, certificate, attributes, now);
                 (permit, charging)
             }
         };
@@ -403,16 +404,14 @@ impl Exchange {
 fn charge(
     guard: &Guard,
     principal: &Principal,
+    certificate: Option<&str>,
     attributes: &ConnectionAttributes,
     now: u64,
 ) -> Charging {
     let address = attributes.address();
-    let certificate = principal
-        .certificate()
-        .map(|certificate| certificate.thumbprint_hex());
     let caller = Caller {
         address: Some(address.as_str()).filter(|address| !address.is_empty()),
-        certificate: certificate.as_deref(),
+        certificate,
         client: Some(principal.client()),
         issuer: Some(principal.issuer()),
         patient: principal.patient(),

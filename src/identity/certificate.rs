@@ -82,10 +82,12 @@ impl PeerCertificate {
 
     /// The thumbprint in lower-case hexadecimal, as Envoy and `openssl` print it.
     pub fn thumbprint_hex(&self) -> String {
-        self.thumbprint
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut text = String::with_capacity(64);
+        for byte in self.thumbprint {
+            let digits = [byte >> 4, byte & 15];
+            text.extend(digits.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()));
+        }
+        text
     }
 }
 

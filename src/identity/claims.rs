@@ -99,24 +99,12 @@ pub(super) fn scopes(claims: &Value, pointers: &[Pointer]) -> Result<Option<Vec<
 
 /// The id of a patient: `1`, `Patient/1`, or `[base]/Patient/1`.
 pub(super) fn patient(claim: &str, base: &BaseUrl) -> Result<String, Denial> {
-    let relative = base
-        .strip(claim)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(claim);
-    let id = relative.strip_prefix("Patient/").unwrap_or(relative);
-    if is_id(id) {
-        Ok(id.to_owned())
-    } else {
-        Err(FAULT)
-    }
+    base.patient_id(claim).map(str::to_owned).ok_or(FAULT)
 }
 
 /// A user as `Type/id`: one of the five types that `fhirUser` may have, of this server only.
 pub(super) fn user(claim: &str, base: &BaseUrl) -> Result<String, Denial> {
-    let relative = base
-        .strip(claim)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(claim);
+    let relative = base.relative(claim);
     let known = relative.split_once('/').is_some_and(|(type_name, id)| {
         matches!(
             type_name,

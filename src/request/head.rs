@@ -104,7 +104,7 @@ impl RequestHead {
         if fields.has_protocol || fields.upgrade {
             return Err(Denial::Request("upgrade"));
         }
-        if !fields.accepts_json {
+        if fields.accepts_json == Some(false) {
             return Err(Denial::NotAcceptable);
         }
         let writes = !matches!(method, Method::Get | Method::Head);
@@ -125,6 +125,7 @@ impl RequestHead {
     }
 }
 
+#[derive(Default)]
 struct Fields {
     method: Option<Vec<u8>>,
     path: Option<String>,
@@ -139,30 +140,8 @@ struct Fields {
     precondition: bool,
     has_protocol: bool,
     upgrade: bool,
-    accepts_json: bool,
-    accept_seen: bool,
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        Fields {
-            method: None,
-            path: None,
-            credentials: None,
-            content_length: None,
-            content_type: None,
-            if_match: None,
-            preference: None,
-            traceparent: None,
-            forwarded_for: None,
-            if_none_exist: false,
-            precondition: false,
-            has_protocol: false,
-            upgrade: false,
-            accepts_json: true,
-            accept_seen: false,
-        }
-    }
+    /// `None` without an `Accept`: everything is welcome then.
+    accepts_json: Option<bool>,
 }
 
 impl Fields {
@@ -173,9 +152,8 @@ impl Fields {
             ":protocol" => self.has_protocol = true,
             "upgrade" => self.upgrade = true,
             "accept" => {
-                let accepts = accepts_json(value);
-                self.accepts_json = accepts || (self.accept_seen && self.accepts_json);
-                self.accept_seen = true;
+                let before = self.accepts_json == Some(true);
+                self.accepts_json = Some(before || accepts_json(value));
             }
             "authorization" => {
                 once(

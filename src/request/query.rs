@@ -287,22 +287,15 @@ fn values(
     alternatives(value)?
         .into_iter()
         .map(|text| match definition.kind {
-            SearchKind::Patient => patient_id(&text, base).ok_or(Denial::Request("reference")),
+            SearchKind::Patient => base
+                .patient_id(&text)
+                .map(str::to_owned)
+                .ok_or(Denial::Request("reference")),
             SearchKind::Date if !is_date(date_part(&text)) => Err(Denial::Request("date")),
             _ if definition.name == "_id" && !is_id(&text) => Err(Denial::Request("id")),
             _ => Ok(text),
         })
         .collect()
-}
-
-/// `1`, `Patient/1` and `[base]/Patient/1` are the same patient; any other shape is not understood.
-fn patient_id(text: &str, base: &BaseUrl) -> Option<String> {
-    let relative = base
-        .strip(text)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(text);
-    let id = relative.strip_prefix("Patient/").unwrap_or(relative);
-    is_id(id).then(|| id.to_owned())
 }
 
 fn date_part(text: &str) -> &str {

@@ -21,7 +21,7 @@ pub enum Action {
 /// contain one, and that are contained in one): it would repeat what is hidden.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Redaction {
-    /// The rule's name, as in the audit record.
+    /// The rule's name, by which the operator knows it.
     pub name: String,
     /// The type whose elements are hidden.
     pub resource_type: ResourceType,

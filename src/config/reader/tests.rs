@@ -292,7 +292,10 @@ fn bounds_are_shown_in_their_own_units() {
         (90_000, "90s"),
         (3_600_000, "1h"),
     ] {
-        assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
+        assert_eq!(
+            units::show_duration(Duration::from_millis(milliseconds)),
+            text
+        );
         assert_eq!(
             units::duration(text),
             Some(Duration::from_millis(milliseconds))
@@ -304,7 +307,7 @@ fn bounds_are_shown_in_their_own_units() {
         (1024, "1KiB"),
         (3 << 20, "3MiB"),
     ] {
-        assert_eq!(show_size(bytes), text);
+        assert_eq!(units::show_size(bytes), text);
         assert_eq!(units::size(text), Some(bytes));
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::serve::accept_with;
 use super::wire::{Framing, Wire};
 use super::{LONGEST_BODY, Recorded, Shared};
 
@@ -19,16 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Accepts connections until it is dropped, which drops the connections too.
 pub async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, Arc::clone(&shared)));
-            }
-            Err(_) => sleep(Duration::from_millis(20)).await,
-        }
-    }
+    accept_with(listener, shared, connection).await;
 }
 
 async fn connection(mut stream: TcpStream, shared: Arc<Shared>) {

@@ -27,6 +27,17 @@ const BEFORE_BREAKING_OFF: Duration = Duration::from_millis(50);
 
 /// Accepts connections until it is dropped, which drops the connections too.
 pub async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    accept_with(listener, shared, connection).await;
+}
+
+/// The same for either way of speaking on a connection.
+pub(super) async fn accept_with<F>(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    connection: fn(TcpStream, Arc<Shared>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
