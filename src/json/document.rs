@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::lexer::{Entry, lex};
+use super::lexer::{Entry, Tape, ends, lex};
 use super::text::unescape;
 use super::{Fault, FaultKind, Limits};
 
@@ -11,8 +11,15 @@ use super::{Fault, FaultKind, Limits};
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
-    tape: Vec<Entry>,
+    tape: Tape,
 }
+
+/// The memory of a document that is not needed any more, for the next one.
+#[derive(Debug, Default)]
+pub struct Memory(Tape);
+
+/// Memory for more values than this is given back: a megabyte.
+const KEPT_VALUES: usize = 1 << 16;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,12 +62,39 @@ impl<'a> Document<'a> {
                 kind: FaultKind::ByteOrderMark,
             });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| Fault {
-            at: error.valid_up_to(),
-            kind: FaultKind::NotUtf8,
-        })?;
-        let tape = lex(text, limits)?;
+        let text = utf8(bytes)?;
+        let mut tape = Tape::default();
+        // A value or key for so many bytes is what FHIR has.
+        tape.entries.reserve(bytes.len() / 24 + 8);
+        let end = lex(bytes, limits, &mut tape)?;
+        ends(bytes, end)?;
         Ok(Document { text, tape })
+    }
+
+    /// As [`parse`](Self::parse), for the one value at the start of bytes that go on behind it.
+    /// Says how many bytes it has.
+    ///
+    /// # Errors
+    /// As `parse`. What is missing may be in bytes that are still to come.
+    pub fn parse_first(
+        bytes: &'a [u8],
+        limits: &Limits,
+        memory: Memory,
+    ) -> Result<(Document<'a>, usize), Fault> {
+        let Memory(mut tape) = memory;
+        let end = lex(bytes, limits, &mut tape)?;
+        let text = utf8(bytes.get(..end).unwrap_or_default())?;
+        let document = Document { text, tape };
+        document.keys_are_unique()?;
+        Ok((document, end))
+    }
+
+    /// Gives back its memory.
+    pub fn into_memory(self) -> Memory {
+        if self.tape.entries.capacity() > KEPT_VALUES {
+            return Memory::default();
+        }
+        Memory(self.tape)
     }
 
     /// The whole text; spans of nodes are offsets in it.
@@ -72,25 +106,24 @@ impl<'a> Document<'a> {
     pub fn root(&self) -> Node<'_> {
         Node {
             text: self.text,
-            tape: &self.tape,
+            tape: &self.tape.entries,
             index: 0,
         }
     }
 
-    /// Comparisons grow with n log n for an object of n keys, so that a wide object costs no more
-    /// than reading it.
+    /// Only the objects that the lexer suspects are looked at. Comparisons grow with n log n for an
+    /// object of n keys, so that a wide object costs no more than reading it.
     fn keys_are_unique(&self) -> Result<(), Fault> {
         const FEW: usize = 8;
+        let mut suspects = self.tape.suspects.clone();
+        suspects.sort_unstable();
         let mut names: Vec<(Cow<'_, str>, u32)> = Vec::new();
-        for (index, entry) in self.tape.iter().enumerate() {
-            if entry.kind != Kind::Object {
-                continue;
-            }
+        for suspect in suspects {
             names.clear();
             let object = Node {
                 text: self.text,
-                tape: &self.tape,
-                index,
+                tape: &self.tape.entries,
+                index: suspect as usize,
             };
             for member in object.members() {
                 let start = member.key.entry().map_or(0, |entry| entry.start);
@@ -111,6 +144,13 @@ impl<'a> Document<'a> {
         }
         Ok(())
     }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|error| Fault {
+        at: error.valid_up_to(),
+        kind: FaultKind::NotUtf8,
+    })
 }
 
 fn twice_among_few(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
@@ -180,7 +220,15 @@ impl<'d> Node<'d> {
 
     /// Whether it is a string of exactly this text.
     pub fn is_str(self, text: &str) -> bool {
-        self.str().is_some_and(|own| own == text)
+        match self.entry() {
+            Some(entry) if entry.kind == Kind::String && !entry.escaped => {
+                // With its quotes.
+                (entry.end - entry.start) as usize == text.len().saturating_add(2)
+                    && self.bytes().get(1..=text.len()) == Some(text.as_bytes())
+            }
+            Some(_) => self.str().is_some_and(|own| own == text),
+            None => false,
+        }
     }
 
     /// The members of an object in order; none for anything else.
@@ -198,6 +246,31 @@ impl<'d> Node<'d> {
         self.members()
             .find(|member| member.key.is_str(name))
             .map(|member| member.value)
+    }
+
+    /// Visits the members of all objects here and below, in order; one whose value is not to be
+    /// entered is answered with `false`.
+    pub fn each_member(self, mut enter: impl FnMut(Member<'d>) -> bool) {
+        let Range { start, end } = self.tape_range();
+        let mut index = start;
+        while index < end {
+            let node = |index| Node {
+                text: self.text,
+                tape: self.tape,
+                index,
+            };
+            let at = node(index);
+            let Some(entry) = at.entry() else {
+                return;
+            };
+            index += 1;
+            if entry.key {
+                let value = node(index);
+                if !enter(Member { key: at, value }) {
+                    index = value.tape_range().end;
+                }
+            }
+        }
     }
 
     /// Its position on the tape, and that of the first entry that is not below it.

@@ -16,31 +16,74 @@ pub(super) struct Entry {
     pub kind: Kind,
     /// Whether a string has a backslash in it.
     pub escaped: bool,
+    /// Whether it is the key of a member.
+    pub key: bool,
 }
 
-/// Reads exactly one value with white space around it.
-pub(super) fn lex(text: &str, limits: &Limits) -> Result<Vec<Entry>, Fault> {
+/// The memory of a reading, which the next one can use again.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    /// What was read.
+    pub entries: Vec<Entry>,
+    /// Objects that may have a key twice, by their index, in no order: every object that has one
+    /// is among them.
+    pub suspects: Vec<u32>,
+    open: Vec<Open>,
+    signatures: Vec<u64>,
+}
+
+/// An object or array that is open.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    index: usize,
+    object: bool,
+    /// Where the signatures of its keys begin.
+    signatures: usize,
+    /// Whether a key has an escape, so that its signature says nothing.
+    escaped: bool,
+}
+
+/// Above so many keys signatures are sorted rather than compared one with another.
+const FEW: usize = 24;
+
+/// Reads one value with white space before it; says where it ends.
+///
+/// The bytes must be UTF-8 where it counts: what stands in strings is not looked at.
+pub(super) fn lex(bytes: &[u8], limits: &Limits, tape: &mut Tape) -> Result<usize, Fault> {
+    tape.entries.clear();
+    tape.suspects.clear();
+    tape.open.clear();
+    tape.signatures.clear();
     let mut lexer = Lexer {
-        bytes: text.as_bytes(),
+        bytes,
         at: 0,
-        tape: Vec::with_capacity(text.len() / 24 + 8),
-        open: Vec::new(),
+        tape,
         limits,
     };
     // Offsets are 32 bits wide, also in WebAssembly, where a longer text could not exist anyway.
-    if u32::try_from(text.len()).is_err() {
+    if u32::try_from(bytes.len()).is_err() {
         return Err(lexer.fault(FaultKind::TooLarge));
     }
     lexer.run()?;
-    Ok(lexer.tape)
+    Ok(lexer.at)
+}
+
+/// That nothing but white space stands behind this offset.
+pub(super) fn ends(bytes: &[u8], at: usize) -> Result<(), Fault> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.iter().position(|byte| !is_space(*byte)) {
+        None => Ok(()),
+        Some(more) => Err(Fault {
+            at: at.saturating_add(more),
+            kind: FaultKind::ExpectedEnd,
+        }),
+    }
 }
 
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
-    tape: Vec<Entry>,
-    /// The objects and arrays that are open: index on the tape, and whether it is an object.
-    open: Vec<(usize, bool)>,
+    tape: &'a mut Tape,
     limits: &'a Limits,
 }
 
@@ -50,11 +93,7 @@ impl Lexer<'_> {
             let opened = self.value()?;
             let closed = !opened || self.close_if_empty();
             if closed && self.after_value()? {
-                self.skip_space();
-                return match self.peek() {
-                    None => Ok(()),
-                    Some(_) => Err(self.fault(FaultKind::ExpectedEnd)),
-                };
+                return Ok(());
             }
             if !closed && self.in_object() {
                 self.key()?;
@@ -66,7 +105,7 @@ impl Lexer<'_> {
     fn value(&mut self) -> Result<bool, Fault> {
         self.skip_space();
         match self.peek() {
-            Some(b'"') => self.string().map(|()| false),
+            Some(b'"') => self.string(false).map(|()| false),
             Some(b'{') => self.open(Kind::Object).map(|()| true),
             Some(b'[') => self.open(Kind::Array).map(|()| true),
             Some(b'-' | b'0'..=b'9') => self.number().map(|()| false),
@@ -79,7 +118,7 @@ impl Lexer<'_> {
 
     /// Closes what ends here and goes on behind a comma; `true` when the root has closed.
     fn after_value(&mut self) -> Result<bool, Fault> {
-        while let Some(&(_, object)) = self.open.last() {
+        while let Some(object) = self.tape.open.last().map(|open| open.object) {
             self.skip_space();
             match (self.peek(), object) {
                 (Some(b','), true) => {
@@ -102,7 +141,7 @@ impl Lexer<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.fault(FaultKind::ExpectedKey));
         }
-        self.string()?;
+        self.string(true)?;
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.fault(FaultKind::ExpectedColon));
@@ -111,7 +150,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), Fault> {
+    fn string(&mut self, key: bool) -> Result<(), Fault> {
         let start = self.at;
         let mut escaped = false;
         self.at += 1;
@@ -120,7 +159,10 @@ impl Lexer<'_> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return self.push(start, Kind::String, escaped);
+                    if key {
+                        self.sign(start, escaped);
+                    }
+                    return self.push(start, Kind::String, escaped, key);
                 }
                 Some(b'\\') => {
                     escaped = true;
@@ -177,7 +219,7 @@ impl Lexer<'_> {
         if let Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'a'..=b'z' | b'A'..=b'Z') = self.peek() {
             return Err(self.fault(FaultKind::Number));
         }
-        self.push(start, Kind::Number, false)
+        self.push(start, Kind::Number, false, false)
     }
 
     fn digits(&mut self) -> Result<(), Fault> {
@@ -199,18 +241,23 @@ impl Lexer<'_> {
             }
             self.at += 1;
         }
-        self.push(start, kind, false)
+        self.push(start, kind, false, false)
     }
 
     fn open(&mut self, kind: Kind) -> Result<(), Fault> {
-        if self.open.len() >= self.limits.depth {
+        if self.tape.open.len() >= self.limits.depth {
             return Err(self.fault(FaultKind::TooDeep));
         }
-        let index = self.tape.len();
+        let index = self.tape.entries.len();
         let start = self.at;
         self.at += 1;
-        self.push(start, kind, false)?;
-        self.open.push((index, kind == Kind::Object));
+        self.push(start, kind, false, false)?;
+        self.tape.open.push(Open {
+            index,
+            object: kind == Kind::Object,
+            signatures: self.tape.signatures.len(),
+            escaped: false,
+        });
         Ok(())
     }
 
@@ -226,31 +273,62 @@ impl Lexer<'_> {
 
     fn close(&mut self) {
         self.at += 1;
-        let (end, next) = (narrow(self.at), narrow(self.tape.len()));
-        let index = self.open.pop().map(|(index, _)| index);
-        if let Some(entry) = index.and_then(|index| self.tape.get_mut(index)) {
+        let (end, next) = (narrow(self.at), narrow(self.tape.entries.len()));
+        let Some(open) = self.tape.open.pop() else {
+            return;
+        };
+        if let Some(entry) = self.tape.entries.get_mut(open.index) {
             entry.end = end;
             entry.next = next;
+        }
+        if open.object {
+            let own = self.tape.signatures.get_mut(open.signatures..);
+            if open.escaped || own.is_some_and(some_are_equal) {
+                self.tape.suspects.push(narrow(open.index));
+            }
+            self.tape.signatures.truncate(open.signatures);
+        }
+    }
+
+    /// Remembers what two equal keys have in common: their length, their first eight bytes and
+    /// their last eight.
+    fn sign(&mut self, start: usize, escaped: bool) {
+        let key = self.bytes.get(start + 1..self.at - 1).unwrap_or_default();
+        let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
+        let signature = match (word(key.first_chunk()), word(key.last_chunk())) {
+            (Some(first), Some(last)) => first ^ last.rotate_left(27),
+            // The longest short one has seven bytes, and a length in the eighth.
+            _ => key
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        self.tape
+            .signatures
+            .push(signature ^ (key.len() as u64) << 56);
+        if let Some(open) = self.tape.open.last_mut().filter(|_| escaped) {
+            open.escaped = true;
         }
     }
 
     fn in_object(&self) -> bool {
-        self.open.last().is_some_and(|&(_, object)| object)
+        self.tape.open.last().is_some_and(|open| open.object)
     }
 
-    fn push(&mut self, start: usize, kind: Kind, escaped: bool) -> Result<(), Fault> {
-        if self.tape.len() >= self.limits.values {
+    fn push(&mut self, start: usize, kind: Kind, escaped: bool, key: bool) -> Result<(), Fault> {
+        let entries = &mut self.tape.entries;
+        if entries.len() >= self.limits.values {
             return Err(Fault {
                 at: start,
                 kind: FaultKind::TooLarge,
             });
         }
-        self.tape.push(Entry {
+        entries.push(Entry {
             start: narrow(start),
             end: narrow(self.at),
-            next: narrow(self.tape.len() + 1),
+            next: narrow(entries.len() + 1),
             kind,
             escaped,
+            key,
         });
         Ok(())
     }
@@ -260,8 +338,15 @@ impl Lexer<'_> {
     }
 
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        while let Some(byte) = self.peek() {
+            if !is_space(byte) {
+                return;
+            }
             self.at += 1;
+            // Pretty-printed answers are indented.
+            while self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) == Some(b"        ") {
+                self.at += 8;
+            }
         }
     }
 
@@ -279,6 +364,28 @@ impl Lexer<'_> {
         }
         Fault { at: self.at, kind }
     }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Whether a signature stands twice. It costs n log n at most.
+fn some_are_equal(signatures: &mut [u64]) -> bool {
+    if signatures.len() > FEW {
+        signatures.sort_unstable();
+        return signatures
+            .windows(2)
+            .any(|pair| pair.first() == pair.last());
+    }
+    let mut rest = &*signatures;
+    while let Some((first, others)) = rest.split_first() {
+        if others.contains(first) {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }
 
 /// Lossless: `lex` has refused every text whose offsets need more bits.

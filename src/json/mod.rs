@@ -12,10 +12,10 @@ mod lexer;
 mod tests;
 mod text;
 
-pub use document::{Document, Items, Kind, Member, Members, Node};
+pub use document::{Document, Items, Kind, Member, Members, Memory, Node};
 pub use fault::{Fault, FaultKind};
-pub(crate) use text::plain_prefix;
 pub use text::quote;
+pub(crate) use text::{plain_prefix, quote_into};
 
 /// What a document may cost. Both bounds are inclusive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -86,25 +86,34 @@ pub(super) fn hex4(bytes: &[u8]) -> Option<u32> {
 /// The text as a JSON string, quotes included; only what must be escaped is.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
+    quote_into(&mut out, text);
+    out
+}
+
+/// Puts [`quote`] of the text behind what is there.
+pub(crate) fn quote_into(out: &mut String, text: &str) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control < ' ' => {
+    let mut rest = text;
+    while let Some((plain, special)) = rest.split_at_checked(plain_prefix(rest.as_bytes())) {
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
                 out.push_str("\\u00");
                 for shift in [4, 0] {
                     out.extend(char::from_digit((control as u32 >> shift) & 15, 16));
                 }
             }
-            other => out.push(other),
         }
+        rest = chars.as_str();
     }
     out.push('"');
-    out
 }
 
 /// The high bit of every byte that needs attention. A byte above a true hit can be marked wrongly

@@ -156,11 +156,14 @@ fn type_of(node: Node<'_>) -> Result<ResourceType, &'static str> {
         .ok_or("resourceType is missing or unknown")
 }
 
-/// Whether an object here or below says that it is a resource. As deep as the document's limit.
+/// Whether an object here or below says that it is a resource.
 fn hides_resource(node: Node<'_>) -> bool {
-    node.members()
-        .any(|member| member.key.is_str("resourceType") || hides_resource(member.value))
-        || node.items().any(hides_resource)
+    let mut found = false;
+    node.each_member(|member| {
+        found |= member.key.is_str("resourceType");
+        !found
+    });
+    found
 }
 
 /// Whether a tag or label says that parts are missing; by the code alone, whatever the system.

@@ -4,8 +4,11 @@ use super::membership::last_instance;
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault};
 use crate::fhir::{ResourceType, is_id};
-use crate::json::{Kind, Node, quote};
+use crate::json::{Kind, Node, quote_into};
 use crate::request::weak_tag;
+
+/// What an entry has around its resource, in bytes; it may be more.
+const AROUND: usize = 256;
 
 /// What became of an entry.
 pub(super) enum Entry {
@@ -83,8 +86,9 @@ impl Rule<'_> {
         }
     }
 
-    fn rebuild(&self, entry: Node<'_>, id: Option<&str>, screened: Option<Screened>) -> Entry {
-        let mut out = Object::default();
+    fn rebuild(&self, entry: Node<'_>, id: Option<&str>, screened: Option<Screened<'_>>) -> Entry {
+        let length = screened.as_ref().map_or(0, |screened| screened.text.len());
+        let mut out = Object(String::with_capacity(length + AROUND));
         if let Some(url) = self.full_url(entry, id) {
             out.string("fullUrl", &url);
         }
@@ -275,14 +279,19 @@ struct Object(String);
 
 impl Object {
     fn string(&mut self, name: &str, value: &str) {
-        self.raw(name, &quote(value));
+        self.name(name);
+        quote_into(&mut self.0, value);
     }
 
     fn raw(&mut self, name: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&quote(name));
-        self.0.push(':');
+        self.name(name);
         self.0.push_str(value);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        quote_into(&mut self.0, name);
+        self.0.push(':');
     }
 
     fn is_empty(&self) -> bool {

@@ -12,20 +12,27 @@ use crate::json::{Kind, Member, Node};
 const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 const ABSENT_TAIL: &str = r#""extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 
-/// What is to happen to which values, by their position on the tape.
+/// What is to happen to which values, by their position on the tape; in no order, and perhaps
+/// twice.
 #[derive(Debug, Default)]
-pub(super) struct Marks(BTreeMap<usize, Action>);
+pub(super) struct Marks(Vec<(usize, Action)>);
 
 impl Marks {
-    /// Marks what a rule's path leads to in a resource.
-    pub fn hide(&mut self, resource: Node<'_>, path: &Path, action: Action) {
-        let Some((first, rest)) = path.0.split_first() else {
-            return;
-        };
+    /// Marks what a rule's paths lead to in a resource.
+    pub fn hide(&mut self, resource: Node<'_>, paths: &[Path], action: Action) {
         for member in resource.members() {
+            let name = member.name();
             // The screen itself decides on these; no rule can take them away.
-            if !matches!(member.name().as_ref(), "resourceType" | "id" | "meta") {
-                self.step(member, first, rest, action);
+            if matches!(name.as_ref(), "resourceType" | "id" | "meta") {
+                continue;
+            }
+            let name = name.strip_prefix('_').unwrap_or(&name);
+            for path in paths {
+                if let Some((first, rest)) = path.0.split_first()
+                    && first.matches(name)
+                {
+                    self.enter(member, first, rest, action);
+                }
             }
         }
     }
@@ -43,27 +50,17 @@ impl Marks {
     /// an object, such as that of a section (where `text` is data, it is a string).
     pub fn remove_narratives(&mut self, resource: Node<'_>) {
         self.remove_element(resource, "text");
-        self.remove_narratives_below(resource);
-    }
-
-    fn remove_narratives_below(&mut self, node: Node<'_>) {
-        for member in node.members() {
-            if member.value.kind() == Kind::Object && member.key.is_str("text") {
+        resource.each_member(|member| {
+            let narrative = member.value.kind() == Kind::Object && member.key.is_str("text");
+            if narrative {
                 self.mark(member.value, Action::Remove);
-            } else {
-                self.remove_narratives_below(member.value);
             }
-        }
-        for item in node.items() {
-            self.remove_narratives_below(item);
-        }
+            !narrative
+        });
     }
 
-    fn step(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: Action) {
-        let name = member.name();
-        if !first.matches(name.strip_prefix('_').unwrap_or(&name)) {
-            return;
-        }
+    /// Goes on below a member that the first segment matches.
+    fn enter(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: Action) {
         match first {
             Segment::Extension { url, .. } => {
                 let one = (member.value.kind() == Kind::Object).then_some(member.value);
@@ -82,27 +79,43 @@ impl Marks {
             return;
         };
         for member in value.members() {
-            self.step(member, first, rest_of_rest, action);
+            let name = member.name();
+            if first.matches(name.strip_prefix('_').unwrap_or(&name)) {
+                self.enter(member, first, rest_of_rest, action);
+            }
         }
         for item in value.items() {
             self.go_on(item, rest, action);
         }
     }
 
-    /// Where two rules meet, the one that leaves less wins.
     fn mark(&mut self, value: Node<'_>, action: Action) {
-        let mark = self.0.entry(value.tape_range().start).or_insert(action);
-        if action == Action::Remove {
-            *mark = action;
-        }
+        self.0.push((value.tape_range().start, action));
     }
 
+    fn sort(mut self) -> Sorted {
+        // Where two rules meet, the one that leaves less wins: it stands first.
+        self.0
+            .sort_unstable_by_key(|(at, action)| (*at, *action != Action::Remove));
+        self.0.dedup_by_key(|(at, _)| *at);
+        Sorted(self.0)
+    }
+}
+
+/// One mark for a value, in the order of the document.
+struct Sorted(Vec<(usize, Action)>);
+
+impl Sorted {
     fn of(&self, value: Node<'_>) -> Option<Action> {
-        self.0.get(&value.tape_range().start).copied()
+        let at = value.tape_range().start;
+        let index = self.0.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        self.0.get(index).map(|(_, action)| *action)
     }
 
     fn touch(&self, value: Node<'_>) -> bool {
-        self.0.range(value.tape_range()).next().is_some()
+        let Range { start, end } = value.tape_range();
+        let index = self.0.partition_point(|(at, _)| *at < start);
+        self.0.get(index).is_some_and(|(at, _)| *at < end)
     }
 }
 
@@ -111,9 +124,9 @@ fn has_url(extension: Node<'_>, url: &str) -> bool {
 }
 
 /// Writes down the changes that the marks ask for.
-pub(super) fn prune(resource: Node<'_>, marks: &Marks, edits: &mut Edits) {
+pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
     let mut pruner = Pruner {
-        marks,
+        marks: &marks.sort(),
         edits,
         lost: BTreeSet::new(),
     };
@@ -141,7 +154,7 @@ enum Place {
 type Places<'d> = BTreeMap<Cow<'d, str>, usize>;
 
 struct Pruner<'p> {
-    marks: &'p Marks,
+    marks: &'p Sorted,
     edits: &'p mut Edits,
     /// Items of aligned arrays that null took the place of, by their position on the tape.
     lost: BTreeSet<usize>,
@@ -153,8 +166,12 @@ impl Pruner<'_> {
             return Fate::Same;
         }
         let members: Vec<Member<'_>> = object.members().collect();
-        // By name, so that a wide object costs no more than reading it.
-        let places: Places<'_> = members.iter().map(Member::name).zip(0..).collect();
+        // By name, so that a wide object costs no more than reading it; looked at for siblings only.
+        let sibling = |member: &Member<'_>| member.name().starts_with('_');
+        let places: Places<'_> = match members.iter().any(sibling) {
+            true => members.iter().map(Member::name).zip(0..).collect(),
+            false => Places::new(),
+        };
         let mut fates: Vec<Fate> = Vec::with_capacity(members.len());
         for member in &members {
             let fate = self.member(*member, &places);

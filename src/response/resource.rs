@@ -1,5 +1,7 @@
 //! One resource: may it leave, and what of it.
 
+use std::borrow::Cow;
+
 use super::edit::Edits;
 use super::membership::Membership;
 use super::prune::{Marks, prune};
@@ -13,20 +15,20 @@ const TAG: &str =
     r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
 
 /// A resource as it may leave.
-pub(super) struct Screened {
+pub(super) struct Screened<'d> {
     /// Its bytes; those of the upstream where nothing was hidden.
-    pub text: String,
+    pub text: Cow<'d, str>,
     /// Whether something was removed or masked.
     pub redacted: bool,
 }
 
 /// Screens a resource of the document `source`; its type has been compared with the expected one.
 /// `None`: outside the patient's compartment.
-pub(super) fn screen(
+pub(super) fn screen<'d>(
     source: &str,
-    root: Node<'_>,
+    root: Node<'d>,
     cover: &Cover,
-) -> Result<Option<Screened>, Fault> {
+) -> Result<Option<Screened<'d>>, Fault> {
     let shape = Shape::of(root).map_err(Fault::Uninspectable)?;
     let meta = root.get("meta");
     if meta.is_some_and(|meta| meta.kind() != Kind::Object) {
@@ -48,15 +50,15 @@ pub(super) fn screen(
     }
     let active = redact(root, &shape, cover, &mut marks);
     let mut edits = Edits::default();
-    prune(root, &marks, &mut edits);
+    prune(root, marks, &mut edits);
     let redacted = !edits.is_empty();
     if !redacted && !active {
-        let text = root.raw().to_owned();
+        let text = Cow::Borrowed(root.raw());
         return Ok(Some(Screened { text, redacted }));
     }
     // Also where a rule found nothing: else the tag would tell that there was something.
     tag(root, &mut edits)?;
-    let text = edits.apply(source, root.span());
+    let text = Cow::Owned(edits.apply(source, root.span()));
     Ok(Some(Screened { text, redacted }))
 }
 
@@ -83,9 +85,7 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -
             .filter(|rule| rule.resource_type == resource_type);
         for rule in rules {
             active = true;
-            for path in &rule.paths {
-                marks.hide(resource, path, rule.action);
-            }
+            marks.hide(resource, &rule.paths, rule.action);
         }
     }
     // Also when no element matched: else the presence of a narrative would tell that there was

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Redaction;
 use super::bundle::{self, Entry, Rule};
 use super::resource::{self, id_of};
-use super::splitter::{Piece, Splitter};
+use super::splitter::{Piece, Source, Splitter};
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{self, Document, FaultKind, quote};
 
@@ -153,7 +153,7 @@ impl Screen {
         Screen {
             cover,
             limits,
-            splitter: Splitter::new(whole, limits.resource),
+            splitter: Splitter::new(whole, limits.resource, limits.json),
             bundle: Progress::default(),
             out: Vec::new(),
             counts: Counts::default(),
@@ -216,7 +216,7 @@ impl Screen {
 
     fn absorb(&mut self, fault: Fault) -> Fault {
         self.out = Vec::new();
-        self.splitter = Splitter::new(true, 0);
+        self.splitter = Splitter::new(true, 0, self.limits.json);
         self.fault = Some(fault);
         fault
     }
@@ -239,8 +239,8 @@ impl Screen {
                     self.bundle_piece(piece, &rule)?;
                 }
                 expected => {
-                    if let Piece::Root(bytes) = piece {
-                        self.root(&bytes, expected)?;
+                    if let Piece::Root(source) = piece {
+                        self.read(source, |screen, document| screen.root(document, expected))?;
                     }
                 }
             }
@@ -252,8 +252,23 @@ impl Screen {
         Ok(())
     }
 
-    fn root(&mut self, bytes: &[u8], expected: &Expected) -> Result<(), Fault> {
-        let document = self.parse(bytes)?;
+    /// Reads a value where it has not been read yet, and decides on it.
+    fn read(
+        &mut self,
+        source: Source<'_>,
+        decide: impl FnOnce(&mut Screen, &Document<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        match source {
+            Source::Held(bytes) => decide(self, &self.parse(&bytes)?),
+            Source::Read(document) => {
+                decide(self, &document)?;
+                self.splitter.reuse(document.into_memory());
+                Ok(())
+            }
+        }
+    }
+
+    fn root(&mut self, document: &Document<'_>, expected: &Expected) -> Result<(), Fault> {
         let root = document.root();
         if let Expected::Resource {
             resource_type,
@@ -290,14 +305,16 @@ impl Screen {
         Ok(())
     }
 
-    fn bundle_piece(&mut self, piece: Piece, rule: &Rule<'_>) -> Result<(), Fault> {
+    fn bundle_piece(&mut self, piece: Piece<'_>, rule: &Rule<'_>) -> Result<(), Fault> {
         match piece {
             Piece::Member { name, value } => self.bundle_member(&name, &value, rule),
             Piece::EntriesStart if self.bundle.resource_type => Ok(()),
             Piece::EntriesStart => Err(Fault::Uninspectable(
                 "entry stands before resourceType in the bundle",
             )),
-            Piece::Entry(bytes) => self.bundle_entry(&bytes, rule),
+            Piece::Entry(source) => self.read(source, |screen, document| {
+                screen.bundle_entry(document, rule)
+            }),
             Piece::EntriesEnd => {
                 if self.bundle.entries_open {
                     self.out.push(b']');
@@ -350,12 +367,11 @@ impl Screen {
         Ok(())
     }
 
-    fn bundle_entry(&mut self, bytes: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
+    fn bundle_entry(&mut self, document: &Document<'_>, rule: &Rule<'_>) -> Result<(), Fault> {
         self.bundle.entries += 1;
         if self.bundle.entries > self.limits.entries {
             return Err(Fault::TooLarge);
         }
-        let document = self.parse(bytes)?;
         match rule.entry(document.text(), document.root())? {
             Entry::Kept { text, redacted } => {
                 self.counts.passed += 1;

@@ -1,10 +1,10 @@
 //! Cuts a body into pieces that are decided one by one, wherever the chunks are cut.
 //!
-//! The splitter is strict about what stands between pieces, and only finds the end of a piece; the
-//! piece itself is read strictly when it is whole.
+//! The splitter is strict about what stands between pieces. A piece that is whole in its chunk is
+//! read there and then. Of any other only the end is looked for; it is read when it is whole.
 
 use super::Fault;
-use crate::json::{Document, FaultKind, Limits, plain_prefix};
+use crate::json::{Document, FaultKind, Limits, Memory, plain_prefix};
 
 /// The most members the root of a Bundle may have; R4 defines a dozen.
 const MEMBERS: usize = 64;
@@ -12,26 +12,37 @@ const MEMBERS: usize = 64;
 const KEY: usize = 256;
 
 /// One piece of a body.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Piece {
+#[derive(Debug)]
+pub(super) enum Piece<'c> {
     /// The whole root object.
-    Root(Vec<u8>),
+    Root(Source<'c>),
     /// A member of the root object other than `entry`.
     Member { name: String, value: Vec<u8> },
     /// `entry` begins.
     EntriesStart,
     /// One element of `entry`.
-    Entry(Vec<u8>),
+    Entry(Source<'c>),
     /// `entry` has ended.
     EntriesEnd,
     /// The root object has closed.
     End,
 }
 
+/// Where a value is.
+#[derive(Debug)]
+pub(super) enum Source<'c> {
+    /// In its chunk, read. Nothing is wrong with it.
+    Read(Document<'c>),
+    /// Put together from several chunks, not read yet.
+    Held(Vec<u8>),
+}
+
 /// The byte machine.
 pub(super) struct Splitter {
     whole: bool,
     limit: usize,
+    json: Limits,
+    memory: Memory,
     state: State,
     scan: Scan,
     held: Vec<u8>,
@@ -58,11 +69,13 @@ enum State {
 
 impl Splitter {
     /// A splitter that gives the root object whole, or (`whole` is false) its members and the
-    /// elements of `entry`. No piece is larger than `limit` bytes.
-    pub fn new(whole: bool, limit: usize) -> Splitter {
+    /// elements of `entry`. No piece is larger than `limit` bytes; `json` bounds those that are read.
+    pub fn new(whole: bool, limit: usize, json: Limits) -> Splitter {
         Splitter {
             whole,
             limit,
+            json,
+            memory: Memory::default(),
             state: State::Root,
             scan: Scan::default(),
             held: Vec::new(),
@@ -80,8 +93,13 @@ impl Splitter {
         self.state == State::Done
     }
 
+    /// Takes the memory of a document that was read here, for the next one.
+    pub fn reuse(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
     /// The next piece, and `chunk` moved behind it; `None` when the chunk is used up.
-    pub fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Piece>, Fault> {
+    pub fn next<'c>(&mut self, chunk: &mut &'c [u8]) -> Result<Option<Piece<'c>>, Fault> {
         while let Some((&byte, rest)) = chunk.split_first() {
             if let State::InKey | State::InValue | State::InEntry = self.state {
                 if let Some(piece) = self.collect(chunk)? {
@@ -92,6 +110,9 @@ impl Splitter {
             if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 *chunk = rest;
                 continue;
+            }
+            if let Some(piece) = self.read_here(byte, chunk) {
+                return Ok(Some(piece));
             }
             let (state, piece, consumed) = self.between(byte)?;
             self.state = state;
@@ -105,8 +126,30 @@ impl Splitter {
         Ok(None)
     }
 
+    /// A root or an entry that is an object, and whole in its chunk. What is wrong with one is said
+    /// when it has been put together, so that it does not depend on where chunks are cut.
+    fn read_here<'c>(&mut self, byte: u8, chunk: &mut &'c [u8]) -> Option<Piece<'c>> {
+        let (piece, after): (fn(Source<'c>) -> Piece<'c>, State) = match self.state {
+            State::EntryOrEnd | State::Entry => (Piece::Entry, State::EntryCommaOrEnd),
+            State::Root if self.whole => (Piece::Root, State::Done),
+            _ => return None,
+        };
+        if byte != b'{' {
+            return None;
+        }
+        let memory = std::mem::take(&mut self.memory);
+        let (document, length) = Document::parse_first(chunk, &self.json, memory).ok()?;
+        let (_, rest) = chunk.split_at_checked(length)?;
+        if length > self.limit {
+            return None;
+        }
+        *chunk = rest;
+        self.state = after;
+        Some(piece(Source::Read(document)))
+    }
+
     /// A byte that belongs to no piece: the state after it, and whether it is used up.
-    fn between(&mut self, byte: u8) -> Result<(State, Option<Piece>, bool), Fault> {
+    fn between(&mut self, byte: u8) -> Result<(State, Option<Piece<'static>>, bool), Fault> {
         let end = matches!(self.state, State::EntryOrEnd | State::EntryCommaOrEnd);
         Ok(match (self.state, byte) {
             (State::Root, b'{') if self.whole => (State::InValue, None, false),
@@ -148,7 +191,7 @@ impl Splitter {
     }
 
     /// Takes bytes into the piece that is open.
-    fn collect(&mut self, chunk: &mut &[u8]) -> Result<Option<Piece>, Fault> {
+    fn collect(&mut self, chunk: &mut &[u8]) -> Result<Option<Piece<'static>>, Fault> {
         let (length, complete) = self.scan.advance(chunk);
         let limit = match self.state {
             State::InKey => KEY.min(self.limit),
@@ -173,11 +216,11 @@ impl Splitter {
             }
             State::InEntry => {
                 self.state = State::EntryCommaOrEnd;
-                Ok(Some(Piece::Entry(held)))
+                Ok(Some(Piece::Entry(Source::Held(held))))
             }
             _ if self.whole => {
                 self.state = State::Done;
-                Ok(Some(Piece::Root(held)))
+                Ok(Some(Piece::Root(Source::Held(held))))
             }
             _ => {
                 self.state = State::CommaOrEnd;
