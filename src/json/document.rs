@@ -220,15 +220,10 @@ impl<'d> Node<'d> {
 
     /// Whether it is a string of exactly this text.
     pub fn is_str(self, text: &str) -> bool {
-        match self.entry() {
-            Some(entry) if entry.kind == Kind::String && !entry.escaped => {
-                // With its quotes.
-                (entry.end - entry.start) as usize == text.len().saturating_add(2)
-                    && self.bytes().get(1..=text.len()) == Some(text.as_bytes())
-            }
-            Some(_) => self.str().is_some_and(|own| own == text),
-            None => false,
-        }
+        self.entry().is_some_and(|entry| {
+            entry.kind == Kind::String
+                && (self.is_plainly(entry, text) || self.is_escaped(entry, text))
+        })
     }
 
     /// The members of an object in order; none for anything else.
@@ -248,28 +243,38 @@ impl<'d> Node<'d> {
             .map(|member| member.value)
     }
 
-    /// Visits the members of all objects here and below, in order; one whose value is not to be
-    /// entered is answered with `false`.
-    pub fn each_member(self, mut enter: impl FnMut(Member<'d>) -> bool) {
-        let Range { start, end } = self.tape_range();
-        let mut index = start;
-        while index < end {
-            let node = |index| Node {
-                text: self.text,
-                tape: self.tape,
-                index,
-            };
-            let at = node(index);
-            let Some(entry) = at.entry() else {
-                return;
-            };
-            index += 1;
-            if entry.key {
-                let value = node(index);
-                if !enter(Member { key: at, value }) {
-                    index = value.tape_range().end;
-                }
-            }
+    /// The values of all members of this name, of objects here and below, in order.
+    pub fn all_named<'n>(self, name: &'n str) -> impl Iterator<Item = Node<'d>> + use<'d, 'n> {
+        let range = self.tape_range();
+        let first = range.start;
+        let entries = self.tape.get(range).unwrap_or_default();
+        entries
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, entry)| {
+                let named =
+                    entry.key && (self.is_plainly(entry, name) || self.is_escaped(entry, name));
+                // The value stands behind its key.
+                named.then(|| Node {
+                    index: first + index + 1,
+                    ..self
+                })
+            })
+    }
+
+    /// Whether a string says exactly this text, and without an escape.
+    fn is_plainly(self, entry: &Entry, text: &str) -> bool {
+        // With its quotes.
+        (entry.end - entry.start) as usize == text.len() + 2 && {
+            let inner = entry.start as usize + 1..entry.end as usize - 1;
+            self.text.as_bytes().get(inner) == Some(text.as_bytes())
+        }
+    }
+
+    fn is_escaped(self, entry: &Entry, text: &str) -> bool {
+        entry.escaped && {
+            let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
+            unescape(self.text.get(inner).unwrap_or_default()) == text
         }
     }
 

@@ -155,8 +155,10 @@ impl Lexer<'_> {
         let mut escaped = false;
         self.at += 1;
         loop {
-            self.at += plain_prefix(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let plain = plain_prefix(rest);
+            self.at += plain;
+            match rest.get(plain) {
                 Some(b'"') => {
                     self.at += 1;
                     if key {
@@ -293,18 +295,23 @@ impl Lexer<'_> {
     /// Remembers what two equal keys have in common: their length, their first eight bytes and
     /// their last eight.
     fn sign(&mut self, start: usize, escaped: bool) {
-        let key = self.bytes.get(start + 1..self.at - 1).unwrap_or_default();
-        let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
-        let signature = match (word(key.first_chunk()), word(key.last_chunk())) {
-            (Some(first), Some(last)) => first ^ last.rotate_left(27),
-            // The longest short one has seven bytes, and a length in the eighth.
-            _ => key
-                .iter()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        let from = self.bytes.get(start + 1..).unwrap_or_default();
+        let length = self.at - start - 2;
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let own = match (from.first_chunk(), length) {
+            // What follows is there nearly always, so that a short key is one word too.
+            (Some(first), 0..8) => word(first) & !(u64::MAX << (8 * length)),
+            (Some(first), _) => {
+                let last = from.get(..length).and_then(<[u8]>::last_chunk);
+                word(first) ^ last.map_or(0, word).rotate_left(27)
+            }
+            (None, _) => {
+                let key = from.get(..length).unwrap_or_default();
+                let bytes = key.iter().rev();
+                bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+            }
         };
-        self.tape
-            .signatures
-            .push(signature ^ (key.len() as u64) << 56);
+        self.tape.signatures.push(own ^ (length as u64) << 56);
         if let Some(open) = self.tape.open.last_mut().filter(|_| escaped) {
             open.escaped = true;
         }

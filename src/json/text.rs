@@ -8,22 +8,17 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// How many bytes at the start need no attention inside a string: neither quote, backslash nor
 /// control character. Bytes of UTF-8 sequences pass.
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut count = 0;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk() {
         let found = attention(u64::from_le_bytes(*word));
         if found != 0 {
-            return count + found.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
-        count += 8;
+        rest = behind;
     }
-    for &byte in rest {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            return count;
-        }
-        count += 1;
-    }
-    count
+    let plain = |byte: &u8| *byte != b'"' && *byte != b'\\' && *byte >= 0x20;
+    let tail = rest.iter().position(|byte| !plain(byte));
+    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
 /// The text between the quotes with its escapes resolved. The text has passed the lexer: what is
@@ -119,9 +114,8 @@ pub(crate) fn quote_into(out: &mut String, text: &str) {
 /// The high bit of every byte that needs attention. A byte above a true hit can be marked wrongly
 /// by a borrow, never one below it, so the lowest mark is always right.
 fn attention(word: u64) -> u64 {
-    let quote = word ^ (ONES * u64::from(b'"'));
-    let backslash = word ^ (ONES * u64::from(b'\\'));
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(quote) | zero(backslash) | control) & HIGHS
+    // Turning one bit over puts the quote (0x22) right behind the control characters.
+    let control_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !word & HIGHS
 }

@@ -158,12 +158,7 @@ fn type_of(node: Node<'_>) -> Result<ResourceType, &'static str> {
 
 /// Whether an object here or below says that it is a resource.
 fn hides_resource(node: Node<'_>) -> bool {
-    let mut found = false;
-    node.each_member(|member| {
-        found |= member.key.is_str("resourceType");
-        !found
-    });
-    found
+    node.all_named("resourceType").next().is_some()
 }
 
 /// Whether a tag or label says that parts are missing; by the code alone, whatever the system.

@@ -1,5 +1,7 @@
 //! The parts of a Bundle, each rebuilt from what it is known to hold.
 
+use std::borrow::Cow;
+
 use super::membership::last_instance;
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault};
@@ -105,15 +107,19 @@ impl Rule<'_> {
         Entry::Kept { text, redacted }
     }
 
-    fn full_url(&self, entry: Node<'_>, id: Option<&str>) -> Option<String> {
+    fn full_url<'e>(&self, entry: Node<'e>, id: Option<&str>) -> Option<Cow<'e, str>> {
         let own = entry.get("fullUrl").and_then(|url| url.str());
         let urn = own.filter(|url| {
             let rest = url.strip_prefix("urn:uuid:");
             rest.is_some_and(|uuid| uuid.len() == 36 && is_id(uuid))
         });
         match urn {
-            Some(urn) => Some(urn.into_owned()),
-            None => id.map(|id| format!("{}/{}/{id}", self.cover.base, self.resource_type)),
+            Some(urn) => Some(urn),
+            // Not formatted: there is one in every entry.
+            None => id.map(|id| {
+                let parts = [&self.cover.base, "/", self.resource_type.name(), "/", id];
+                Cow::Owned(parts.concat())
+            }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Changes to a text that leave every other byte as it is.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Deletions, replacements and insertions, in offsets of the unchanged document.
@@ -9,7 +10,7 @@ pub(super) struct Edits(Vec<Edit>);
 #[derive(Debug)]
 struct Edit {
     range: Range<usize>,
-    text: String,
+    text: Cow<'static, str>,
 }
 
 impl Edits {
@@ -19,32 +20,33 @@ impl Edits {
     }
 
     /// Puts `text` in the place of `range`. A wider range swallows what was changed within it.
-    pub fn replace(&mut self, range: Range<usize>, text: String) {
+    pub fn replace(&mut self, range: Range<usize>, text: impl Into<Cow<'static, str>>) {
+        let text = text.into();
         self.0.push(Edit { range, text });
     }
 
     /// Puts `text` at an offset.
-    pub fn insert(&mut self, at: usize, text: String) {
+    pub fn insert(&mut self, at: usize, text: &'static str) {
         self.replace(at..at, text);
     }
 
     /// Takes the parts that are `gone` out of an object or array, each with one comma, so that
     /// the parts that stay keep their bytes and the white space before them. At least one part
     /// must stay: an object or array of which nothing stays goes as a whole.
-    pub fn delete_parts(&mut self, parts: &[Range<usize>], gone: &[bool]) {
+    pub fn delete_parts(&mut self, parts: impl Iterator<Item = (Range<usize>, bool)>) {
         let mut before: Option<usize> = None;
         let mut leading: Option<usize> = None;
-        for (part, &gone) in parts.iter().zip(gone) {
+        for (part, gone) in parts {
             match (gone, before, leading) {
                 (true, Some(end), _) => {
-                    self.replace(end..part.end, String::new());
+                    self.replace(end..part.end, "");
                     before = Some(part.end);
                 }
                 (true, None, None) => leading = Some(part.start),
                 (true, None, Some(_)) => {}
                 (false, _, start) => {
                     if let Some(start) = start {
-                        self.replace(start..part.start, String::new());
+                        self.replace(start..part.start, "");
                         leading = None;
                     }
                     before = Some(part.end);
@@ -83,7 +85,7 @@ mod tests {
         let source = "[ 1, 2 ,3 , 4 ]";
         let parts = [2..3, 5..6, 8..9, 12..13];
         let mut edits = Edits::default();
-        edits.delete_parts(&parts, &gone);
+        edits.delete_parts(parts.into_iter().zip(gone));
         assert_eq!(edits.apply(source, 0..source.len()), expected, "{name}");
     }
 
@@ -106,11 +108,11 @@ mod tests {
     fn a_wider_change_swallows_a_narrower_one() {
         let source = "0123456789";
         let mut edits = Edits::default();
-        edits.replace(3..4, "x".into());
-        edits.replace(3..6, "y".into());
-        edits.replace(4..5, "z".into());
-        edits.insert(3, "+".into());
-        edits.insert(6, "-".into());
+        edits.replace(3..4, "x");
+        edits.replace(3..6, "y");
+        edits.replace(4..5, "z");
+        edits.insert(3, "+");
+        edits.insert(6, "-");
         assert_eq!(edits.apply(source, 1..8), "12+y-67");
     }
 }

@@ -119,6 +119,10 @@ impl<'a> Membership<'a> {
     }
 
     fn is_patient(&self, target: &str) -> Option<bool> {
+        // What most references are.
+        if target.strip_prefix("Patient/") == Some(self.patient) && is_id(self.patient) {
+            return Some(true);
+        }
         if let Some(id) = target.strip_prefix('#') {
             return self.is_contained_patient(id);
         }

@@ -50,13 +50,11 @@ impl Marks {
     /// an object, such as that of a section (where `text` is data, it is a string).
     pub fn remove_narratives(&mut self, resource: Node<'_>) {
         self.remove_element(resource, "text");
-        resource.each_member(|member| {
-            let narrative = member.value.kind() == Kind::Object && member.key.is_str("text");
-            if narrative {
-                self.mark(member.value, Action::Remove);
+        for text in resource.all_named("text") {
+            if text.kind() == Kind::Object {
+                self.mark(text, Action::Remove);
             }
-            !narrative
-        });
+        }
     }
 
     /// Goes on below a member that the first segment matches.
@@ -167,8 +165,8 @@ impl Pruner<'_> {
         }
         let members: Vec<Member<'_>> = object.members().collect();
         // By name, so that a wide object costs no more than reading it; looked at for siblings only.
-        let sibling = |member: &Member<'_>| member.name().starts_with('_');
-        let places: Places<'_> = match members.iter().any(sibling) {
+        let siblings = members.iter().any(|member| member.name().starts_with('_'));
+        let places: Places<'_> = match siblings {
             true => members.iter().map(Member::name).zip(0..).collect(),
             false => Places::new(),
         };
@@ -177,14 +175,15 @@ impl Pruner<'_> {
             let fate = self.member(*member, &places);
             fates.push(fate);
         }
-        self.align(&members, &places, &mut fates);
+        if siblings {
+            self.align(&members, &places, &mut fates);
+        }
         if fates.iter().all(|fate| *fate == Fate::Same) {
             return Fate::Same;
         }
         // An id, or the url of an extension, is nothing without a value.
         let bare = |member: &Member<'_>| {
-            let name = member.name();
-            name == "id" || (place == Place::Extension && name == "url")
+            member.key.is_str("id") || (place == Place::Extension && member.key.is_str("url"))
         };
         let mut left = members
             .iter()
@@ -193,9 +192,8 @@ impl Pruner<'_> {
         if place != Place::Resource && left.all(|(member, _)| bare(member)) {
             return Fate::Gone;
         }
-        let parts: Vec<Range<usize>> = members.iter().map(span).collect();
-        let gone: Vec<bool> = fates.iter().map(|fate| *fate == Fate::Gone).collect();
-        self.edits.delete_parts(&parts, &gone);
+        let gone = fates.iter().map(|fate| *fate == Fate::Gone);
+        self.edits.delete_parts(members.iter().map(span).zip(gone));
         Fate::Changed
     }
 
@@ -203,10 +201,8 @@ impl Pruner<'_> {
         match self.marks.of(member.value) {
             Some(Action::Remove) => Fate::Gone,
             Some(Action::Mask) => self.mask_member(member, siblings),
-            None => {
-                let name = member.name();
-                self.value(member.value, &name)
-            }
+            None if !self.marks.touch(member.value) => Fate::Same,
+            None => self.value(member.value, &member.name()),
         }
     }
 
@@ -258,11 +254,11 @@ impl Pruner<'_> {
         if aligned {
             for (item, _) in items.iter().zip(&gone).filter(|(_, gone)| **gone) {
                 self.lost.insert(item.tape_range().start);
-                self.edits.replace(item.span(), "null".into());
+                self.edits.replace(item.span(), "null");
             }
         } else {
-            let parts: Vec<Range<usize>> = items.iter().map(|item| item.span()).collect();
-            self.edits.delete_parts(&parts, &gone);
+            let parts = items.iter().map(|item| item.span());
+            self.edits.delete_parts(parts.zip(gone));
         }
         Fate::Changed
     }
@@ -346,9 +342,9 @@ impl Pruner<'_> {
                 let all = own.iter().all(|gone| *gone);
                 if let Some(entry) = fates.get_mut(at).filter(|entry| **entry != Fate::Gone) {
                     *entry = if all { Fate::Gone } else { Fate::Changed };
-                    let parts: Vec<Range<usize>> = nodes.iter().map(|node| node.span()).collect();
                     if !all {
-                        self.edits.delete_parts(&parts, own);
+                        let parts = nodes.iter().map(|node| node.span());
+                        self.edits.delete_parts(parts.zip(own.iter().copied()));
                     }
                 }
             }

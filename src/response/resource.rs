@@ -11,8 +11,17 @@ use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
 const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
-const TAG: &str =
-    r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
+
+/// The tag with what stands before and behind it.
+macro_rules! tag {
+    ($before:literal, $behind:literal) => {
+        concat!(
+            $before,
+            r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#,
+            $behind
+        )
+    };
+}
 
 /// A resource as it may leave.
 pub(super) struct Screened<'d> {
@@ -63,12 +72,12 @@ pub(super) fn screen<'d>(
 }
 
 /// The resource's id: a string of the standard's grammar.
-pub(super) fn id_of(root: Node<'_>) -> Result<Option<String>, Fault> {
+pub(super) fn id_of(root: Node<'_>) -> Result<Option<Cow<'_, str>>, Fault> {
     let Some(id) = root.get("id") else {
         return Ok(None);
     };
     match id.str().filter(|id| is_id(id)) {
-        Some(id) => Ok(Some(id.into_owned())),
+        Some(id) => Ok(Some(id)),
         None => Err(Fault::Uninspectable("id is not an id of fhir")),
     }
 }
@@ -103,15 +112,19 @@ fn tag(root: Node<'_>, edits: &mut Edits) -> Result<(), Fault> {
     let Some(meta) = root.get("meta") else {
         let before = root.get("id").or_else(|| root.get("resourceType"));
         let at = before.map_or(root.span().start + 1, |node| node.span().end);
-        edits.insert(at, format!(r#","meta":{{"tag":[{TAG}]}}"#));
+        edits.insert(at, tag!(r#","meta":{"tag":["#, "]}"));
         return Ok(());
     };
-    let comma = |empty: bool| if empty { "" } else { "," };
     let Some(tags) = meta.get("tag") else {
         let last = meta.members().last();
         let at = last.map_or(meta.span().start + 1, |member| member.value.span().end);
-        let comma = comma(last.is_none());
-        edits.insert(at, format!(r#"{comma}"tag":[{TAG}]"#));
+        edits.insert(
+            at,
+            match last {
+                None => tag!(r#""tag":["#, "]"),
+                Some(_) => tag!(r#","tag":["#, "]"),
+            },
+        );
         return Ok(());
     };
     if tags.kind() != Kind::Array {
@@ -124,7 +137,13 @@ fn tag(root: Node<'_>, edits: &mut Edits) -> Result<(), Fault> {
     if !tags.items().any(tagged) {
         let last = tags.items().last();
         let at = last.map_or(tags.span().start + 1, |item| item.span().end);
-        edits.insert(at, format!("{}{TAG}", comma(last.is_none())));
+        edits.insert(
+            at,
+            match last {
+                None => tag!("", ""),
+                Some(_) => tag!(",", ""),
+            },
+        );
     }
     Ok(())
 }

@@ -285,7 +285,7 @@ impl Screen {
             if own_id.is_none() {
                 return wrong("the resource has no id");
             }
-            if id.is_some() && own_id != *id {
+            if id.is_some() && own_id.as_deref() != id.as_deref() {
                 return wrong("the resource has another id than the one asked for");
             }
             if let Some(version) = version {
