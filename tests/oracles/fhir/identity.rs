@@ -63,8 +63,9 @@ fn resource(account: &mut Account, example: &Example) {
     let found = screened(&other, &example.text, &[]).is_ok();
     let id_of_other = format!("{name}, asked for under another id");
     account.judge(&id_of_other, Decision::Refuse, Decision::accept_if(found));
-    let short = &example.text[..example.text.len() - 1];
-    let found = screened(&read(example.resource_type(), id, &[]), short, &[]).is_ok();
+    let mut short = example.text.clone();
+    short.pop();
+    let found = screened(&read(example.resource_type(), id, &[]), &short, &[]).is_ok();
     let broken = format!("{name}, broken off");
     account.judge(&broken, Decision::Refuse, Decision::accept_if(found));
 }
