@@ -14,6 +14,8 @@ mod json;
 #[cfg(test)]
 mod jwt_verify_lib;
 #[cfg(test)]
+mod linux_for_health;
+#[cfg(test)]
 mod rfc;
 #[cfg(test)]
 mod scopes;

@@ -1,30 +1,20 @@
 //! The worked examples of RFC 7515, 7638, 8037, 8705 and 9449, and of SMART App Launch.
 
-use std::rc::Rc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use fhir_guard::identity::{
-    Algorithm, CertificatePolicy, ConnectionAttributes, KeySet, PeerCertificate, Principal,
-    ValidatedBy, Verdict,
-};
-use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{Signature, SigningKey};
+use fhir_guard::identity::{Algorithm, KeySet, Verdict};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::account::{Account, Decision, Suite};
 use crate::signatures::{Jws, altered, hex, public, set};
-use crate::tokens::{judged, usable};
+use crate::tokens::{Mint, NOW, judged, usable};
 use crate::vectors::{Vectors, list, text};
 
 const MAC: &str = "it is signed with a MAC, which the filter does not have";
 const OTHER_ALGORITHM: &str = "it is signed with ES512, RS384 or another that the filter lacks";
 const NO_KEY: &str = "its key is not published with it";
 const DPOP: &str = "it takes DPoP or the thumbprint of a key, which the filter does not have";
-
-/// The time of the tokens that are made here, in seconds since 1970.
-const NOW: u64 = 1_800_000_000;
 
 pub fn examples(vectors: &Vectors) {
     let mut account = Account::new(Suite {
@@ -51,7 +41,7 @@ pub fn examples(vectors: &Vectors) {
     );
     account.leave(DPOP); // RFC 7638 section 3.1: the thumbprint of a key.
     account.leave(DPOP); // RFC 8037, A.3: the thumbprint of a key.
-    certificate(&mut account, &table);
+    certificate(&mut account, vectors, &table);
     dpop(&mut account, &table["rfc9449"]);
     let table = vectors.json("rfc/smart_ig_tokens.json");
     for (index, example) in list(&table, "tokens").iter().enumerate() {
@@ -96,7 +86,7 @@ fn signed(account: &mut Account, id: &str, compact: &str, key: &Value) {
 }
 
 /// RFC 8705: the thumbprint of appendix A binds a token to that certificate and to no other.
-fn certificate(account: &mut Account, table: &Value) {
+fn certificate(account: &mut Account, vectors: &Vectors, table: &Value) {
     let example = &table["rfc8705_appendix_a"];
     let thumbprint = text(example, "x5t_S256");
     let pem: String = text(example, "certificate_pem")
@@ -108,12 +98,13 @@ fn certificate(account: &mut Account, table: &Value) {
     let stated = hex(text(example, "sha256_hex"));
     assert_eq!(digest.as_slice(), stated, "the vector's own digest");
     let other = text(&table["rfc8705_section_3_1_payload"]["cnf"], "x5t#S256");
-    // The tokens are made here, with the key of RFC 7515, appendix A.3.
-    let key = &table["rfc7515_appendix_a"][2]["keys"][0];
-    let secret = URL_SAFE_NO_PAD.decode(text(key, "d")).expect("a scalar");
-    let signer = SigningKey::from_slice(&secret).expect("a scalar");
-    let keys = usable(&[public(key)]);
-    let bound = |confirmed: &str| bound(&signer, &keys, confirmed, text(example, "sha256_hex"));
+    let mint = Mint::new(vectors);
+    // Whether a token with this confirmation opens for the certificate.
+    let bound = |confirmed: &str| {
+        let claims = json!({"cnf": {"x5t#S256": confirmed}});
+        mint.caller(&claims, Some(text(example, "sha256_hex")))
+            .is_ok()
+    };
     for (id, confirmed, expected) in [
         ("RFC 8705, A", thumbprint, Decision::Accept),
         (
@@ -136,41 +127,6 @@ fn certificate(account: &mut Account, table: &Value) {
         Decision::Accept,
         Decision::accept_if(key.is_ok()),
     );
-}
-
-/// Whether a token with this confirmation opens for the certificate of this digest.
-fn bound(signer: &SigningKey, keys: &Rc<KeySet>, confirmed: &str, digest: &str) -> bool {
-    let claims = json!({
-        "iss": "https://as.example.org",
-        "sub": "ty.webb@example.com",
-        "aud": "https://fhir.example.org",
-        "iat": NOW,
-        "exp": NOW + 60,
-        "cnf": {"x5t#S256": confirmed},
-    });
-    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let signed = format!(
-        "{}.{}",
-        encode(json!({"alg": "ES256", "typ": "JWT"})),
-        encode(claims)
-    );
-    let signature: Signature = signer.sign(signed.as_bytes());
-    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()));
-    let Ok(token) = judged(&token, keys, NOW) else {
-        return false;
-    };
-    let attributes = ConnectionAttributes {
-        mtls: Some(vec![1]),
-        digest: Some(digest.as_bytes().to_vec()),
-        validated: Some(vec![1]),
-        source: None,
-    };
-    let policy = CertificatePolicy {
-        required: true,
-        validated_by: ValidatedBy::Attribute,
-    };
-    let certificate = PeerCertificate::read(&attributes, policy).expect("a certificate");
-    Principal::establish(Rc::new(token), certificate, policy).is_ok()
 }
 
 /// RFC 9449: the signatures of the proofs hold under the keys they carry; none of them is a token.

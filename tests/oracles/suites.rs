@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Conclusion, Trial};
 
 use crate::vectors::{Found, Vectors};
-use crate::{fhir, json, jwt_verify_lib, rfc, scopes, wycheproof};
+use crate::{fhir, json, jwt_verify_lib, linux_for_health, rfc, scopes, wycheproof};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 14] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
@@ -23,6 +23,7 @@ const SUITES: [Suite; 13] = [
     ("rfc", rfc::examples),
     ("json", json::parsing),
     ("scopes", scopes::parsing),
+    ("linux_for_health", linux_for_health::interactions),
     ("fhir_identity", fhir::identity::unchanged),
 ];
 
