@@ -71,61 +71,88 @@ pub fn each_of_type(resource: &mut Value, resource_type: &str, mut act: impl FnM
     }
 }
 
-/// Hides what the path leads to; says whether nothing is left of the value by that: nothing, an id
-/// alone, or an extension without a value.
-fn hide(value: &mut Value, path: &[Step<'_>], action: Action, extension: bool) -> bool {
+/// What became of a value.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Fate {
+    Same,
+    Changed,
+    /// Nothing is left of it by that: nothing, an id alone, or an extension without a value.
+    Gone,
+}
+
+/// Hides what the path leads to.
+fn hide(value: &mut Value, path: &[Step<'_>], action: Action, extension: bool) -> Fate {
     match value {
-        Value::Array(items) => {
-            let before = items.len();
-            items.retain_mut(|item| !hide(item, path, action, extension));
-            items.is_empty() && before > 0
-        }
+        Value::Array(items) => keep(items, |item| hide(item, path, action, extension)),
         Value::Object(members) => {
             let Some((step, rest)) = path.split_first() else {
-                return false;
+                return Fate::Same;
             };
-            let before = members.clone();
             let names: Vec<String> = members
                 .keys()
                 .filter(|name| step.leads_to(name))
                 .cloned()
                 .collect();
+            let mut changed = false;
             for name in names {
-                let gone = match (members.get_mut(&name), step.url) {
-                    (None, _) => false,
+                let fate = match (members.get_mut(&name), step.url) {
+                    (None, _) => Fate::Same,
                     (Some(value), Some(url)) => hide_extensions(value, url, rest, action),
                     (Some(_), None) if rest.is_empty() && action == Action::Mask => {
                         mask(members, name.trim_start_matches('_'));
-                        false
+                        Fate::Changed
                     }
+                    (Some(_), None) if rest.is_empty() => Fate::Gone,
                     (Some(value), None) => {
                         let inside = name == "extension" || name == "modifierExtension";
-                        rest.is_empty() || hide(value, rest, action, inside)
+                        hide(value, rest, action, inside)
                     }
                 };
-                if gone {
+                changed |= fate != Fate::Same;
+                if fate == Fate::Gone {
                     members.remove(&name);
                 }
             }
-            *members != before && is_bare(members, extension)
+            fate(changed, is_bare(members, extension))
         }
-        _ => false,
+        _ => Fate::Same,
     }
 }
 
-fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: Action) -> bool {
+fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: Action) -> Fate {
     let items = value.as_array_mut().expect("a list of extensions");
-    items.retain_mut(|item| {
+    keep(items, |item| {
         if item["url"] != url {
-            return true;
+            return Fate::Same;
         }
-        if rest.is_empty() {
-            *item = json!({"url": url, "extension": absent()["extension"]});
-            return action == Action::Mask;
+        match (rest, action) {
+            ([], Action::Remove) => Fate::Gone,
+            ([], Action::Mask) => {
+                *item = json!({"url": url, "extension": absent()["extension"]});
+                Fate::Changed
+            }
+            (rest, action) => hide(item, rest, action, true),
         }
-        !hide(item, rest, action, true)
+    })
+}
+
+/// Takes out the items that are gone.
+fn keep(items: &mut Vec<Value>, mut each: impl FnMut(&mut Value) -> Fate) -> Fate {
+    let mut changed = false;
+    items.retain_mut(|item| {
+        let fate = each(item);
+        changed |= fate != Fate::Same;
+        fate != Fate::Gone
     });
-    items.is_empty()
+    fate(changed, items.is_empty())
+}
+
+fn fate(changed: bool, bare: bool) -> Fate {
+    match (changed, bare) {
+        (true, true) => Fate::Gone,
+        (true, false) => Fate::Changed,
+        (false, _) => Fate::Same,
+    }
 }
 
 /// A primitive is masked in its sibling, anything else in its own place; several values become one.
@@ -166,22 +193,24 @@ fn is_bare(members: &Map<String, Value>, extension: bool) -> bool {
 }
 
 /// Takes out every narrative: a `text` that is an object, wherever it stands.
-fn without_narratives(value: &mut Value) -> bool {
+fn without_narratives(value: &mut Value) -> Fate {
     match value {
-        Value::Array(items) => {
-            let before = items.len();
-            items.retain_mut(|item| !without_narratives(item));
-            items.is_empty() && before > 0
-        }
+        Value::Array(items) => keep(items, without_narratives),
         Value::Object(members) => {
-            let before = members.clone();
+            let mut changed = false;
             members.retain(|name, value| {
                 let narrative = name == "text" && value.is_object();
-                !narrative && !without_narratives(value)
+                let fate = if narrative {
+                    Fate::Gone
+                } else {
+                    without_narratives(value)
+                };
+                changed |= fate != Fate::Same;
+                fate != Fate::Gone
             });
-            *members != before && is_bare(members, false)
+            fate(changed, is_bare(members, false))
         }
-        _ => false,
+        _ => Fate::Same,
     }
 }
 
