@@ -8,7 +8,7 @@ INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint wasm tools toolchain demo-binary
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -33,6 +33,11 @@ lint: toolchain ## formatting, clippy for the host and for wasm32, documentation
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched, a verdict at the end; SECONDS=600
+	@echo "building the soak"
+	@cargo build --quiet --package fhir-guard-harness --bin soak
+	@exec "$(TARGET)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
 
 wasm: ## build the filter into dist/fhir_guard.wasm
 	@echo "building the filter (the first time takes a few minutes)"

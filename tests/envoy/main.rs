@@ -20,6 +20,8 @@ mod requests;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod upstream;

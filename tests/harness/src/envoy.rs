@@ -21,13 +21,13 @@ pub use manifest::Manifest;
 use process::Process;
 
 /// How long Envoy may take until its admin interface says that it is ready.
-pub const READY_WITHIN: Duration = Duration::from_secs(20);
+pub const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long [`Envoy::audit_of`] waits for its records.
-pub const AUDIT_WITHIN: Duration = Duration::from_secs(5);
+pub const AUDIT_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long [`Envoy::log_with`] waits for its text.
-pub const LOG_WITHIN: Duration = Duration::from_secs(5);
+pub const LOG_WITHIN: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL_BYTES: usize = 4000;

@@ -5,4 +5,5 @@ pub mod demo;
 pub mod envoy;
 pub mod fhir;
 pub mod pki;
+pub mod soak;
 pub mod tokens;

@@ -41,6 +41,8 @@ impl Process {
             .arg(directory.join("envoy.log"))
             // The default of ten seconds is longer than a test.
             .args(["--file-flush-interval-msec", "50"])
+            // Nor would a test wait ten minutes until a listener that was replaced is gone.
+            .args(["--drain-time-s", "3"])
             // No shared memory with other Envoys, hence none left behind and no base id to agree on.
             .arg("--disable-hot-restart")
             .current_dir(directory)
