@@ -8,7 +8,7 @@ INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test lint soak wasm tools toolchain demo-binary
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -24,6 +24,9 @@ smoke: tools wasm demo-binary ## the tour of `make run` without a person: every 
 test: ## all tests: native, harness, emulated host, real Envoy
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
+
+oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
+	@cargo test --package fhir-guard --test oracles
 
 lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check

@@ -12,6 +12,7 @@ STAGES = [
     ("tools", [MAKE, "tools"]),
     ("the filter as wasm", [MAKE, "wasm"]),
     ("native", CARGO + ["fhir-guard", "--lib", "--test", "it"]),
+    ("outside oracles", CARGO + ["fhir-guard", "--test", "oracles"]),
     ("harness", CARGO + ["fhir-guard-harness"]),
     ("emulated host", CARGO + ["fhir-guard", "--test", "wasm"]),
     ("real Envoy", CARGO + ["fhir-guard", "--test", "envoy"]),

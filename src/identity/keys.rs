@@ -1,11 +1,8 @@
 //! The public keys of an issuer (RFC 7517), each bound to one algorithm.
 
-use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike, PS256PublicKey, RS256PublicKey, RSAPublicKeyLike,
-    UnixTimeStamp, VerificationOptions,
-};
 use serde_json::{Map, Value};
+
+use super::signature::PublicKey;
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037). None of them is symmetric, and `none` is
 /// not among them.
@@ -37,20 +34,23 @@ pub struct KeyMistake {
 /// The most keys in a set.
 const MAX_KEYS: usize = 64;
 
-#[derive(Debug)]
-struct Key {
-    id: Option<String>,
-    algorithm: Algorithm,
-    material: Material,
+/// What a signature was found to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is that of the one key it can be of.
+    Holds,
+    /// It is not that key's signature of these bytes.
+    Wrong,
+    /// No key has this id or, without an id, not exactly one key is for the algorithm.
+    NoKey,
+    /// The key is for another algorithm.
+    WrongAlgorithm,
 }
 
 #[derive(Debug)]
-enum Material {
-    EdDsa(Ed25519PublicKey),
-    Es256(ES256PublicKey),
-    Es384(ES384PublicKey),
-    Ps256(PS256PublicKey),
-    Rs256(RS256PublicKey),
+struct Key {
+    id: Option<String>,
+    public: PublicKey,
 }
 
 impl Algorithm {
@@ -107,7 +107,9 @@ impl KeySet {
             match read_key(item, allowed) {
                 Ok(key)
                     if keys.iter().any(|known| {
-                        known.id == key.id && (key.id.is_some() || known.algorithm == key.algorithm)
+                        known.id == key.id
+                            && (key.id.is_some()
+                                || known.public.algorithm() == key.public.algorithm())
                     }) =>
                 {
                     mistakes.push(mistake(
@@ -126,52 +128,32 @@ impl KeySet {
         }
     }
 
-    /// Verifies the signature of a compact JWS with the one key it can be of: the one with its
-    /// `kid`, or, without a `kid`, the only one for its algorithm. The caller has checked that every
-    /// time in the claims is a sane number: the library multiplies them.
-    pub(super) fn verify(&self, jws: &str, algorithm: Algorithm, id: Option<&str>) -> Outcome {
+    /// Verifies a signature with the one key it can be of: the one with its `kid`, or, without a
+    /// `kid`, the only one for its algorithm. What was signed are bytes, whatever they say; of a
+    /// compact JWS they are everything before the second dot (RFC 7515 section 5.2).
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        id: Option<&str>,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Verdict {
         let mut fitting = self.keys.iter().filter(|key| match id {
             Some(id) => key.id.as_deref() == Some(id),
-            None => key.algorithm == algorithm,
+            None => key.public.algorithm() == algorithm,
         });
         let (Some(key), None) = (fitting.next(), fitting.next()) else {
-            return Outcome::NoKey;
+            return Verdict::NoKey;
         };
-        if key.algorithm != algorithm {
-            return Outcome::WrongAlgorithm;
+        if key.public.algorithm() != algorithm {
+            return Verdict::WrongAlgorithm;
         }
-        // Claims are judged elsewhere, with the issuer's own rules; here only the signature counts.
-        // The clock is pinned to 1970, where nothing has expired: the library's own clock is never
-        // read, and its tolerance of 15 minutes never applies.
-        let options = Some(VerificationOptions {
-            accept_future: true,
-            artificial_time: Some(UnixTimeStamp::from_secs(0)),
-            time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(0)),
-            max_token_length: Some(super::MAX_TOKEN),
-            ..VerificationOptions::default()
-        });
-        let verified = match &key.material {
-            Material::EdDsa(key) => key.verify_token::<Map<String, Value>>(jws, options).is_ok(),
-            Material::Es256(key) => key.verify_token::<Map<String, Value>>(jws, options).is_ok(),
-            Material::Es384(key) => key.verify_token::<Map<String, Value>>(jws, options).is_ok(),
-            Material::Ps256(key) => key.verify_token::<Map<String, Value>>(jws, options).is_ok(),
-            Material::Rs256(key) => key.verify_token::<Map<String, Value>>(jws, options).is_ok(),
-        };
-        if verified {
-            Outcome::Verified
+        if key.public.holds(signed, signature) {
+            Verdict::Holds
         } else {
-            Outcome::BadSignature
+            Verdict::Wrong
         }
     }
-}
-
-/// How a verification ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
-    BadSignature,
-    NoKey,
-    Verified,
-    WrongAlgorithm,
 }
 
 fn read_key(item: &Value, allowed: &[Algorithm]) -> Result<Key, String> {
@@ -208,25 +190,13 @@ fn read_key(item: &Value, allowed: &[Algorithm]) -> Result<Key, String> {
         Some(_) => return Err("expected `kid` to be a string of 1 to 256 bytes".to_owned()),
     };
     let algorithm = algorithm_of(members, allowed)?;
-    let jwk = item.to_string();
-    let unusable = |_| {
+    let public = PublicKey::read(algorithm, &item.to_string()).ok_or_else(|| {
         format!(
             "expected a usable {} key: its parameters are missing, of the wrong size, or not on the curve",
             algorithm.name()
         )
-    };
-    let material = match algorithm {
-        Algorithm::EdDsa => Material::EdDsa(Ed25519PublicKey::from_jwk(&jwk).map_err(unusable)?),
-        Algorithm::Es256 => Material::Es256(ES256PublicKey::from_jwk(&jwk).map_err(unusable)?),
-        Algorithm::Es384 => Material::Es384(ES384PublicKey::from_jwk(&jwk).map_err(unusable)?),
-        Algorithm::Ps256 => Material::Ps256(PS256PublicKey::from_jwk(&jwk).map_err(unusable)?),
-        Algorithm::Rs256 => Material::Rs256(RS256PublicKey::from_jwk(&jwk).map_err(unusable)?),
-    };
-    Ok(Key {
-        id,
-        algorithm,
-        material,
-    })
+    })?;
+    Ok(Key { id, public })
 }
 
 /// One key, one algorithm (RFC 8725 section 3.1): from `alg`, or from the type of key where that

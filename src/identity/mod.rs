@@ -8,6 +8,7 @@ mod certificate;
 mod claims;
 mod keys;
 mod principal;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -17,7 +18,7 @@ use std::rc::Rc;
 pub use cache::TokenCache;
 pub use certificate::{CertificatePolicy, ConnectionAttributes, PeerCertificate, ValidatedBy};
 pub use claims::{ClaimPointers, Pointer};
-pub use keys::{Algorithm, KeyMistake, KeySet};
+pub use keys::{Algorithm, KeyMistake, KeySet, Verdict};
 pub use principal::Principal;
 pub use token::{AccessToken, MAX_TOKEN, verify};
 

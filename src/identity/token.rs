@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::keys::Outcome;
-use super::{Algorithm, IssuerPolicy, Proof, claims};
+use super::{Algorithm, IssuerPolicy, Proof, Verdict, claims};
 use crate::denial::{Denial, TokenFault};
 use crate::json;
 use crate::request::BaseUrl;
@@ -57,28 +56,28 @@ pub fn verify(
     if token.len() > MAX_TOKEN {
         return fault(TokenFault::Size);
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return fault(TokenFault::Malformed);
-    };
+    let malformed = Denial::Token(TokenFault::Malformed);
+    let (signed, signature) = token.rsplit_once('.').ok_or(malformed.clone())?;
+    // A dot more would be in the payload, where base64url has none.
+    let (header, payload) = signed.split_once('.').ok_or(malformed)?;
     let header = object(header)?;
     let claims = object(payload)?;
     let issuer = issuer(&claims, issuers)?;
     let algorithm = check_header(&header, issuer)?;
     let token_claims = read_claims(claims, issuer, base)?;
     token_claims.check_time(now)?;
-    let key_id = match header.get("kid") {
-        None => None,
-        Some(Value::String(id)) => Some(id.as_str()),
-        Some(_) => return fault(TokenFault::Header),
-    };
-    match issuer.keys.verify(token, algorithm, key_id) {
-        Outcome::Verified => Ok(token_claims),
-        Outcome::BadSignature => fault(TokenFault::Signature),
-        Outcome::NoKey => fault(TokenFault::Key),
-        Outcome::WrongAlgorithm => fault(TokenFault::Algorithm),
+    let key_id = header.get("kid").and_then(Value::as_str);
+    let signature = URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_err(|_| Denial::Token(TokenFault::Signature))?;
+    match issuer
+        .keys
+        .verify(algorithm, key_id, signed.as_bytes(), &signature)
+    {
+        Verdict::Holds => Ok(token_claims),
+        Verdict::Wrong => fault(TokenFault::Signature),
+        Verdict::NoKey => fault(TokenFault::Key),
+        Verdict::WrongAlgorithm => fault(TokenFault::Algorithm),
     }
 }
 
@@ -88,10 +87,13 @@ const FORBIDDEN_HEADER: [&str; 9] = [
     "b64", "crit", "enc", "jku", "jwk", "salt", "x5c", "x5u", "zip",
 ];
 
+/// Header members that are text, where they are (RFC 7515 section 4.1).
+const TEXT_HEADER: [&str; 4] = ["cty", "kid", "x5t", "x5t#S256"];
+
 /// Claims of ID tokens (OpenID Connect Core 1.0): an ID token is not for an API.
 const ID_TOKEN_CLAIMS: [&str; 3] = ["at_hash", "c_hash", "nonce"];
 
-/// Times beyond this (the year 2106) are rubbish, and would overflow in libraries.
+/// Times beyond this (the year 2106) are rubbish.
 const MAX_TIME: f64 = 4_294_967_295.0;
 
 fn fault<T>(fault: TokenFault) -> Result<T, Denial> {
@@ -124,9 +126,11 @@ fn issuer<'a>(
 }
 
 fn check_header(header: &Map<String, Value>, issuer: &IssuerPolicy) -> Result<Algorithm, Denial> {
+    let no_text = |name: &&str| header.get(*name).is_some_and(|value| !value.is_string());
     if FORBIDDEN_HEADER
         .iter()
         .any(|name| header.contains_key(*name))
+        || TEXT_HEADER.iter().any(no_text)
     {
         return fault(TokenFault::Header);
     }

@@ -6,5 +6,3 @@ mod exchange;
 mod shipped;
 #[cfg(test)]
 mod tidy;
-#[cfg(test)]
-mod vectors;

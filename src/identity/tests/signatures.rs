@@ -165,6 +165,16 @@ fn a_token_does_not_choose_its_own_key_or_meaning() {
             check(name, &good().header(name, value), Some(Header));
         }
     }
+    for name in ["cty", "kid", "x5t", "x5t#S256"] {
+        for value in [json!(null), json!(1), json!(["x"]), json!({})] {
+            let name = format!("{name} {value}");
+            check(
+                &name,
+                &good().header(name.split(' ').next().expect("a name"), value),
+                Some(Header),
+            );
+        }
+    }
     let own = issuer().impostor().jwk(Signer::Es256);
     check("its own key", &good().header("jwk", own), Some(Header));
 }
@@ -191,6 +201,18 @@ fn only_an_access_token_is_one() {
         );
     }
     check("typ missing", &good().without("typ"), Some(Type));
+    // What an operator allows is taken, whatever a library would call a token.
+    let issuer = issuer();
+    let mut own = policy(&issuer.jwks());
+    own.types = vec!["vnd.example.access".to_owned()];
+    let named = issuer.token(&good().header("typ", json!("vnd.example.access")));
+    assert_eq!(
+        judged(&named, own.clone(), NOW).err(),
+        None,
+        "a type of one's own"
+    );
+    let found = judged(&issuer.token(&good()), own, NOW);
+    assert_eq!(found.err(), Some(Type), "not that type");
     for name in ["at_hash", "c_hash", "nonce"] {
         check(name, &good().claim(name, json!("x")), Some(Type));
     }

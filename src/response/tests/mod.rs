@@ -4,7 +4,6 @@ mod bundles;
 mod hostile;
 mod redactions;
 mod resources;
-mod vectors;
 
 use super::*;
 use crate::fhir::ResourceType;

@@ -1,0 +1,61 @@
+//! The list of suites, and what happens where there is no material.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Conclusion, Trial};
+
+use crate::vectors::{Found, Vectors};
+use crate::{fhir, json, jwt_verify_lib, linux_for_health, rfc, scopes, wycheproof};
+
+type Suite = (&'static str, fn(&Vectors));
+
+const SUITES: [Suite; 14] = [
+    // The longest first, so that the others run beside them.
+    ("fhir_canaries_everywhere", fhir::canaries::everywhere),
+    ("fhir_canaries_typical", fhir::canaries::typical),
+    ("wycheproof_jws_and_jwk", wycheproof::jws_and_jwk),
+    ("wycheproof_ecdsa", wycheproof::ecdsa),
+    ("wycheproof_rsa_pkcs1", wycheproof::rsa_pkcs1),
+    ("wycheproof_rsa_pss", wycheproof::rsa_pss),
+    ("jwt_verify_lib_keys", jwt_verify_lib::keys),
+    ("jwt_verify_lib_signatures", jwt_verify_lib::signatures),
+    ("jwt_verify_lib_forms", jwt_verify_lib::forms),
+    ("rfc", rfc::examples),
+    ("json", json::parsing),
+    ("scopes", scopes::parsing),
+    ("linux_for_health", linux_for_health::interactions),
+    ("fhir_identity", fhir::identity::unchanged),
+];
+
+/// Runs what the command line asks for. Without material every suite counts as ignored, unless
+/// somebody promised that there is some.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let vectors = match Vectors::find() {
+        Found::Here(vectors) => Some(vectors),
+        Found::Promised(missing) => {
+            println!("FAILED: {missing}");
+            return ExitCode::FAILURE;
+        }
+        Found::Nowhere(missing) => {
+            println!("SKIPPED: {missing}");
+            None
+        }
+    };
+    let trials = SUITES
+        .into_iter()
+        .map(|(name, suite)| {
+            let vectors = vectors.clone();
+            let ignored = vectors.is_none();
+            let run = move || {
+                if let Some(vectors) = &vectors {
+                    suite(vectors);
+                }
+                Ok(())
+            };
+            Trial::test(name, run).with_ignored_flag(ignored)
+        })
+        .collect();
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    conclusion.exit_code()
+}
