@@ -66,6 +66,15 @@ pub async fn records(
     Ok(())
 }
 
+/// The last record of an answer other than a 200, to say more about one.
+pub async fn odd_record(log: &Path) -> String {
+    // Envoy writes records some 50 ms late.
+    sleep(Duration::from_millis(200)).await;
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let odd = text.lines().rfind(|line| !line.contains("\"status\":200"));
+    odd.unwrap_or("nothing but 200").to_owned()
+}
+
 fn missing(variant: Variant, case: &Case, line: &str) -> Option<&'static str> {
     let mut parts = match variant {
         Variant::Calls => return (line.len() != 700).then_some("its 700 bytes"),

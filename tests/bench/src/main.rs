@@ -182,9 +182,14 @@ async fn round(stage: &mut Stage, case: &Case, options: &Options) -> Result<Vec<
         .filter(|variant| variant.takes(case))
     {
         let counts = Counts { warm, closed, open };
-        let sample = measure(stage, case, variant, &callers, &counts).await;
-        let named = |error| format!("{}, {}: {error}", case.name, variant.name());
-        samples.push(sample.map_err(named)?);
+        match measure(stage, case, variant, &callers, &counts).await {
+            Ok(sample) => samples.push(sample),
+            Err(error) => {
+                let (case, name) = (case.name, variant.name());
+                let log = check::odd_record(&stage.log(variant)?).await;
+                return Err(format!("{case}, {name}: {error}; its access log: {log}"));
+            }
+        }
     }
     Ok(samples)
 }

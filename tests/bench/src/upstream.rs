@@ -32,7 +32,12 @@ pub fn serve(listener: TcpListener, documents: &Documents) {
         .collect();
     let answers = Arc::new(answers);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // A connection that is gone before it was taken is not the end of the server.
+                tokio::task::yield_now().await;
+                continue;
+            };
             // Where it fails, an answer comes later, nothing else.
             let _ = stream.set_nodelay(true);
             let answers = Arc::clone(&answers);
