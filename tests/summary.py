@@ -13,6 +13,7 @@ STAGES = [
     ("the filter as wasm", [MAKE, "wasm"]),
     ("native", CARGO + ["fhir-guard", "--lib", "--test", "it"]),
     ("harness", CARGO + ["fhir-guard-harness"]),
+    ("bench", CARGO + ["fhir-guard-bench"]),
     ("emulated host", CARGO + ["fhir-guard", "--test", "wasm"]),
     ("real Envoy", CARGO + ["fhir-guard", "--test", "envoy"]),
 ]
