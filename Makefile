@@ -8,7 +8,7 @@ INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -27,6 +27,13 @@ test: ## all tests: native, harness, emulated host, real Envoy
 
 oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
 	@cargo test --package fhir-guard --test oracles
+
+bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, DOCS=1: renew docs/benchmarks.md
+	@echo "building the bench"
+	@cargo build --quiet --release --package fhir-guard-bench-filter --target wasm32-wasip1
+	@cp "$(TARGET)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
+	@cargo build --quiet --package fhir-guard-bench
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(TARGET)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check

@@ -85,11 +85,11 @@ impl HttpContext for Stream {
         let pairs = host::header_map(Map::Request).unwrap_or_default();
         let counts_addresses = guard.borrow().counts_addresses();
         let attributes = ConnectionAttributes {
-            mtls: host::property(&["connection", "mtls"]),
-            digest: host::property(&["connection", "sha256_peer_certificate_digest"]),
-            validated: host::property(&["connection", "peer_certificate_valid"]),
+            mtls: host::property("connection\0mtls"),
+            digest: host::property("connection\0sha256_peer_certificate_digest"),
+            validated: host::property("connection\0peer_certificate_valid"),
             source: counts_addresses
-                .then(|| host::property(&["source", "address"]))
+                .then(|| host::property("source\0address"))
                 .flatten(),
         };
         let step = self.exchange.request_headers(
@@ -130,7 +130,7 @@ impl HttpContext for Stream {
             return Action::Continue;
         };
         let pairs = host::header_map(Map::Response).unwrap_or_default();
-        let details = host::property(&["response", "code_details"]);
+        let details = host::property("response\0code_details");
         let step =
             self.exchange
                 .response_headers(&guard.borrow(), &pairs, details.as_deref(), ended);
@@ -162,7 +162,7 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.exchange.end();
         let status = (!self.exchange.knows_status())
-            .then(|| host::property(&["response", "code"]))
+            .then(|| host::property("response\0code"))
             .flatten()
             .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
             .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());

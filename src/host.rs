@@ -50,10 +50,9 @@ pub fn now() -> u64 {
     if status == OK { time } else { 0 }
 }
 
-/// A property, by its path; absent when the host has none or refuses. An empty one is there: some
-/// say something by being empty.
-pub fn property(path: &[&str]) -> Option<Vec<u8>> {
-    let path = path.join("\0");
+/// A property, by its path, whose segments are joined by NUL; absent when the host has none or
+/// refuses. An empty one is there: some say something by being empty.
+pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: path is a live buffer of the length given; `returned` checks what comes back.
     returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
         .map(Option::unwrap_or_default)

@@ -3,7 +3,9 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
-use serde_json::{Map, Value};
+use std::fmt::Write as _;
+
+use crate::json::plain_prefix;
 
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,44 +82,56 @@ impl Record {
     /// The record as one line of JSON, keys in a fixed order; `now` in nanoseconds since 1970.
     /// What is not known is left out.
     pub fn line(&self, now: u64) -> String {
-        let mut out = Line::default();
-        out.add("v", Value::from(VERSION));
-        out.add("time", Value::from(rfc3339(self.began)));
-        out.add_text(
+        self.line_of(self.outcome, self.status, now)
+    }
+
+    /// As [`line`](Self::line), with another outcome and status. An exchange whose beginning is not
+    /// known began now.
+    pub fn line_of(&self, outcome: Outcome, status: u16, now: u64) -> String {
+        let began = if self.began == 0 { now } else { self.began };
+        let some = |text: &'_ str| !text.is_empty();
+        let mut out = Line::new();
+        out.number("v", VERSION.into());
+        out.text("time", Some(&rfc3339(began)));
+        out.text(
             "request_id",
-            Some(self.request_id.as_str()).filter(|id| !id.is_empty()),
+            Some(self.request_id.as_str()).filter(|id| some(id)),
         );
-        out.add_text("trace", self.trace.as_deref());
-        out.add("outcome", Value::from(self.outcome.name()));
-        if self.status != 0 {
-            out.add("status", Value::from(self.status));
+        out.text("trace", self.trace.as_deref());
+        out.text("outcome", Some(outcome.name()));
+        if status != 0 {
+            out.number("status", status.into());
         }
-        out.add_text(
-            "rule",
-            Some(self.rule.as_str()).filter(|rule| !rule.is_empty()),
-        );
-        out.add_text("tenant", self.tenant.as_deref());
-        out.add_text("issuer", self.issuer.as_deref());
-        out.add_text("client", self.client.as_deref());
-        out.add_text("subject", self.subject.as_deref());
-        out.add_text("certificate", self.certificate.as_deref());
-        out.add_text("interaction", self.interaction);
-        out.add_text("type", self.resource_type);
+        out.text("rule", Some(self.rule.as_str()).filter(|rule| some(rule)));
+        out.text("tenant", self.tenant.as_deref());
+        out.text("issuer", self.issuer.as_deref());
+        out.text("client", self.client.as_deref());
+        out.text("subject", self.subject.as_deref());
+        out.text("certificate", self.certificate.as_deref());
+        out.text("interaction", self.interaction);
+        out.text("type", self.resource_type);
         if !self.refs.is_empty() {
-            out.add("refs", Value::from(self.refs.clone()));
+            out.key("refs");
+            out.open('[');
+            for reference in &self.refs {
+                out.item(reference);
+            }
+            out.close(']');
         }
-        out.add("passed", Value::from(self.passed));
-        out.add("removed", Value::from(self.removed));
-        out.add("redacted", Value::from(self.redacted));
+        out.number("passed", self.passed);
+        out.number("removed", self.removed);
+        out.number("redacted", self.redacted);
         if !self.limits.is_empty() {
-            let limits = self
-                .limits
-                .iter()
-                .map(|(name, remaining)| (name.clone(), Value::from(*remaining)));
-            out.add("limits", Value::Object(limits.collect::<Map<_, _>>()));
+            out.key("limits");
+            out.open('{');
+            for (name, remaining) in &self.limits {
+                out.number(name, u64::from(*remaining));
+            }
+            out.close('}');
         }
-        out.add("us", Value::from(now.saturating_sub(self.began) / 1000));
-        out.close()
+        out.number("us", now.saturating_sub(began) / 1000);
+        out.close('}');
+        out.0
     }
 }
 
@@ -135,38 +149,78 @@ impl Outcome {
     }
 }
 
-/// One JSON object on one line. Beyond ASCII is escaped, so that no reader takes U+2028 or U+0085
-/// for the end of the line.
-#[derive(Default)]
+/// One JSON object on one line, written as it grows: it is made twice for every exchange. Beyond
+/// ASCII is escaped, so that no reader takes U+2028 or U+0085 for the end of the line.
 struct Line(String);
 
 impl Line {
-    fn add(&mut self, key: &str, value: Value) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+    fn new() -> Line {
+        // As long as most records are.
+        let mut text = String::with_capacity(1024);
+        text.push('{');
+        Line(text)
+    }
+
+    fn key(&mut self, key: &str) {
+        self.item(key);
+        self.0.push(':');
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{number}");
+    }
+
+    fn text(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.key(key);
+            self.quoted(text);
+        }
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.0.push(bracket);
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.0.push(bracket);
+    }
+
+    /// A string after what stands before it.
+    fn item(&mut self, text: &str) {
+        if !self.0.ends_with(['{', '[']) {
+            self.0.push(',');
+        }
+        self.quoted(text);
+    }
+
+    fn quoted(&mut self, text: &str) {
         self.0.push('"');
-        self.0.push_str(key);
-        self.0.push_str("\":");
-        for character in value.to_string().chars() {
-            if character.is_ascii() && character != '\u{7f}' {
-                self.0.push(character);
-            } else {
+        // Whole words at a time: nearly every text is plain, and a record is long.
+        let bytes = text.as_bytes();
+        let plain = bytes.is_ascii() && !bytes.contains(&0x7f);
+        if plain && plain_prefix(bytes) == bytes.len() {
+            self.0.push_str(text);
+        } else {
+            text.chars().for_each(|character| self.escaped(character));
+        }
+        self.0.push('"');
+    }
+
+    fn escaped(&mut self, character: char) {
+        match character {
+            '"' => self.0.push_str("\\\""),
+            '\\' => self.0.push_str("\\\\"),
+            ' '..='~' => self.0.push(character),
+            _ => {
                 let mut units = [0; 2];
                 for unit in character.encode_utf16(&mut units) {
-                    self.0.push_str(&format!("\\u{unit:04x}"));
+                    // Writing to a string cannot fail.
+                    let _ = write!(self.0, "\\u{unit:04x}");
                 }
             }
         }
-    }
-
-    fn add_text(&mut self, key: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.add(key, Value::from(value));
-        }
-    }
-
-    fn close(mut self) -> String {
-        self.0.push('}');
-        self.0
     }
 }
 
@@ -191,16 +245,29 @@ fn rfc3339(nanoseconds: u64) -> String {
         month_from_march - 9
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millisecond:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    let mut out = String::with_capacity(24);
+    for (number, digits, after) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (second / 3600, 2, ':'),
+        (second / 60 % 60, 2, ':'),
+        (second % 60, 2, '.'),
+        (millisecond, 3, 'Z'),
+    ] {
+        for place in (0..digits).rev() {
+            let digit = u8::try_from(number / 10_u64.pow(place) % 10).unwrap_or_default();
+            out.push(char::from(b'0' + digit));
+        }
+        out.push(after);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

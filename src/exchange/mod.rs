@@ -265,24 +265,19 @@ impl Exchange {
     /// The record of the exchange, as one line; `status` is what the proxy says it answered with,
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
-        let mut record = self.record.clone();
-        if matches!(self.phase, Phase::Holding { .. }) {
+        let own = self.record.status;
+        let status = match (&self.phase, own, status) {
             // The head that is held has not left. Where the upstream broke off the proxy has
             // answered past us, and only it knows with what; else nobody got anything.
-            record.status = status
-                .filter(|status| *status != record.status)
-                .unwrap_or(0);
-        } else if let (0, Some(status)) = (record.status, status) {
-            record.status = status;
-        }
-        if record.began == 0 {
-            record.began = now;
-        }
-        record.outcome = match &self.phase {
-            Phase::Holding { .. } | Phase::Streaming { .. } => Outcome::Cut,
-            _ => record.outcome,
+            (Phase::Holding { .. }, _, told) => told.filter(|told| *told != own).unwrap_or(0),
+            (_, 0, Some(told)) => told,
+            _ => own,
         };
-        record.line(now)
+        let outcome = match &self.phase {
+            Phase::Holding { .. } | Phase::Streaming { .. } => Outcome::Cut,
+            _ => self.record.outcome,
+        };
+        self.record.line_of(outcome, status, now)
     }
 
     /// The exchange is over; what was under way was cut short.

@@ -84,8 +84,12 @@ impl PeerCertificate {
     pub fn thumbprint_hex(&self) -> String {
         let mut text = String::with_capacity(64);
         for byte in self.thumbprint {
-            let digits = [byte >> 4, byte & 15];
-            text.extend(digits.map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()));
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(match digit {
+                    0..=9 => b'0' + digit,
+                    _ => b'a' - 10 + digit,
+                }));
+            }
         }
         text
     }

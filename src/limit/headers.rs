@@ -1,5 +1,7 @@
 //! What a caller is told about its limits.
 
+use std::fmt::Write as _;
+
 use super::charging::{Remaining, Verdict};
 use super::key::{Limit, is_name_byte};
 
@@ -13,9 +15,18 @@ use super::key::{Limit, is_name_byte};
 /// limits there are no fields. Names are in lower case, as HTTP/2 writes them.
 pub fn headers(verdict: &Verdict, limits: &[Limit]) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(3);
-    let policies: Vec<String> = limits.iter().map(policy).collect();
+    let mut policies = String::new();
+    for limit in limits {
+        if !policies.is_empty() {
+            policies.push_str(", ");
+        }
+        let (burst, window) = (limit.quota.burst(), limit.quota.window_seconds());
+        quote(&limit.name, &mut policies);
+        // Writing to a string cannot fail.
+        let _ = write!(policies, ";q={burst};w={window}");
+    }
     if !policies.is_empty() {
-        headers.push(("ratelimit-policy", policies.join(", ")));
+        headers.push(("ratelimit-policy", policies));
     }
     if let Some(told) = told(verdict) {
         headers.push(("ratelimit", state(told)));
@@ -43,21 +54,22 @@ fn told(verdict: &Verdict) -> Option<&Remaining> {
     }
 }
 
-fn policy(limit: &Limit) -> String {
-    let (burst, window) = (limit.quota.burst(), limit.quota.window_seconds());
-    format!("{};q={burst};w={window}", quoted(&limit.name))
-}
-
 fn state(limit: &Remaining) -> String {
     let (remaining, reset) = (limit.remaining, limit.reset_seconds);
-    format!("{};r={remaining};t={reset}", quoted(&limit.name))
+    let mut state = String::new();
+    quote(&limit.name, &mut state);
+    // Writing to a string cannot fail.
+    let _ = write!(state, ";r={remaining};t={reset}");
+    state
 }
 
 /// A structured string (RFC 9651). A name is checked when its limit is made; what could end the
 /// string early is left out here as well, because the name is a public field.
-fn quoted(name: &str) -> String {
+fn quote(name: &str, out: &mut String) {
     let checked = name.bytes().filter(|byte| is_name_byte(*byte));
-    format!("\"{}\"", checked.map(char::from).collect::<String>())
+    out.push('"');
+    out.extend(checked.map(char::from));
+    out.push('"');
 }
 
 #[cfg(test)]

@@ -1,0 +1,236 @@
+//! What is measured against what: the shipped manifest, with other filters in the filter's place.
+
+use std::path::Path;
+
+use fhir_guard_harness::envoy::Manifest;
+use serde_json::{Value, json};
+
+use crate::case::{Case, Document};
+
+/// One Envoy of the run.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Variant {
+    /// No filter but the router.
+    Bare,
+    /// `jwt_authn`, `rbac` and `local_ratelimit`.
+    Native,
+    /// The same with `jwt_cache`.
+    NativeCached,
+    /// A wasm filter that does nothing.
+    Empty,
+    /// A wasm filter with twelve host calls and a record of 700 bytes.
+    Calls,
+    /// A wasm filter that takes every piece of the answer and puts it back.
+    Copy,
+    /// The filter, as shipped.
+    Ours,
+}
+
+impl Variant {
+    /// In the order in which they take turns.
+    pub const ALL: [Variant; 7] = [
+        Variant::Bare,
+        Variant::Native,
+        Variant::NativeCached,
+        Variant::Empty,
+        Variant::Calls,
+        Variant::Copy,
+        Variant::Ours,
+    ];
+
+    /// Its name in every output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Bare => "bare",
+            Variant::Native => "native",
+            Variant::NativeCached => "native cached",
+            Variant::Empty => "wasm empty",
+            Variant::Calls => "wasm 12 calls",
+            Variant::Copy => "wasm copy",
+            Variant::Ours => "fhir-guard",
+        }
+    }
+
+    /// Whether it is measured in this case. Copies tell something of sizes only.
+    pub fn takes(self, case: &Case) -> bool {
+        self != Variant::Copy || matches!(case.document, Document::Observations(_))
+    }
+
+    /// Puts its filters and its access log into the shipped manifest.
+    pub fn apply(self, manifest: Manifest, modules: &Path, jwks: &Value) -> Manifest {
+        let calls = || wasm(modules, "calls");
+        match self {
+            Variant::Ours => manifest.plugin(|policy| {
+                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
+                policy["issuers"][0]["algorithms"] = json!(["ES256", "RS256"]);
+                // Charged as shipped, but never used up.
+                policy["limits"][0]["rate"] = json!("100000/s");
+                policy["limits"][0]["burst"] = json!(100_000);
+                if let Some(rules) = policy["redaction"].as_array_mut() {
+                    rules.push(json!({
+                        "name": "observation-details",
+                        "unless": {"scope": "patient/Observation.rs"},
+                        "resource": "Observation",
+                        "elements": ["note", "performer", "interpretation", "referenceRange"],
+                        "action": "remove",
+                    }));
+                }
+            }),
+            // The same record in the same place as ours, hence the shipped access log.
+            Variant::Calls => replace(manifest, vec![calls()], None),
+            Variant::Bare => replace(manifest, Vec::new(), Some(access_log(false))),
+            Variant::Native | Variant::NativeCached => {
+                let chain = native(jwks, self == Variant::NativeCached);
+                replace(manifest, chain, Some(access_log(true)))
+            }
+            Variant::Empty => {
+                let filters = vec![wasm(modules, "empty")];
+                replace(manifest, filters, Some(access_log(false)))
+            }
+            Variant::Copy => {
+                let filters = vec![wasm(modules, "copy")];
+                replace(manifest, filters, Some(access_log(false)))
+            }
+        }
+    }
+}
+
+/// Puts these filters in the place of the guard, and this access log in the place of the shipped.
+fn replace(manifest: Manifest, filters: Vec<Value>, log: Option<Value>) -> Manifest {
+    manifest.edit(|config| {
+        let listeners = config.pointer_mut("/static_resources/listeners");
+        for listener in listeners
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
+            let Some(Value::Object(manager)) = manager else {
+                continue;
+            };
+            if let Some(log) = &log {
+                manager.insert("access_log".to_owned(), log.clone());
+            }
+            if let Some(chain) = manager
+                .get_mut("http_filters")
+                .and_then(Value::as_array_mut)
+            {
+                chain.splice(..1, filters.iter().cloned());
+            }
+        }
+    })
+}
+
+/// Fields like those of our record, as far as Envoy knows them.
+fn access_log(token: bool) -> Value {
+    let mut fields = json!({
+        "v": 1,
+        "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "trace": "%REQ(TRACEPARENT)%",
+        "outcome": "%RESPONSE_FLAGS%",
+        "status": "%RESPONSE_CODE%",
+        "rule": "%RESPONSE_CODE_DETAILS%",
+        "certificate": "%DOWNSTREAM_PEER_FINGERPRINT_256%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(:PATH)%",
+        "duration": "%DURATION%",
+    });
+    if token {
+        for (key, claim) in [
+            ("issuer", "iss"),
+            ("client", "client_id"),
+            ("subject", "sub"),
+        ] {
+            let field = format!("%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:jwt:{claim})%");
+            fields[key] = json!(field);
+        }
+    }
+    json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": "/dev/stdout",
+            "log_format": {"json_format": fields},
+        },
+    }])
+}
+
+fn native(jwks: &Value, cached: bool) -> Vec<Value> {
+    let filters = "type.googleapis.com/envoy.extensions.filters.http";
+    let mut provider = json!({
+        "issuer": "https://as.example.org",
+        "audiences": ["https://fhir.example.org/r4"],
+        "local_jwks": {"inline_string": jwks.to_string()},
+        "payload_in_metadata": "jwt",
+    });
+    if cached {
+        provider["jwt_cache_config"] = json!({"jwt_cache_size": 1000});
+    }
+    let percent = json!({
+        "runtime_key": "bench",
+        "default_value": {"numerator": 100, "denominator": "HUNDRED"},
+    });
+    vec![
+        json!({
+            "name": "envoy.filters.http.jwt_authn",
+            "typed_config": {
+                "@type": format!("{filters}.jwt_authn.v3.JwtAuthentication"),
+                "providers": {"as": provider},
+                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "as"}}],
+            },
+        }),
+        json!({
+            "name": "envoy.filters.http.rbac",
+            "typed_config": {
+                "@type": format!("{filters}.rbac.v3.RBAC"),
+                "rules": {"action": "ALLOW", "policies": {"clients": {
+                    "permissions": [{"url_path": {"path": {"prefix": "/r4/"}}}],
+                    "principals": [{"and_ids": {"ids": [
+                        {"authenticated": {}},
+                        {"metadata": {
+                            "filter": "envoy.filters.http.jwt_authn",
+                            "path": [{"key": "jwt"}, {"key": "scope"}],
+                            "value": {"string_match": {"prefix": "patient/"}},
+                        }},
+                    ]}}],
+                }}},
+            },
+        }),
+        json!({
+            "name": "envoy.filters.http.local_ratelimit",
+            "typed_config": {
+                "@type": format!("{filters}.local_ratelimit.v3.LocalRateLimit"),
+                "stat_prefix": "bench",
+                "token_bucket": {
+                    "max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s",
+                },
+                "filter_enabled": percent,
+                "filter_enforced": percent,
+            },
+        }),
+    ]
+}
+
+fn wasm(modules: &Path, mode: &str) -> Value {
+    json!({
+        "name": "bench",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": "bench",
+                "root_id": "bench",
+                "vm_config": {
+                    "vm_id": "bench",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": modules.join("floor.wasm")}},
+                },
+                "failure_policy": "FAIL_RELOAD",
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": mode,
+                },
+            },
+        },
+    })
+}
