@@ -279,6 +279,10 @@ impl Prepared {
                 policy["issuers"][0]["algorithms"] =
                     json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
                 policy["limits"][0]["burst"] = json!(1000);
+                if !tells_validity() {
+                    // The operator's word: what stands in for the attribute on an older Envoy.
+                    policy["client_certificate"]["validated_by"] = json!("listener");
+                }
                 edit(policy);
             })
             .edit(local_only)
@@ -303,6 +307,11 @@ pub fn http2_upstream(config: &mut Value) {
             "explicit_http_config": {"http2_protocol_options": {}}
         }
     });
+}
+
+/// Whether this Envoy has `connection.peer_certificate_valid`, which the filter asks for by default.
+pub fn tells_validity() -> bool {
+    Envoy::version().expect("Envoy tells its version") >= [1, 39, 0]
 }
 
 /// The body behind chunked transfer coding (RFC 9112 section 7.1).

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -80,6 +80,15 @@ impl Envoy {
     pub fn find() -> Result<PathBuf, String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         find_in(env::var_os("ENVOY"), &root)
+    }
+
+    /// The version of the Envoy that [`Envoy::start`] starts: 1, 40, 0.
+    ///
+    /// # Errors
+    /// When it is not there, or tells none.
+    pub fn version() -> Result<[u32; 3], String> {
+        static VERSION: LazyLock<Result<[u32; 3], String>> = LazyLock::new(runner::version);
+        VERSION.clone()
     }
 
     /// Starts Envoy and waits until it is ready.

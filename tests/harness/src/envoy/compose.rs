@@ -61,6 +61,14 @@ impl Project {
         self.compose(&["up", "--detach"]).map(|_| ())
     }
 
+    /// What a service prints with these arguments, alone and in the place of its own.
+    pub(super) fn run_alone(&self, service: &str, arguments: &[&str]) -> Result<String, String> {
+        let words = [&["run", "--rm", "--no-deps", "-T", service], arguments].concat();
+        let printed = self.compose(&words);
+        self.down()?;
+        printed
+    }
+
     /// Ends every service, and removes containers and networks.
     ///
     /// # Errors

@@ -128,6 +128,12 @@ impl Container {
     }
 }
 
+/// What `--version` prints in a container of the service `envoy`.
+pub(super) fn version() -> Result<String, String> {
+    let project = Project::shipped(format!("fhir-guard-{}-version", id()), Vec::new());
+    project.run_alone("envoy", &["--version"])
+}
+
 /// Starts the watch over this process's containers, once. It is no child that dies with us: it waits
 /// for the end of our pipe, which the kernel closes when this process is gone.
 fn watch() -> Result<(), String> {

@@ -71,6 +71,14 @@ impl Process {
     }
 }
 
+/// What `--version` prints.
+pub(super) fn version(executable: &Path) -> Result<String, String> {
+    let output = Command::new(executable).arg("--version").output();
+    let output =
+        output.map_err(|error| format!("cannot start {}: {error}", executable.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 type Job = (Command, Sender<io::Result<Child>>);
 
 /// Starts a child that the kernel kills when this process dies, however it dies.

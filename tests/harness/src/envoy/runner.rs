@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::container::Container;
-use super::process::Process;
+use super::container::{self, Container};
+use super::process::{self, Process};
 use super::{Envoy, FORM};
 
 pub(super) enum Runner {
@@ -62,6 +62,28 @@ impl Runner {
     }
 }
 
+/// What `envoy --version` says.
+pub(super) fn version() -> Result<[u32; 3], String> {
+    let text = match in_container()? {
+        true => container::version()?,
+        false => process::version(&Envoy::find()?)?,
+    };
+    read_version(&text).ok_or_else(|| format!("envoy --version tells no version: {}", text.trim()))
+}
+
+/// The version in `envoy  version: 9e55.../1.40.0/Clean/RELEASE/BoringSSL`.
+fn read_version(text: &str) -> Option<[u32; 3]> {
+    let (_, after) = text.split_once(" version: ")?;
+    let parts: Option<Vec<u32>> = after
+        .split('/')
+        .nth(1)?
+        .split(['.', '-'])
+        .take(3)
+        .map(|part| part.parse().ok())
+        .collect();
+    parts?.try_into().ok()
+}
+
 /// Which form [`FORM`] asks for.
 fn in_container() -> Result<bool, String> {
     match env::var(FORM).as_deref() {
@@ -89,4 +111,27 @@ fn arguments(directory: &Path, concurrency: u32) -> Vec<String> {
         "--disable-hot-restart",
     ];
     words.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read() {
+        for (text, expected) in [
+            (
+                "\n/x/1.2.3/envoy  version: 9e55/1.40.0/Clean/RELEASE/BoringSSL\n",
+                Some([1, 40, 0]),
+            ),
+            (
+                "envoy  version: 9e55/1.36.4-dev/Modified/DEBUG/BoringSSL",
+                Some([1, 36, 4]),
+            ),
+            ("envoy  version: 9e55/1.40/Clean", None),
+            ("envoy", None),
+        ] {
+            assert_eq!(read_version(text), expected, "{text}");
+        }
+    }
 }
