@@ -384,7 +384,7 @@ async fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option
 }
 
 /// Whole lines only: the last one may still be on its way.
-fn parse_audit(bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(crate) fn parse_audit(bytes: &[u8]) -> Result<Vec<Value>, String> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n');
     let lines = bytes[..whole.unwrap_or(0)].split(|byte| *byte == b'\n');
     let lines = lines.take(if whole.is_some() { usize::MAX } else { 0 });

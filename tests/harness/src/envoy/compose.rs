@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,15 @@ use super::process::spawn;
 
 /// The shipped file, from the repository's root.
 const FILE: &str = "envoy/docker-compose.yaml";
+
+/// Removes what has a label when the process at the other end of its standard input has ended, however
+/// it has. For ten rounds: a start may be under way in the engine.
+const WATCH: &str = r#"cat >/dev/null
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    for found in $(docker ps --all --quiet --filter "label=$0"); do docker rm --force "$found"; done
+    for found in $(docker network ls --quiet --filter "label=$0"); do docker network rm "$found"; done
+    sleep 0.5
+done"#;
 
 /// Services started together from a compose file. Ended by [`Project::down`], not by itself.
 #[derive(Clone, Debug)]
@@ -158,6 +168,28 @@ pub fn logs(container: &str) -> Result<(String, String), String> {
     let mut command = Command::new("docker");
     command.args(["logs", container]);
     both(command)
+}
+
+/// Has every container and network with this label (`name=value`) removed when this process has ended,
+/// also when it was killed. What does it is no child that dies with us: it waits for the end of our
+/// pipe, which the kernel closes.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn remove_when_gone(label: &str) -> Result<(), String> {
+    static WATCHES: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+    let watch = Command::new("sh")
+        .args(["-c", WATCH, label])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("cannot start the watch over containers: {error}"))?;
+    // Kept, because its end of the pipe must stay open.
+    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    watches.push(watch);
+    Ok(())
 }
 
 /// The files that a configuration names and that exist, each once.

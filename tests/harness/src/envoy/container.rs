@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio, id};
+use std::process::id;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,14 +13,6 @@ use super::compose::{self, Project, docker};
 
 /// Says of a container which test process it belongs to.
 const LABEL: &str = "fhir-guard.test-process";
-
-/// Removes the containers of a test process when that has ended, however it has. For ten rounds: a
-/// start may be under way in the engine.
-const WATCH: &str = r#"cat >/dev/null
-for round in 1 2 3 4 5 6 7 8 9 10; do
-    for container in $(docker ps --all --quiet --filter "label=$0"); do docker rm --force "$container"; done
-    sleep 0.5
-done"#;
 
 pub(super) struct Container {
     id: String,
@@ -41,7 +32,9 @@ impl Container {
         arguments: &[String],
     ) -> Result<Container, String> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        watch()?;
+        static WATCHED: LazyLock<Result<(), String>> =
+            LazyLock::new(|| compose::remove_when_gone(&format!("{LABEL}={}", id())));
+        WATCHED.clone()?;
         // Envoy runs as nobody there, and writes its logs here.
         fs::set_permissions(directory, fs::Permissions::from_mode(0o777))
             .map_err(|error| format!("cannot open {}: {error}", directory.display()))?;
@@ -132,20 +125,4 @@ impl Container {
 pub(super) fn version() -> Result<String, String> {
     let project = Project::shipped(format!("fhir-guard-{}-version", id()), Vec::new());
     project.run_alone("envoy", &["--version"])
-}
-
-/// Starts the watch over this process's containers, once. It is no child that dies with us: it waits
-/// for the end of our pipe, which the kernel closes when this process is gone.
-fn watch() -> Result<(), String> {
-    static WATCH_PROCESS: LazyLock<Result<Child, String>> = LazyLock::new(|| {
-        Command::new("sh")
-            .args(["-c", WATCH, &format!("{LABEL}={}", id())])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("cannot start the watch over containers: {error}"))
-    });
-    WATCH_PROCESS.as_ref().map(|_| ()).map_err(Clone::clone)
 }
