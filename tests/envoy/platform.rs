@@ -3,7 +3,7 @@
 //!
 //! Prints a line for each: `feature: NAME: yes` or `no`. `make matrix` makes a table of them.
 
-use fhir_guard_harness::client::{Request, Version};
+use fhir_guard_harness::client::{End, Request, Version};
 use fhir_guard_harness::envoy::Envoy;
 use serde_json::{Value, json};
 
@@ -57,6 +57,14 @@ async fn what_is_relied_on_is_there_or_nothing_opens() {
         "`local_reply_config` with CEL, `path_with_escaped_slashes_action`: Envoy's own refusal is an OperationOutcome",
         OLDEST,
         faults(&slash, MALFORMED, false).is_empty(),
+    );
+    world.fhir.misbehave(Some("content-length-too-long"));
+    let cut = world.get("patient/*.rs", "/r4/Patient/p1").await;
+    world.fhir.misbehave(None);
+    row(
+        "HTTP/2: an answer that is cut ends with an error, not with `NO_ERROR`",
+        [1, 37, 0],
+        cut.end != End::Complete,
     );
     let stats = world.envoy.stats().await.expect("statistics");
     row(
