@@ -76,10 +76,8 @@ test -x "$FHIR_SERVER" || stop "no FHIR server at $FHIR_SERVER: run make demo-bi
 lines=()
 if test "${1:-both}" = both; then
     test -x "$ENVOY" || stop "no Envoy at $ENVOY: run make tools, or set ENVOY"
-    version=$("$ENVOY" --version | sed -n 's#.* version: [^/]*/\([0-9.]*\)/.*#\1#p')
-    test -n "$version" || stop "$ENVOY --version tells no version"
-    image "fhir-guard-envoy:$version" "$ENVOY" /usr/local/bin/envoy
-    lines+=("ENVOY_IMAGE=fhir-guard-envoy:$version")
+    image fhir-guard-envoy:local "$ENVOY" /usr/local/bin/envoy
+    lines+=("ENVOY_IMAGE=fhir-guard-envoy:local")
 fi
 image fhir-guard-fhir-server:local "$FHIR_SERVER" /usr/local/bin/fhir-server
 lines+=("FHIR_SERVER_IMAGE=fhir-guard-fhir-server:local")

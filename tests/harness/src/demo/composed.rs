@@ -130,6 +130,8 @@ pub(super) fn prepare(show: &Show) -> Result<(), String> {
     };
     println!("\n{folder} is ready. Now:\n");
     show.command(&format!("{compose} -f envoy/docker-compose.yaml up -d"));
+    println!("\n# after some seconds: Up (healthy)");
+    show.command(&format!("{compose} -f envoy/docker-compose.yaml ps"));
     println!("\n# 200: the bound token with its certificate");
     show.command(&curl(&format!(
         " --cert {folder}/tls/clinic-a.pem --key {folder}/tls/clinic-a.key -H @{folder}/tokens/patient-app.header"
@@ -210,7 +212,10 @@ fn write_files(
     pki.client("clinic-b");
     stage::write_certificates(&pki, folder)?;
     show.progress(2, "the filter");
-    // The containers run as nobody: what they read is open to all. The folder around it is not.
+    // The containers run as nobody: what they read is open to all. The folder around it is not, also
+    // where it was there before.
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+        .map_err(|error| format!("cannot close {folder} to others: {error}"))?;
     for part in ["mounted", "mounted/tls"] {
         let path = format!("{folder}/{part}");
         let failed = |error: std::io::Error| format!("cannot make {path}: {error}");

@@ -123,6 +123,11 @@ impl Container {
 
 /// What `--version` prints in a container of the service `envoy`.
 pub(super) fn version() -> Result<String, String> {
-    let project = Project::shipped(format!("fhir-guard-{}-version", id()), Vec::new());
+    // The engine makes a folder that is to be mounted and is not there.
+    let nothing =
+        tempfile::tempdir().map_err(|error| format!("cannot make a directory: {error}"))?;
+    let files = nothing.path().display().to_string();
+    let variables = vec![("FHIR_GUARD_FILES".to_owned(), files)];
+    let project = Project::shipped(format!("fhir-guard-{}-version", id()), variables);
     project.run_alone("envoy", &["--version"])
 }
