@@ -24,7 +24,7 @@ run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPS
 smoke: tools wasm demo-binary ## the tour of `make run` without a person: every step is asserted
 	@exec "$(TARGET)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
 
-test: ## all tests: native, harness, emulated host, real Envoy
+test: ## all tests: native, harness, emulated host, real Envoy, containers where there is Docker
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
