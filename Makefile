@@ -6,14 +6,17 @@ MODULE := $(TARGET)/wasm32-wasip1/release/fhir_guard.wasm
 ENVOY_VERSION := 1.40.0
 INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
+COMPOSE_IMAGE := $(or $(ENVOY_IMAGE),fhir-guard-envoy:local)
+IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SERVER_IMAGE=fhir-guard-fhir-server:local \
+    FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm"
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPSTREAM=http://host:port/base PATIENT=id: your own server
 	@exec "$(TARGET)/debug/demo" $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
@@ -21,7 +24,7 @@ run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPS
 smoke: tools wasm demo-binary ## the tour of `make run` without a person: every step is asserted
 	@exec "$(TARGET)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
 
-test: ## all tests: native, harness, emulated host, real Envoy
+test: ## all tests: native, harness, emulated host, real Envoy, containers where there is Docker
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
@@ -34,6 +37,20 @@ bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minut
 	@cp "$(TARGET)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
 	@cargo build --quiet --package fhir-guard-bench
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(TARGET)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+
+compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
+	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"
+	@$(IN_CONTAINERS) cargo test --package fhir-guard-harness --lib -- envoy::
+	@echo "every scenario of the real Envoy, with Envoy in containers of $(COMPOSE_IMAGE)"
+	@$(IN_CONTAINERS) cargo test --package fhir-guard --test envoy
+	@echo "the tour, with envoy/docker-compose.yaml as it is and its own FHIR server"
+	@$(IN_CONTAINERS) "$(TARGET)/debug/demo" --compose --check
+
+compose-files: wasm demo-binary ## make .run/compose ready for `docker compose up`, and say how to go on
+	@exec "$(TARGET)/debug/demo" --compose
+
+matrix: toolchain wasm ## the real-Envoy scenarios on every supported Envoy, as a table; VERSIONS="1.36.4 ...": only these
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" python3 tests/matrix.py $(VERSIONS)
 
 lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check
@@ -87,4 +104,18 @@ endif
 
 demo-binary:
 	@echo "building the tour"
-	@cargo build --quiet --package fhir-guard-harness --bin demo
+	@cargo build --quiet --package fhir-guard-harness --bins
+
+# Whether `make compose` can run here: a Docker engine that answers, and Compose of either version.
+compose-engine:
+	@command -v docker >/dev/null || { \
+	    echo "docker is missing: install a Docker engine and Compose for what runs in containers"; exit 1; }
+	@docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || { \
+	    echo "no Docker engine answers here: $$(docker version 2>&1 >/dev/null | tail -n 1)"; exit 1; }
+	@docker compose version >/dev/null 2>&1 || docker-compose version >/dev/null 2>&1 || \
+	    $${FHIR_GUARD_COMPOSE:-false} version >/dev/null 2>&1 || { \
+	    echo "Docker Compose is missing: install its version 2 (docker compose) or 1 (docker-compose)"; exit 1; }
+
+# Envoy's image is built here, unless ENVOY_IMAGE names one.
+compose-images:
+	@FHIR_SERVER="$(TARGET)/debug/fhir-server" envoy/build-images.sh $(if $(ENVOY_IMAGE),fhir-server)

@@ -28,7 +28,9 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(Buffer::Configuration, size).unwrap_or_default();
-        match config::read(&configuration) {
+        let policy = config::read(&configuration)
+            .and_then(|policy| config::fits(&policy, host::envoy_version()).map(|()| policy));
+        match policy {
             Ok(policy) => {
                 self.guard = Some(Rc::new(RefCell::new(Guard::new(policy))));
                 log::info!("fhir-guard {} configured", env!("CARGO_PKG_VERSION"));

@@ -11,6 +11,7 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
+use crate::config::EnvoyVersion;
 use crate::denial::Reply;
 use crate::limit::{Answer, Charging, Step, Verdict};
 use crate::wire::{self, Pair};
@@ -56,6 +57,14 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: path is a live buffer of the length given; `returned` checks what comes back.
     returned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
         .map(Option::unwrap_or_default)
+}
+
+/// What Envoy tells of its own version; absent when it tells none.
+pub fn envoy_version() -> Option<EnvoyVersion> {
+    let number =
+        |part: &str| property(&["xds", "node", "user_agent_build_version", "version", part]);
+    let (major, minor) = (number("major_number"), number("minor_number"));
+    EnvoyVersion::read(major.as_deref(), minor.as_deref())
 }
 
 /// A header map, bytes as they came; absent when the host has none in this phase, or when what it

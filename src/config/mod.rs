@@ -56,6 +56,7 @@
 mod document;
 mod issuers;
 mod mistakes;
+mod platform;
 mod policy;
 mod reader;
 mod rules;
@@ -66,6 +67,7 @@ mod units;
 
 pub use document::{DEPTH, SIZE};
 pub use mistakes::{KEPT, Mistake, Mistakes, SHOWN};
+pub use platform::{EnvoyVersion, fits};
 pub use policy::{Policy, ResponsePolicy};
 pub use rules::RedactionRule;
 

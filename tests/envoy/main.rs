@@ -16,6 +16,8 @@ mod listeners;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]
+mod platform;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod sizes;

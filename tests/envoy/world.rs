@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fhir_guard_harness::client::{Client, Request, Response, Version};
+use fhir_guard_harness::client::{Client, End, Request, Response, Version};
 use fhir_guard_harness::envoy::{Envoy, Manifest, Spec};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
@@ -279,6 +279,10 @@ impl Prepared {
                 policy["issuers"][0]["algorithms"] =
                     json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
                 policy["limits"][0]["burst"] = json!(1000);
+                if !tells_validity() {
+                    // The operator's word: what stands in for the attribute on an older Envoy.
+                    policy["client_certificate"]["validated_by"] = json!("listener");
+                }
                 edit(policy);
             })
             .edit(local_only)
@@ -303,6 +307,26 @@ pub fn http2_upstream(config: &mut Value) {
             "explicit_http_config": {"http2_protocol_options": {}}
         }
     });
+}
+
+/// Whether this Envoy has `connection.peer_certificate_valid`, which the filter asks for by default.
+pub fn tells_validity() -> bool {
+    Envoy::version().expect("Envoy tells its version") >= [1, 39, 0]
+}
+
+/// Whether a client can tell that an answer was cut behind its head.
+///
+/// Before 1.37 an Envoy resets the stream with `NO_ERROR`, which clients of HTTP/2 take for its end:
+/// there, what came before must not be whole JSON, or must be `whole` by right, because only its length
+/// was a lie.
+pub fn is_cut(answer: &Response, version: Version, whole: bool) -> bool {
+    let silent = version == Version::Http2 && !tells_cuts();
+    answer.end != End::Complete || (silent && answer.json().is_ok() == whole)
+}
+
+/// Whether this Envoy ends an answer over HTTP/2 that is cut with an error.
+pub fn tells_cuts() -> bool {
+    Envoy::version().expect("Envoy tells its version") >= [1, 37, 0]
 }
 
 /// The body behind chunked transfer coding (RFC 9112 section 7.1).

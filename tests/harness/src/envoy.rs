@@ -1,7 +1,10 @@
-//! A real Envoy as a process of its own, and its configuration.
+//! A real Envoy, as a process of its own or in a container, and its configuration.
 
+pub mod compose;
+mod container;
 mod manifest;
 mod process;
+mod runner;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,7 +12,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,7 +21,7 @@ use tokio::time::sleep;
 
 use crate::client::get_plain;
 pub use manifest::Manifest;
-use process::Process;
+use runner::Runner;
 
 /// How long Envoy may take until its admin interface says that it is ready.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -29,6 +32,10 @@ pub const AUDIT_WITHIN: Duration = Duration::from_secs(30);
 /// How long [`Envoy::log_with`] waits for its text.
 pub const LOG_WITHIN: Duration = Duration::from_secs(30);
 
+/// The environment variable that says in what form Envoy runs: `process`, which is the default, or
+/// `compose`: in a container of `envoy/docker-compose.yaml`.
+pub const FORM: &str = "FHIR_GUARD_ENVOY";
+
 const POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL_BYTES: usize = 4000;
 
@@ -36,7 +43,7 @@ const LOG_TAIL_BYTES: usize = 4000;
 /// environment variable `KEEP` is set.
 pub struct Envoy {
     // Before the directory: the process must be gone when its files go.
-    process: Process,
+    runner: Runner,
     directory: Option<TempDir>,
     path: PathBuf,
     admin: SocketAddr,
@@ -75,6 +82,15 @@ impl Envoy {
         find_in(env::var_os("ENVOY"), &root)
     }
 
+    /// The version of the Envoy that [`Envoy::start`] starts: 1, 40, 0.
+    ///
+    /// # Errors
+    /// When it is not there, or tells none.
+    pub fn version() -> Result<[u32; 3], String> {
+        static VERSION: LazyLock<Result<[u32; 3], String>> = LazyLock::new(runner::version);
+        VERSION.clone()
+    }
+
     /// Starts Envoy and waits until it is ready.
     ///
     /// # Errors
@@ -94,7 +110,6 @@ impl Envoy {
     }
 
     async fn start_once(spec: Spec) -> Result<Envoy, String> {
-        let executable = Envoy::find()?;
         let directory = tempfile::Builder::new()
             .prefix("fhir-guard-envoy-")
             .tempdir()
@@ -112,9 +127,9 @@ impl Envoy {
         let file = path.join("envoy.json");
         fs::write(&file, config.to_string())
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        let process = Process::start(&executable, &path, concurrency)?;
+        let runner = Runner::start(&path, &config, concurrency)?;
         let mut envoy = Envoy {
-            process,
+            runner,
             directory: Some(directory),
             path,
             admin,
@@ -146,21 +161,21 @@ impl Envoy {
         self.admin
     }
 
-    /// The directory with `envoy.json`, `envoy.log`, `console.log` and the access log.
+    /// The directory with `envoy.json`, `envoy.log` and the access log.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.path
     }
 
-    /// The process id.
+    /// The process id, outside the container if there is one.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.runner.pid()
     }
 
     /// Whether the process still lives: false after a crash.
     pub fn is_running(&mut self) -> bool {
-        self.process.exit().is_none()
+        self.runner.exit().is_none()
     }
 
     /// The body of a GET of this admin path.
@@ -243,8 +258,8 @@ impl Envoy {
     /// late: see [`Envoy::log_with`].
     #[must_use]
     pub fn log(&self) -> String {
-        let read = |file: &str| fs::read(self.path.join(file)).unwrap_or_default();
-        let bytes = [read("console.log"), read("envoy.log")].concat();
+        let log = fs::read(self.path.join("envoy.log")).unwrap_or_default();
+        let bytes = [self.runner.console(&self.path), log].concat();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -266,7 +281,7 @@ impl Envoy {
 
     async fn wait_until_ready(&mut self) -> Result<(), String> {
         for _ in 0..READY_WITHIN.as_millis() / POLL.as_millis() {
-            if let Some(exit) = self.process.exit() {
+            if let Some(exit) = self.runner.exit() {
                 return Err(format!(
                     "envoy ended while starting ({exit}); its log ends: {}",
                     self.log_tail()
@@ -302,7 +317,7 @@ impl Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        self.process.end();
+        self.runner.end();
         if env::var_os("KEEP").is_some()
             && let Some(directory) = self.directory.take()
         {
@@ -369,7 +384,7 @@ async fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option
 }
 
 /// Whole lines only: the last one may still be on its way.
-fn parse_audit(bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(crate) fn parse_audit(bytes: &[u8]) -> Result<Vec<Value>, String> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n');
     let lines = bytes[..whole.unwrap_or(0)].split(|byte| *byte == b'\n');
     let lines = lines.take(if whole.is_some() { usize::MAX } else { 0 });

@@ -1,6 +1,6 @@
-//! The tour of `make run` and `make smoke`.
+//! The tour of `make run`, `make smoke` and `make compose`.
 //!
-//! `demo [--check] [--upstream=http://host:port/base --patient=ID]`: see [`fhir_guard_harness::demo`].
+//! `demo [--check] [--compose] [--upstream=http://host:port/base --patient=ID]`: see [`fhir_guard_harness::demo`].
 
 use std::process::ExitCode;
 

@@ -22,7 +22,7 @@ impl<'a> Seen<'a> {
     pub(super) fn new(stage: &'a Stage) -> Seen<'a> {
         Seen {
             stage,
-            own_data: stage.server.is_some(),
+            own_data: stage.own_data,
             whole: None,
             exchanges: 0,
             records: Vec::new(),

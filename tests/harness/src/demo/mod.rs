@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `options` | the command line |
 //! | `stage` | the work folder, certificates, tokens, servers |
+//! | `composed` | the same in containers, as `envoy/docker-compose.yaml` has it |
 //! | `call` | one request: the curl command, and the answer |
 //! | `steps` | what is asked in the tour |
 //! | `judge` | what must come of it |
@@ -11,6 +12,7 @@
 //! | `show` | text for a terminal |
 
 mod call;
+mod composed;
 mod judge;
 mod options;
 mod show;
@@ -36,11 +38,15 @@ use steps::Step;
 const WATCH: Duration = Duration::from_secs(1);
 
 /// Sets everything up, shows it, and stays up until a signal; with [`Options::check`] it asserts
-/// every step and returns at once. No process and no port outlives it.
+/// every step and returns at once. No process and no port outlives it. With [`Options::compose`] it
+/// runs in containers; without a check it only makes the files for them, and says how to go on.
 ///
 /// # Errors
 /// What could not be set up, and what to do; with [`Options::check`] every step that differs.
 pub async fn run(options: Options) -> Result<(), String> {
+    if options.compose && !options.check {
+        return composed::prepare(&Show::new());
+    }
     let signal = interrupted()?;
     let check = options.check;
     tokio::select! {
@@ -79,7 +85,7 @@ async fn tour(options: Options) -> Result<(), String> {
     }
     reader.wait(&show).await;
     show.title(steps.len() + 1, steps.len() + 1, trail::TITLE, trail::WHY);
-    show.command(&format!("cat {}", stage.shown("audit.log")));
+    show.command(&stage.audit_command());
     if let Err(difference) = trail::present(&stage, &seen, &show).await {
         show.difference(&difference);
         differences.push(format!(

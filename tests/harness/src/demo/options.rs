@@ -7,6 +7,8 @@ use hyper::Uri;
 pub struct Options {
     /// Assert every step and end, instead of staying up for a person.
     pub check: bool,
+    /// In the containers of `envoy/docker-compose.yaml`; without `check`, only what these need.
+    pub compose: bool,
     /// Guard this server instead of the tour's own.
     pub own_server: Option<OwnServer>,
 }
@@ -32,17 +34,18 @@ impl Options {
     /// # Errors
     /// What was found and what was expected.
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut check = false;
+        let (mut check, mut compose) = (false, false);
         let mut upstream = None;
         let mut patient = None;
         for argument in arguments {
             match argument.split_once('=') {
                 None if argument == "--check" => check = true,
+                None if argument == "--compose" => compose = true,
                 Some(("--upstream", url)) => upstream = Some(url.to_owned()),
                 Some(("--patient", id)) => patient = Some(id.to_owned()),
                 _ => {
                     return Err(format!(
-                        "found {argument:?}, expected --check, --upstream=http://host:port/base or --patient=ID"
+                        "found {argument:?}, expected --check, --compose, --upstream=http://host:port/base or --patient=ID"
                     ));
                 }
             }
@@ -63,7 +66,17 @@ impl Options {
                 );
             }
         };
-        Ok(Options { check, own_server })
+        if compose && own_server.is_some() {
+            return Err(
+                "--compose is for the compose file's own server, without UPSTREAM and PATIENT"
+                    .to_owned(),
+            );
+        }
+        Ok(Options {
+            check,
+            compose,
+            own_server,
+        })
     }
 }
 
@@ -117,6 +130,8 @@ mod tests {
     fn arguments_are_read() {
         assert_eq!(parse(""), Ok(Options::default()));
         assert!(parse("--check").unwrap().check);
+        let both = parse("--check --compose").unwrap();
+        assert!(both.check && both.compose);
         for (url, host, port, base, path) in [
             (
                 "http://h:8080/fhir",
@@ -158,6 +173,10 @@ mod tests {
         for (line, part) in [
             ("--chek", "found \"--chek\", expected --check"),
             ("--upstream=http://h/r4", "UPSTREAM needs PATIENT"),
+            (
+                "--compose --upstream=http://h/r4 --patient=p1",
+                "own server",
+            ),
             ("--patient=p1", "PATIENT is for a server of your own"),
             ("--upstream=https://h/r4 --patient=p1", "transport_socket"),
             (

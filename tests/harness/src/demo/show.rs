@@ -121,10 +121,7 @@ impl Show {
             stage.shown("tls"),
             stage.shown("envoy.json")
         );
-        println!(
-            "Envoy's admin interface: http://{}",
-            stage.envoy.admin_address()
-        );
+        println!("Envoy's admin interface: {}", stage.envoy.admin());
         if !caller.has_curl() {
             self.note("there is no curl here: the commands above were sent by the tour itself");
         }

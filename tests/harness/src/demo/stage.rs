@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::composed::{self, Composed};
 use super::options::{Options, OwnServer};
 use super::show::Show;
 use crate::client::get_plain;
@@ -36,8 +37,8 @@ const TOKEN_SECONDS: u64 = 12 * 60 * 60;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The ports that people are used to, tried first.
-const SECURE_PORT: u16 = 8443;
-const OPEN_PORT: u16 = 8444;
+pub(super) const SECURE_PORT: u16 = 8443;
+pub(super) const OPEN_PORT: u16 = 8444;
 
 /// Tokens by file name: what they hold, and whom they serve.
 const TOKENS: [(&str, &str, &str); 3] = [
@@ -53,9 +54,11 @@ const TOKENS: [(&str, &str, &str); 3] = [
 /// Everything that runs, and where it is.
 pub(super) struct Stage {
     // First, so that Envoy is gone before what it talks to.
-    pub(super) envoy: Envoy,
-    /// The tour's own FHIR server; nothing when a person's own is guarded.
+    pub(super) envoy: Guard,
+    /// The tour's own FHIR server in this process; nothing when it is elsewhere.
     pub(super) server: Option<FhirServer>,
+    /// The data is the tour's own, so that it is known what must come.
+    pub(super) own_data: bool,
     pub(super) pki: Pki,
     /// Where the FHIR server itself is, past the filter: base URL and address.
     pub(super) direct: String,
@@ -67,17 +70,66 @@ pub(super) struct Stage {
     pub(super) open: String,
     pub(super) patient: String,
     /// The work folder, from the repository's root.
-    folder: &'static str,
-    _lock: File,
+    pub(super) folder: &'static str,
+    pub(super) _lock: File,
+}
+
+/// Envoy with the filter: a process of the tour, or a container.
+pub(super) enum Guard {
+    Process(Box<Envoy>),
+    Composed(Composed),
+}
+
+impl Guard {
+    /// The address of this listener.
+    pub(super) fn address(&self, listener: &str) -> SocketAddr {
+        match self {
+            Guard::Process(envoy) => envoy.address(listener),
+            Guard::Composed(composed) => composed.address(listener),
+        }
+    }
+
+    /// The audit records, once there are this many.
+    pub(super) async fn audit_of(&self, records: usize) -> Result<Vec<Value>, String> {
+        match self {
+            Guard::Process(envoy) => envoy.audit_of(records).await,
+            Guard::Composed(composed) => composed.audit_of(records).await,
+        }
+    }
+
+    /// Whether Envoy still lives.
+    pub(super) fn is_running(&mut self) -> bool {
+        match self {
+            Guard::Process(envoy) => envoy.is_running(),
+            Guard::Composed(composed) => composed.is_running(),
+        }
+    }
+
+    /// Envoy's own log.
+    pub(super) fn log(&self) -> String {
+        match self {
+            Guard::Process(envoy) => envoy.log(),
+            Guard::Composed(composed) => composed.log(),
+        }
+    }
+
+    /// Where the admin interface is.
+    pub(super) fn admin(&self) -> String {
+        match self {
+            Guard::Process(envoy) => format!("http://{}", envoy.admin_address()),
+            Guard::Composed(_) => "inside its container".to_owned(),
+        }
+    }
 }
 
 impl Stage {
     /// Sets everything up, telling each part before it begins.
     pub(super) async fn set_up(options: &Options, show: &Show) -> Result<Stage, String> {
+        if options.compose {
+            return composed::set_up(show).await;
+        }
         Envoy::find()?;
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        env::set_current_dir(&root)
-            .map_err(|error| format!("cannot go to {}: {error}", root.display()))?;
+        go_to_the_root()?;
         let folder = if options.check { ".run/check" } else { ".run" };
         let lock = claim(folder)?;
 
@@ -157,7 +209,8 @@ impl Stage {
             &format!("ready: {secure} (certificate required) and {open} (certificate optional)"),
         );
         Ok(Stage {
-            envoy,
+            envoy: Guard::Process(Box::new(envoy)),
+            own_data: server.is_some(),
             server,
             pki,
             direct,
@@ -169,6 +222,16 @@ impl Stage {
             folder,
             _lock: lock,
         })
+    }
+
+    /// The command that shows the audit records.
+    pub(super) fn audit_command(&self) -> String {
+        match self.envoy {
+            Guard::Process(_) => format!("cat {}", self.shown("audit.log")),
+            Guard::Composed(_) => {
+                "docker compose -f envoy/docker-compose.yaml logs envoy".to_owned()
+            }
+        }
     }
 
     /// A file of the work folder as a person types it.
@@ -185,8 +248,14 @@ impl Stage {
     }
 }
 
+/// All paths of the tour are from the repository's root.
+pub(super) fn go_to_the_root() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    env::set_current_dir(&root).map_err(|error| format!("cannot go to {}: {error}", root.display()))
+}
+
 /// Makes the work folder anew, and keeps others out of it.
-fn claim(folder: &str) -> Result<File, String> {
+pub(super) fn claim(folder: &str) -> Result<File, String> {
     let failed = |error: std::io::Error| format!("cannot make the folder {folder}: {error}");
     for part in [
         folder.to_owned(),
@@ -216,7 +285,7 @@ fn claim(folder: &str) -> Result<File, String> {
     }
 }
 
-fn write_certificates(pki: &Pki, folder: &str) -> Result<(), String> {
+pub(super) fn write_certificates(pki: &Pki, folder: &str) -> Result<(), String> {
     pki.write_to(&PathBuf::from(folder).join("tls"))?;
     for key in ["server.key", "clinic-a.key", "clinic-b.key"] {
         let path = format!("{folder}/tls/{key}");
@@ -228,7 +297,7 @@ fn write_certificates(pki: &Pki, folder: &str) -> Result<(), String> {
 
 /// Each token twice: bare, and as the header line that `curl -H @file` reads, so that it is never
 /// on a command line, where every process can read it.
-fn write_tokens(
+pub(super) fn write_tokens(
     pki: &Pki,
     issuer: &Issuer,
     audience: &str,
@@ -257,7 +326,7 @@ fn write_tokens(
 }
 
 /// Writes a file that only its owner reads.
-fn write(folder: &str, file: &str, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn write(folder: &str, file: &str, bytes: &[u8]) -> Result<(), String> {
     let path = format!("{folder}/{file}");
     let failed = |error: std::io::Error| format!("cannot write {path}: {error}");
     // Closed to others before anything is in it.
@@ -267,7 +336,7 @@ fn write(folder: &str, file: &str, bytes: &[u8]) -> Result<(), String> {
     fs::write(&path, bytes).map_err(failed)
 }
 
-fn copy_filter(folder: &str) -> Result<(), String> {
+pub(super) fn copy_filter(folder: &str) -> Result<(), String> {
     let built = env::var("FHIR_GUARD_WASM").unwrap_or_else(|_| "dist/fhir_guard.wasm".to_owned());
     fs::copy(&built, format!("{folder}/fhir_guard.wasm"))
         .map(|_| ())
@@ -275,7 +344,7 @@ fn copy_filter(folder: &str) -> Result<(), String> {
 }
 
 /// The filter's configuration where the tour differs from the shipped one.
-fn configure(plugin: &mut Value, base: &str, upstream: &str, issuer: &Issuer) {
+pub(super) fn configure(plugin: &mut Value, base: &str, upstream: &str, issuer: &Issuer) {
     plugin["fhir"]["base"] = json!(base);
     plugin["fhir"]["upstream"]["base"] = json!(upstream);
     plugin["issuers"][0]["issuer"] = json!(issuer.name());
@@ -298,7 +367,7 @@ fn only_this_machine(config: &mut Value) {
 }
 
 /// What the step that writes tries to write.
-fn observation(patient: &str) -> Value {
+pub(super) fn observation(patient: &str) -> Value {
     json!({
         "resourceType": "Observation",
         "status": "final",

@@ -23,28 +23,17 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts Envoy with `envoy.json` of this directory, logging to `envoy.log` and `console.log`.
+    /// Starts Envoy in this directory, its console in `console.log`.
     pub(super) fn start(
         executable: &Path,
         directory: &Path,
-        concurrency: u32,
+        arguments: &[String],
     ) -> Result<Process, String> {
         let failed = |error: io::Error| format!("cannot start {}: {error}", executable.display());
         let console = File::create(directory.join("console.log")).map_err(failed)?;
         let mut command = Command::new(executable);
         command
-            .arg("-c")
-            .arg(directory.join("envoy.json"))
-            .args(["--concurrency", &concurrency.to_string()])
-            .args(["--log-level", "info"])
-            .arg("--log-path")
-            .arg(directory.join("envoy.log"))
-            // The default of ten seconds is longer than a test.
-            .args(["--file-flush-interval-msec", "50"])
-            // Nor would a test wait ten minutes until a listener that was replaced is gone.
-            .args(["--drain-time-s", "3"])
-            // No shared memory with other Envoys, hence none left behind and no base id to agree on.
-            .arg("--disable-hot-restart")
+            .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(console.try_clone().map_err(failed)?)
@@ -82,13 +71,21 @@ impl Process {
     }
 }
 
+/// What `--version` prints.
+pub(super) fn version(executable: &Path) -> Result<String, String> {
+    let output = Command::new(executable).arg("--version").output();
+    let output =
+        output.map_err(|error| format!("cannot start {}: {error}", executable.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 type Job = (Command, Sender<io::Result<Child>>);
 
 /// Starts a child that the kernel kills when this process dies, however it dies.
 ///
 /// The signal belongs to the thread that started the child, not to the process, and a test's thread
 /// ends with the test: so one thread that lives as long as the process starts them all.
-fn spawn(mut command: Command) -> io::Result<Child> {
+pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
     static JOBS: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
         let (sender, jobs): (_, Receiver<Job>) = mpsc::channel();
         thread::spawn(move || {

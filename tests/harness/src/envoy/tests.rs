@@ -229,7 +229,7 @@ fn envoy_dies_with_a_killed_test() {
     let alive = process.exists();
     test.kill().unwrap();
     test.wait().unwrap();
-    let gone = (0..100).any(|_| {
+    let gone = (0..500).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         // A process that is dead but not yet collected by init has no command line.
         fs::read(process.join("cmdline"))

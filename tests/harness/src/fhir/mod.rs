@@ -23,7 +23,7 @@ mod wire;
 mod write;
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,14 +44,27 @@ const REMEMBERED: usize = 256 * 1024 * 1024;
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
 
 /// How a server starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// TCP port on 127.0.0.1; 0 lets the system choose.
+    /// Where it listens: 127.0.0.1, unless it is in a network namespace of its own.
+    pub address: IpAddr,
+    /// TCP port there; 0 lets the system choose.
     pub port: u16,
     /// When it misbehaves; None: never, unless [`FhirServer::misbehave`] says so.
     pub hostile: Option<Hostile>,
     /// What it serves.
     pub data: DataSource,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            hostile: None,
+            data: DataSource::default(),
+        }
+    }
 }
 
 /// Where the resources come from.
@@ -112,8 +125,8 @@ impl FhirServer {
             DataSource::Own => data::own(),
             DataSource::Folder(folder) => folder::load(folder)?,
         };
-        let (listener, address) = bind(options.port).await?;
-        let (raw_listener, raw_address) = bind(0).await?;
+        let (listener, address) = bind(options.address, options.port).await?;
+        let (raw_listener, raw_address) = bind(options.address, 0).await?;
         let shared = Arc::new(Shared {
             store: Mutex::new(Store::load(resources)),
             requests: Mutex::default(),
@@ -236,8 +249,8 @@ impl Requests {
     }
 }
 
-async fn bind(port: u16) -> Result<(TcpListener, SocketAddr), String> {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+async fn bind(address: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), String> {
+    let wanted = SocketAddr::from((address, port));
     let listener = TcpListener::bind(wanted)
         .await
         .map_err(|error| format!("listening on {wanted}: {error}"))?;
