@@ -120,6 +120,10 @@ impl Exchange {
         now: u64,
         ended: bool,
     ) -> Step {
+        // An exchange is about one request: what was decided on, or has left, stays so.
+        if !matches!(self.phase, Phase::Start) {
+            return self.absorb_request();
+        }
         let (request_id, head) = RequestHead::parse(pairs);
         self.share = guard.share();
         self.record.began = now;

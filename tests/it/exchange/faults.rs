@@ -225,6 +225,29 @@ fn a_request_that_goes_on_after_its_decision_is_cut() {
 }
 
 #[test]
+fn a_second_head_of_a_request_is_not_decided_on() {
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let before = world.record(&mut exchange);
+        let mut exchange = at(stage, &mut world);
+        let head = world.head("system/*.cruds", "GET /r4/Patient/p2", &[]);
+        let attributes = world.attributes();
+        let now = driver::NOW * 1_000_000_000;
+        let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+        let expected = match stage {
+            Start => Step::Charge,
+            Refused | Foreign => Step::Hold,
+            _ => Step::Reset,
+        };
+        assert_eq!(step, expected, "{stage:?}");
+        if stage != Start {
+            assert_eq!(world.record(&mut exchange), before, "{stage:?}");
+        }
+    }
+}
+
+#[test]
 fn what_ends_early_is_recorded_as_it_ended() {
     for (stage, outcome) in [
         (Start, "undecided"),
