@@ -1,0 +1,6 @@
+//! libFuzzer on [`fhir_guard_fuzz::request`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    fhir_guard_fuzz::request::check(bytes);
+});
