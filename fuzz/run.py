@@ -51,11 +51,12 @@ def nightly():
     return re.search(r"^host: (.*)$", found.stdout, re.MULTILINE)[1]
 
 
-def build(host):
+def build(host, chosen):
     print("building the fuzz targets with the nightly compiler (the first time takes minutes)", flush=True)
     base = ["cargo", "+nightly", "build", "--quiet", "--manifest-path", MANIFEST]
+    programs = [f"--bin={name}" for name in chosen]
     environment = os.environ | {"RUSTFLAGS": FLAGS, "CARGO_TARGET_DIR": os.path.join(BUILD, "fuzz")}
-    command = base + ["--release", "--bins", "--features", "libfuzzer", "--target", host]
+    command = base + programs + ["--release", "--features", "libfuzzer", "--target", host]
     if subprocess.run(command, env=environment).returncode != 0:
         fail("the fuzz targets do not build: see the messages of the compiler above")
     return os.path.join(BUILD, "fuzz", host, "release")
@@ -66,7 +67,8 @@ def fuzz(programs, name, seconds):
     corpus = os.path.join(HERE, "corpus", name)
     artifacts = os.path.join(HERE, "artifacts", name, "")
     os.makedirs(artifacts, exist_ok=True)
-    before = len(os.listdir(corpus))
+    os.makedirs(corpus, exist_ok=True)
+    before = {name for name in os.listdir(corpus) if not name.startswith("seed-")}
     log = os.path.join(HERE, "artifacts", f"{name}.log")
     command = [
         os.path.join(programs, name),
@@ -82,7 +84,14 @@ def fuzz(programs, name, seconds):
     figures = {"executions": 0, "coverage": 0, "speed": 0, "crash": None}
     began = told = time.monotonic()
     with open(log, "w") as out:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"FHIR_GUARD_SEEDS": corpus},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         for line in process.stdout:
             out.write(line)
             if status := STATUS.match(line):
@@ -101,7 +110,8 @@ def fuzz(programs, name, seconds):
                 )
         code = process.wait()
     figures["seconds"] = time.monotonic() - began
-    figures["new"] = len(os.listdir(corpus)) - before
+    after = {name for name in os.listdir(corpus) if not name.startswith("seed-")}
+    figures["new"] = len(after - before)
     if code != 0 and not figures["crash"]:
         figures["crash"] = f"exit code {code}"
     if figures["crash"]:
@@ -120,11 +130,10 @@ def main():
         fail("INPUT needs a TARGET")
     if path and not os.path.isfile(path):
         fail(f"INPUT={path} is no file")
-    programs = build(nightly())
+    chosen = [wanted] if wanted else targets()
+    programs = build(nightly(), chosen)
     if path:
         sys.exit(1 if subprocess.run([os.path.join(programs, wanted), path]).returncode else 0)
-    subprocess.run([os.path.join(programs, "seeds"), os.path.join(HERE, "corpus")], check=True)
-    chosen = [wanted] if wanted else targets()
     print(f"{len(chosen)} targets, {seconds} seconds each, {jobs} at once", flush=True)
     found = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

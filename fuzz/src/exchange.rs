@@ -56,7 +56,7 @@ impl Run {
     fn call(&mut self, guard: &mut Guard, input: &mut Input<'_>) {
         match input.byte() % 10 {
             0 => self.request_head(guard, input),
-            1 => self.charge(guard, |step| stage::shared(step)),
+            1 => self.charge(guard, stage::shared),
             2 => {
                 let mut answers = Input(input.chunk());
                 self.charge(guard, |step| stage::lie(step, &mut answers));
@@ -100,12 +100,14 @@ impl Run {
             connection.digest = Some(input.chunk().to_vec());
             connection.source = Some(input.chunk().to_vec());
         }
-        self.model.confined = stage::is_confined(scope);
-        // What is public passes as it is.
-        self.model.pure &= !stage::is_public(target);
         let ended = flags & 1 == 1;
         let now = NANOSECONDS;
         let step = (self.exchange).request_headers(guard, head, &connection, now, ended);
+        if step == Step::Charge {
+            self.model.confined = stage::is_confined(scope);
+            // What is public passes as it is.
+            self.model.pure &= !stage::is_public(target);
+        }
         self.model.request_head(&step);
     }
 

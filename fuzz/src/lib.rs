@@ -73,5 +73,23 @@ pub const TARGETS: [Target; 8] = [
     },
 ];
 
+/// Writes the seeds of a target into the folder that `FHIR_GUARD_SEEDS` names, if it is set: the
+/// search looks there a moment later.
+///
+/// # Panics
+/// Where the folder cannot be written.
+pub fn write_seeds(name: &str) {
+    let Some(folder) = std::env::var_os("FHIR_GUARD_SEEDS") else {
+        return;
+    };
+    let folder = std::path::Path::new(&folder);
+    let own = TARGETS.iter().find(|target| target.name == name);
+    let seeds = own.map(|target| (target.seeds)()).unwrap_or_default();
+    for (number, seed) in seeds.iter().enumerate() {
+        let path = folder.join(format!("seed-{number:05}"));
+        std::fs::write(&path, seed).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -43,12 +43,12 @@ fn of(source: &str) -> Vec<String> {
             rest = tail.split_once('\n').map_or("", |(_, after)| after);
         } else if tail.starts_with("'\"'") || tail.starts_with("'\\''") {
             rest = &tail[tail.len().min(if tail.starts_with("'\\") { 4 } else { 3 })..];
-        } else if tail.starts_with('"') {
+        } else if let Some(inside) = tail.strip_prefix('"') {
             let hashes = before.len() - before.trim_end_matches('#').len();
             let raw = before.trim_end_matches('#').ends_with('r');
             let (text, after) = match raw {
-                true => raw_literal(&tail[1..], hashes),
-                false => literal(&tail[1..]),
+                true => raw_literal(inside, hashes),
+                false => literal(inside),
             };
             found.push(text);
             rest = after;
