@@ -147,14 +147,18 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let Phase::Charging {
-            permit,
-            headers,
-            ended,
-            ..
-        } = std::mem::take(&mut self.phase)
-        else {
-            return self.refuse(&Denial::Unavailable("phase"));
+        let (permit, headers, ended) = match std::mem::take(&mut self.phase) {
+            Phase::Charging {
+                permit,
+                headers,
+                ended,
+                ..
+            } => (permit, headers, ended),
+            // A verdict that nobody asked for; a part of an answer may have left already.
+            other => {
+                self.phase = other;
+                return self.host_failed();
+            }
         };
         let fields = limit::headers(verdict, &guard.policy().limits);
         self.record.limits = verdict

@@ -1,5 +1,6 @@
 //! Callbacks that come when they should not, and a host that fails.
 
+use fhir_guard::limit::Verdict;
 use fhir_guard::wire::Pair;
 
 use super::*;
@@ -243,6 +244,29 @@ fn a_second_head_of_a_request_is_not_decided_on() {
         assert_eq!(step, expected, "{stage:?}");
         if stage != Start {
             assert_eq!(world.record(&mut exchange), before, "{stage:?}");
+        }
+    }
+}
+
+#[test]
+fn a_verdict_that_nobody_asked_for_ends_the_exchange() {
+    let verdict = Verdict {
+        allowed: true,
+        refused_by: None,
+        retry_after_seconds: 0,
+        remaining: Vec::new(),
+        contended: false,
+    };
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        match exchange.charged(&world.guard, &verdict) {
+            Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
+            Step::Reply(reply) => {
+                assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
+                assert_eq!(reply.status, 503, "{stage:?}");
+            }
+            step => panic!("{stage:?}: {step:?}"),
         }
     }
 }
