@@ -121,8 +121,14 @@ def fuzz(programs, name, seconds):
     return figures
 
 
+def number(name, text):
+    if not re.fullmatch(r"[1-9][0-9]*", text):
+        fail(f"{name}={text} is no whole number from 1")
+    return int(text)
+
+
 def main():
-    seconds, jobs = int(sys.argv[1]), int(sys.argv[2])
+    seconds, jobs = number("SECONDS", sys.argv[1]), number("JOBS", sys.argv[2])
     wanted, path = (sys.argv[3:] + ["", ""])[:2]
     if wanted and wanted not in targets():
         fail(f"TARGET={wanted} is no fuzz target, expected one of {', '.join(targets())}")
