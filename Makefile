@@ -9,9 +9,10 @@ MAKEFLAGS += --no-print-directory
 COMPOSE_IMAGE := $(or $(ENVOY_IMAGE),fhir-guard-envoy:local)
 IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SERVER_IMAGE=fhir-guard-fhir-server:local \
     FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm"
+comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -62,6 +63,38 @@ soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched,
 	@echo "building the soak"
 	@cargo build --quiet --package fhir-guard-harness --bin soak
 	@exec "$(TARGET)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
+
+# What was found for each: the page docs/assurance.md.
+JOBS := 1
+fuzz: ## search for bytes that break a property; SECONDS=60 for each target, JOBS=n at once, TARGET=name, INPUT=file to see one again
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3, then run this again"; exit 1; }
+	@command -v c++ >/dev/null || { echo "a C++ compiler (c++) is missing: libFuzzer is C++"; exit 1; }
+	@python3 fuzz/run.py "$(or $(SECONDS),60)" "$(JOBS)" "$(if $(filter command line,$(origin TARGET)),$(TARGET))" "$(INPUT)"
+
+fuzz-check: ## the properties of the fuzz targets on their seeds, with the stable compiler
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	CARGO_TARGET_DIR="$(abspath $(TARGET))/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+	CARGO_TARGET_DIR="$(abspath $(TARGET))/fuzz" cargo test --locked --manifest-path fuzz/Cargo.toml
+
+CHECKS := advisories bans licenses sources
+deny: ## licences, sources and advisories of all dependencies
+	@command -v cargo-deny >/dev/null || { \
+	    echo "cargo-deny is missing: cargo install --locked cargo-deny, then run this again"; exit 1; }
+	@echo "advisories are fetched from github.com; without the internet: make deny CHECKS=\"bans licenses sources\""
+	cargo deny --all-features check --hide-inclusion-graph --allow license-exception-not-encountered $(CHECKS)
+	cargo deny --config deny.toml --manifest-path fuzz/Cargo.toml --all-features check --hide-inclusion-graph $(CHECKS)
+
+# ROOM=access,json: only these rooms of src/.
+ROOM := access,identity,json,limit
+mutants: ## change the rooms that decide, and see whether the native tests notice (hours; SHARD=0/10 a tenth)
+	@command -v cargo-mutants >/dev/null || { \
+	    echo "cargo-mutants is missing: cargo install --locked cargo-mutants, then run this again"; exit 1; }
+	cargo mutants --output target $(if $(SHARD),--sharding round-robin --shard $(SHARD)) $(foreach room,$(subst $(comma), ,$(ROOM)),--file "src/$(room)/**")
+
+coverage: toolchain ## lines and regions that the native tests reach, room by room
+	@command -v cargo-llvm-cov >/dev/null || { \
+	    echo "cargo-llvm-cov is missing: cargo install --locked cargo-llvm-cov, then run this again"; exit 1; }
+	@python3 tests/coverage.py
 
 wasm: ## build the filter into dist/fhir_guard.wasm
 	@echo "building the filter (the first time takes a few minutes)"

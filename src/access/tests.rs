@@ -150,6 +150,22 @@ fn a_type_opens_itself_only() {
     }
 }
 
+#[test]
+fn what_steers_the_server_is_read_but_not_written() {
+    let principal = principal("system/*.cruds", &[]);
+    let refused = Some(Denial::NotSupported("type"));
+    for (target, expected) in [
+        ("GET /Subscription/s1", None),
+        ("POST /Subscription", refused.clone()),
+        ("PUT /Subscription/s1", refused.clone()),
+        ("DELETE /Subscription/s1", refused),
+        ("POST /Observation", None),
+    ] {
+        let found = decided(&principal, target).err();
+        assert_eq!(found, expected, "{target}");
+    }
+}
+
 /// One row of scopes and what becomes of a read that each of them would open.
 fn check(name: &str, scope: &str, without: &[&str], target: &str, expected: Result<&str, &str>) {
     let found = decided(&principal(scope, without), target);

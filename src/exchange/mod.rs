@@ -120,6 +120,10 @@ impl Exchange {
         now: u64,
         ended: bool,
     ) -> Step {
+        // An exchange is about one request: what was decided on, or has left, stays so.
+        if !matches!(self.phase, Phase::Start) {
+            return self.absorb_request();
+        }
         let (request_id, head) = RequestHead::parse(pairs);
         self.share = guard.share();
         self.record.began = now;
@@ -143,14 +147,18 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let Phase::Charging {
-            permit,
-            headers,
-            ended,
-            ..
-        } = std::mem::take(&mut self.phase)
-        else {
-            return self.refuse(&Denial::Unavailable("phase"));
+        let (permit, headers, ended) = match std::mem::take(&mut self.phase) {
+            Phase::Charging {
+                permit,
+                headers,
+                ended,
+                ..
+            } => (permit, headers, ended),
+            // A verdict that nobody asked for; a part of an answer may have left already.
+            other => {
+                self.phase = other;
+                return self.host_failed();
+            }
         };
         let fields = limit::headers(verdict, &guard.policy().limits);
         self.record.limits = verdict

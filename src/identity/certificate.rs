@@ -212,6 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_read_digit_by_digit_and_printed_alike() {
+        let attributes = ConnectionAttributes {
+            mtls: Some(vec![1]),
+            digest: Some(DIGEST.to_vec()),
+            validated: Some(vec![1]),
+            source: None,
+        };
+        let policy = CertificatePolicy {
+            required: true,
+            validated_by: ValidatedBy::Attribute,
+        };
+        let found = PeerCertificate::read(&attributes, policy).expect("good");
+        let found = found.expect("a certificate");
+        let half: [u8; 16] = std::array::from_fn(|at| 0x11 * at as u8);
+        assert_eq!(found.thumbprint().as_slice(), [half, half].concat());
+        assert_eq!(found.thumbprint_hex().as_bytes(), DIGEST);
+    }
+
+    #[test]
     fn an_address_has_no_port() {
         for (source, expected) in [
             ("192.0.2.1:443", "192.0.2.1"),

@@ -193,6 +193,31 @@ mod tests {
     }
 
     #[test]
+    fn each_part_counts_by_its_own_field() {
+        let quota = Quota::new(1, Period::Second, 1).unwrap();
+        let others = |part: KeyPart, own: Option<&'static str>, rest: Option<&'static str>| {
+            let field = |of: KeyPart| if of == part { own } else { rest };
+            Caller {
+                address: field(KeyPart::Address),
+                certificate: field(KeyPart::Certificate),
+                client: field(KeyPart::Client),
+                issuer: field(KeyPart::Issuer),
+                patient: field(KeyPart::Patient),
+                subject: field(KeyPart::Subject),
+                tenant: field(KeyPart::Tenant),
+            }
+        };
+        for part in KeyPart::ALL {
+            let limit = Limit::new("a", &[part], quota).unwrap();
+            let place = |own, rest| Place::new(&limit, &others(part, own, rest)).fingerprint;
+            let one = place(Some("x"), None);
+            assert_eq!(one, place(Some("x"), Some("y")), "{part:?}");
+            assert_ne!(one, place(Some("z"), None), "{part:?}");
+            assert_ne!(one, place(None, Some("x")), "{part:?}");
+        }
+    }
+
+    #[test]
     fn limits_are_refused_beyond_their_bounds() {
         fn check(name: &str, key: &[KeyPart], expected: Result<(), &str>) {
             let quota = Quota::new(1, Period::Second, 1).unwrap();

@@ -1,5 +1,6 @@
 //! Callbacks that come when they should not, and a host that fails.
 
+use fhir_guard::limit::Verdict;
 use fhir_guard::wire::Pair;
 
 use super::*;
@@ -221,6 +222,52 @@ fn a_request_that_goes_on_after_its_decision_is_cut() {
         assert_eq!(step, Step::Reset, "{stage:?}");
         let mut exchange = at(stage, &mut world);
         assert_eq!(exchange.request_trailers(), Step::Reset, "{stage:?}");
+    }
+}
+
+#[test]
+fn a_second_head_of_a_request_is_not_decided_on() {
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let before = world.record(&mut exchange);
+        let mut exchange = at(stage, &mut world);
+        let head = world.head("system/*.cruds", "GET /r4/Patient/p2", &[]);
+        let attributes = world.attributes();
+        let now = driver::NOW * 1_000_000_000;
+        let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+        let expected = match stage {
+            Start => Step::Charge,
+            Refused | Foreign => Step::Hold,
+            _ => Step::Reset,
+        };
+        assert_eq!(step, expected, "{stage:?}");
+        if stage != Start {
+            assert_eq!(world.record(&mut exchange), before, "{stage:?}");
+        }
+    }
+}
+
+#[test]
+fn a_verdict_that_nobody_asked_for_ends_the_exchange() {
+    let verdict = Verdict {
+        allowed: true,
+        refused_by: None,
+        retry_after_seconds: 0,
+        remaining: Vec::new(),
+        contended: false,
+    };
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        match exchange.charged(&world.guard, &verdict) {
+            Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
+            Step::Reply(reply) => {
+                assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
+                assert_eq!(reply.status, 503, "{stage:?}");
+            }
+            step => panic!("{stage:?}: {step:?}"),
+        }
     }
 }
 

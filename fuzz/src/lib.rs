@@ -1,0 +1,95 @@
+//! Properties of fhir-guard that hold for any bytes, one module for each boundary. The libFuzzer
+//! programs in `fuzz_targets/` look for bytes where one does not hold; the tests here try the seeds,
+//! which are made from the tables of the product's own tests, with the stable compiler.
+//!
+//! Each module has a function `check(bytes) -> bool`, which panics where its property fails. It says
+//! whether the bytes were accepted, so that a search (and the test of the seeds) can tell whether it
+//! ever gets behind the door.
+
+pub mod configuration;
+pub mod exchange;
+pub mod host;
+mod input;
+pub mod lexer;
+pub mod request;
+pub mod screen;
+pub mod slots;
+mod sources;
+pub mod token;
+
+mod seeds;
+
+/// One property with its seeds.
+pub struct Target {
+    /// The name of the program and of the folder of its corpus.
+    pub name: &'static str,
+    /// Panics where the property fails; says whether the bytes were accepted.
+    pub check: fn(&[u8]) -> bool,
+    /// Bytes to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every property.
+pub const TARGETS: [Target; 8] = [
+    Target {
+        name: "lexer",
+        check: lexer::check,
+        seeds: seeds::lexer,
+    },
+    Target {
+        name: "screen",
+        check: screen::check,
+        seeds: seeds::screen,
+    },
+    Target {
+        name: "token",
+        check: token::check,
+        seeds: seeds::token,
+    },
+    Target {
+        name: "request",
+        check: request::check,
+        seeds: seeds::request,
+    },
+    Target {
+        name: "configuration",
+        check: configuration::check,
+        seeds: seeds::configuration,
+    },
+    Target {
+        name: "slots",
+        check: slots::check,
+        seeds: seeds::slots,
+    },
+    Target {
+        name: "host",
+        check: host::check,
+        seeds: seeds::host,
+    },
+    Target {
+        name: "exchange",
+        check: exchange::check,
+        seeds: seeds::exchange,
+    },
+];
+
+/// Writes the seeds of a target into the folder that `FHIR_GUARD_SEEDS` names, if it is set: the
+/// search looks there a moment later.
+///
+/// # Panics
+/// Where the folder cannot be written.
+pub fn write_seeds(name: &str) {
+    let Some(folder) = std::env::var_os("FHIR_GUARD_SEEDS") else {
+        return;
+    };
+    let folder = std::path::Path::new(&folder);
+    let own = TARGETS.iter().find(|target| target.name == name);
+    let seeds = own.map(|target| (target.seeds)()).unwrap_or_default();
+    for (number, seed) in seeds.iter().enumerate() {
+        let path = folder.join(format!("seed-{number:05}"));
+        std::fs::write(&path, seed).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
