@@ -219,11 +219,10 @@ impl<'d> Node<'d> {
     }
 
     /// Whether it is a string of exactly this text.
+    #[inline]
     pub fn is_str(self, text: &str) -> bool {
-        self.entry().is_some_and(|entry| {
-            entry.kind == Kind::String
-                && (self.is_plainly(entry, text) || self.is_escaped(entry, text))
-        })
+        self.entry()
+            .is_some_and(|entry| entry.kind == Kind::String && self.says(entry, text))
     }
 
     /// The members of an object in order; none for anything else.
@@ -252,8 +251,7 @@ impl<'d> Node<'d> {
             .iter()
             .enumerate()
             .filter_map(move |(index, entry)| {
-                let named =
-                    entry.key && (self.is_plainly(entry, name) || self.is_escaped(entry, name));
+                let named = entry.key && self.says(entry, name);
                 // The value stands behind its key.
                 named.then(|| Node {
                     index: first + index + 1,
@@ -262,20 +260,24 @@ impl<'d> Node<'d> {
             })
     }
 
-    /// Whether a string says exactly this text, and without an escape.
-    fn is_plainly(self, entry: &Entry, text: &str) -> bool {
-        // With its quotes.
-        (entry.end - entry.start) as usize == text.len() + 2 && {
+    /// Whether a string or key says exactly this text.
+    #[inline(always)]
+    fn says(self, entry: &Entry, text: &str) -> bool {
+        // With its quotes. Nearly all others are told by their length alone.
+        let length = (entry.end - entry.start) as usize;
+        if entry.escaped {
+            return self.says_with_escapes(entry, text);
+        }
+        length == text.len() + 2 && {
             let inner = entry.start as usize + 1..entry.end as usize - 1;
             self.text.as_bytes().get(inner) == Some(text.as_bytes())
         }
     }
 
-    fn is_escaped(self, entry: &Entry, text: &str) -> bool {
-        entry.escaped && {
-            let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
-            unescape(self.text.get(inner).unwrap_or_default()) == text
-        }
+    #[cold]
+    fn says_with_escapes(self, entry: &Entry, text: &str) -> bool {
+        let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
+        unescape(self.text.get(inner).unwrap_or_default()) == text
     }
 
     /// Its position on the tape, and that of the first entry that is not below it.
@@ -283,6 +285,7 @@ impl<'d> Node<'d> {
         self.index..self.entry().map_or(self.index, |entry| entry.next as usize)
     }
 
+    #[inline(always)]
     fn entry(self) -> Option<&'d Entry> {
         self.tape.get(self.index)
     }
