@@ -61,9 +61,8 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 
 /// What Envoy tells of its own version; absent when it tells none.
 pub fn envoy_version() -> Option<EnvoyVersion> {
-    let number =
-        |part: &str| property(&["xds", "node", "user_agent_build_version", "version", part]);
-    let (major, minor) = (number("major_number"), number("minor_number"));
+    let major = property("xds\0node\0user_agent_build_version\0version\0major_number");
+    let minor = property("xds\0node\0user_agent_build_version\0version\0minor_number");
     EnvoyVersion::read(major.as_deref(), minor.as_deref())
 }
 
