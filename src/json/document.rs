@@ -237,9 +237,20 @@ impl<'d> Node<'d> {
 
     /// The member of this name (after unescaping) of an object.
     pub fn get(self, name: &str) -> Option<Node<'d>> {
-        self.members()
-            .find(|member| member.key.is_str(name))
-            .map(|member| member.value)
+        let Children { mut index, end, .. } = self.children(Kind::Object);
+        while index < end {
+            let key = self.tape.get(index)?;
+            // The value stands behind its key, and the next key behind the value.
+            let value = Node {
+                index: index + 1,
+                ..self
+            };
+            if self.says(key, name) {
+                return Some(value);
+            }
+            index = value.entry()?.next as usize;
+        }
+        None
     }
 
     /// The values of all members of this name, of objects here and below, in order.
@@ -315,6 +326,15 @@ impl<'d> Member<'d> {
     /// The key's text, escapes resolved.
     pub fn name(&self) -> Cow<'d, str> {
         self.key.str().unwrap_or_default()
+    }
+
+    /// Whether the name begins with `_`: the sibling of a primitive
+    /// (<https://hl7.org/fhir/R4/json.html#primitive>).
+    pub fn is_sibling(&self) -> bool {
+        match self.key.entry() {
+            Some(entry) if !entry.escaped => self.key.bytes().get(1) == Some(&b'_'),
+            _ => self.name().starts_with('_'),
+        }
     }
 }
 

@@ -80,6 +80,10 @@ impl Path {
 impl Segment {
     /// Whether this step leads to a member of this name (without the `_` of a sibling).
     pub fn matches(&self, name: &str) -> bool {
+        // Most names differ in their first byte.
+        if self.base().as_bytes().first() != name.as_bytes().first() {
+            return false;
+        }
         match self {
             Segment::Element(own) => name
                 .strip_prefix(own.as_str())

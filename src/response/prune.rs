@@ -40,7 +40,11 @@ impl Marks {
     /// Marks a root element of a resource, with its sibling.
     pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
         for member in resource.members() {
-            if member.name().trim_start_matches('_') == element {
+            let named = match member.is_sibling() {
+                true => member.name().trim_start_matches('_') == element,
+                false => member.key.is_str(element),
+            };
+            if named {
                 self.mark(member.value, Action::Remove);
             }
         }
@@ -165,7 +169,7 @@ impl Pruner<'_> {
         }
         let members: Vec<Member<'_>> = object.members().collect();
         // By name, so that a wide object costs no more than reading it; looked at for siblings only.
-        let siblings = members.iter().any(|member| member.name().starts_with('_'));
+        let siblings = members.iter().any(Member::is_sibling);
         let places: Places<'_> = match siblings {
             true => members.iter().map(Member::name).zip(0..).collect(),
             false => Places::new(),
