@@ -1,8 +1,8 @@
 # Everything here works on a fresh Linux with Rust (rustup), a C compiler, Python 3 (pip) and make. Envoy and what is
 # built go into .tools/, target/, dist/ and .run/, all git-ignored; toolchain and crates into ~/.rustup and ~/.cargo.
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-MODULE := $(TARGET)/wasm32-wasip1/release/fhir_guard.wasm
+BUILD := $(or $(CARGO_TARGET_DIR),target)
+MODULE := $(BUILD)/wasm32-wasip1/release/fhir_guard.wasm
 ENVOY_VERSION := 1.40.0
 INSTALLED_ENVOY := .tools/envoy/envoy/_bin/envoy
 MAKEFLAGS += --no-print-directory
@@ -20,12 +20,12 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPSTREAM=http://host:port/base PATIENT=id: your own server
-	@exec "$(TARGET)/debug/demo" $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
+	@exec "$(BUILD)/debug/demo" $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
 
 smoke: tools wasm demo-binary ## the tour of `make run` without a person: every step is asserted
-	@exec "$(TARGET)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
+	@exec "$(BUILD)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
 
-test: ## all tests: native, harness, emulated host, real Envoy, containers where there is Docker
+test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, real Envoy, containers where there is Docker
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
@@ -35,46 +35,49 @@ oracles: toolchain ## compare with third-party vectors and print the accounts; F
 bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, DOCS=1: renew docs/benchmarks.md
 	@echo "building the bench"
 	@cargo build --quiet --release --package fhir-guard-bench-filter --target wasm32-wasip1
-	@cp "$(TARGET)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
+	@cp "$(BUILD)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
 	@cargo build --quiet --package fhir-guard-bench
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(TARGET)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
 	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"
 	@$(IN_CONTAINERS) cargo test --package fhir-guard-harness --lib -- envoy::
-	@echo "every scenario of the real Envoy, with Envoy in containers of $(COMPOSE_IMAGE)"
-	@$(IN_CONTAINERS) cargo test --package fhir-guard --test envoy
+	@echo "every scenario of the real Envoy but the soak, with Envoy in containers of $(COMPOSE_IMAGE)"
+	@# The soak changes Envoy's files while it runs, and looks at its process.
+	@$(IN_CONTAINERS) cargo test --package fhir-guard --test envoy -- --skip soak::
 	@echo "the tour, with envoy/docker-compose.yaml as it is and its own FHIR server"
-	@$(IN_CONTAINERS) "$(TARGET)/debug/demo" --compose --check
+	@$(IN_CONTAINERS) "$(BUILD)/debug/demo" --compose --check
 
 compose-files: wasm demo-binary ## make .run/compose ready for `docker compose up`, and say how to go on
-	@exec "$(TARGET)/debug/demo" --compose
+	@exec "$(BUILD)/debug/demo" --compose
 
 matrix: toolchain wasm ## the real-Envoy scenarios on every supported Envoy, as a table; VERSIONS="1.36.4 ...": only these
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" python3 tests/matrix.py $(VERSIONS)
 
 lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
+	cargo clippy --package fhir-guard-bench-filter --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched, a verdict at the end; SECONDS=600
 	@echo "building the soak"
 	@cargo build --quiet --package fhir-guard-harness --bin soak
-	@exec "$(TARGET)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
+	@exec "$(BUILD)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
 
 # What was found for each: the page docs/assurance.md.
 JOBS := 1
 fuzz: ## search for bytes that break a property; SECONDS=60 for each target, JOBS=n at once, TARGET=name, INPUT=file to see one again
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3, then run this again"; exit 1; }
 	@command -v c++ >/dev/null || { echo "a C++ compiler (c++) is missing: libFuzzer is C++"; exit 1; }
-	@python3 fuzz/run.py "$(or $(SECONDS),60)" "$(JOBS)" "$(if $(filter command line,$(origin TARGET)),$(TARGET))" "$(INPUT)"
+	@python3 fuzz/run.py "$(or $(SECONDS),60)" "$(JOBS)" "$(TARGET)" "$(INPUT)"
 
-fuzz-check: ## the properties of the fuzz targets on their seeds, with the stable compiler
+fuzz-check: toolchain ## the properties of the fuzz targets on their seeds, with the stable compiler
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
-	CARGO_TARGET_DIR="$(abspath $(TARGET))/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
-	CARGO_TARGET_DIR="$(abspath $(TARGET))/fuzz" cargo test --locked --manifest-path fuzz/Cargo.toml
+	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo test --locked --manifest-path fuzz/Cargo.toml
 
 CHECKS := advisories bans licenses sources
 deny: ## licences, sources and advisories of all dependencies
@@ -94,6 +97,7 @@ mutants: ## change the rooms that decide, and see whether the native tests notic
 coverage: toolchain ## lines and regions that the native tests reach, room by room
 	@command -v cargo-llvm-cov >/dev/null || { \
 	    echo "cargo-llvm-cov is missing: cargo install --locked cargo-llvm-cov, then run this again"; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3, then run this again"; exit 1; }
 	@python3 tests/coverage.py
 
 wasm: ## build the filter into dist/fhir_guard.wasm
@@ -148,7 +152,9 @@ compose-engine:
 	@docker compose version >/dev/null 2>&1 || docker-compose version >/dev/null 2>&1 || \
 	    $${FHIR_GUARD_COMPOSE:-false} version >/dev/null 2>&1 || { \
 	    echo "Docker Compose is missing: install its version 2 (docker compose) or 1 (docker-compose)"; exit 1; }
+	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { \
+	    echo "apt-get or dpkg-deb is missing: the images are built from Debian or Ubuntu packages"; exit 1; }
 
 # Envoy's image is built here, unless ENVOY_IMAGE names one.
 compose-images:
-	@FHIR_SERVER="$(TARGET)/debug/fhir-server" envoy/build-images.sh $(if $(ENVOY_IMAGE),fhir-server)
+	@FHIR_SERVER="$(BUILD)/debug/fhir-server" envoy/build-images.sh $(if $(ENVOY_IMAGE),fhir-server)

@@ -81,5 +81,7 @@ if test "${1:-both}" = both; then
 fi
 image fhir-guard-fhir-server:local "$FHIR_SERVER" /usr/local/bin/fhir-server
 lines+=("FHIR_SERVER_IMAGE=fhir-guard-fhir-server:local")
-printf '%s\n' "# Written by envoy/build-images.sh. Delete it to go back to the image of the registry." "${lines[@]}" >envoy/.env
+# What else stands there is the user's.
+own=$(grep -vE '^(# Written by|ENVOY_IMAGE=|FHIR_SERVER_IMAGE=)' envoy/.env 2>/dev/null || true)
+printf '%s\n' "# Written by envoy/build-images.sh. Delete these lines to go back to the image of the registry." "${lines[@]}" ${own:+"$own"} >envoy/.env
 echo "envoy/.env names them: Compose takes them from now on"

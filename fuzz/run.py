@@ -53,7 +53,7 @@ def nightly():
 
 def build(host, chosen):
     print("building the fuzz targets with the nightly compiler (the first time takes minutes)", flush=True)
-    base = ["cargo", "+nightly", "build", "--quiet", "--manifest-path", MANIFEST]
+    base = ["cargo", "+nightly", "build", "--quiet", "--locked", "--manifest-path", MANIFEST]
     programs = [f"--bin={name}" for name in chosen]
     environment = os.environ | {"RUSTFLAGS": FLAGS, "CARGO_TARGET_DIR": os.path.join(BUILD, "fuzz")}
     command = base + programs + ["--release", "--features", "libfuzzer", "--target", host]
@@ -112,6 +112,8 @@ def fuzz(programs, name, seconds):
     figures["seconds"] = time.monotonic() - began
     after = {name for name in os.listdir(corpus) if not name.startswith("seed-")}
     figures["new"] = len(after - before)
+    if code == 0 and not figures["executions"]:
+        figures["crash"] = "nothing was executed"
     if code != 0 and not figures["crash"]:
         figures["crash"] = f"exit code {code}"
     if figures["crash"]:

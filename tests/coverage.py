@@ -50,9 +50,10 @@ def main():
         files = json.load(file)["data"][0]["files"]
     rooms = {}
     for entry in files:
-        inside = re.search(r"/src/([^/]+?)(\.rs)?(/.*)?$", entry["filename"])
+        path = os.path.relpath(entry["filename"])
+        inside = re.match(r"src/([^/]+?)(\.rs)?(/.*)?$", path)
         # Tests cover themselves.
-        if not inside or "/tests/" in entry["filename"] or entry["filename"].endswith("/tests.rs"):
+        if not inside or "/tests/" in path or path.endswith("/tests.rs"):
             continue
         room = rooms.setdefault(inside[1], {"lines": [0, 0], "regions": [0, 0]})
         for kind, counts in room.items():

@@ -120,13 +120,13 @@ def tables(results):
     for name in names:
         lines.append(row([name] + [found[1].get(name, "-") for found in results.values()]))
     failed = [
-        row([name, version])
+        row([name, version, outcome])
         for version, (scenarios, _) in results.items()
         for name, outcome in scenarios.items()
-        if outcome == "FAILED"
+        if outcome != "ok"
     ]
     if failed:
-        lines += ["", row(["failed scenario", "Envoy"]), row(["---"] * 2), *failed]
+        lines += ["", row(["scenario", "Envoy", "outcome"]), row(["---"] * 3), *failed]
     return lines
 
 

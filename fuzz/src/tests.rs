@@ -44,6 +44,7 @@ fn every_property_has_its_program() {
         let path = format!("{}/fuzz_targets/{name}.rs", env!("CARGO_MANIFEST_DIR"));
         let program = std::fs::read_to_string(&path).expect(&path);
         assert!(program.contains(&format!("fhir_guard_fuzz::{name}::check(bytes)")));
+        assert!(program.contains(&format!("write_seeds(\"{name}\")")));
     }
     let programs = manifest.matches("path = \"fuzz_targets/").count();
     assert_eq!(programs, TARGETS.len());

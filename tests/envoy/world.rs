@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
-use fhir_guard_harness::envoy::{Envoy, Manifest, Spec};
+use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, module};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
+pub use fhir_guard_harness::tokens::now;
 use fhir_guard_harness::tokens::{Claims, Issuer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -255,8 +255,11 @@ impl Prepared {
         let directory = directory();
         pki.write_to(&directory.join("tls"))
             .expect("certificates can be written");
-        std::fs::copy(module(), directory.join("fhir_guard.wasm"))
-            .expect("the module can be copied");
+        std::fs::copy(
+            module().expect("make wasm has been run"),
+            directory.join("fhir_guard.wasm"),
+        )
+        .expect("the module can be copied");
         let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
             fhir.raw_address()
         } else {
@@ -285,7 +288,7 @@ impl Prepared {
                 }
                 edit(policy);
             })
-            .edit(local_only)
+            .local_only()
             .edit(setting.envoy.unwrap_or_else(|| Box::new(|_| ())))
             .build()
             .expect("every patch finds its place");
@@ -345,42 +348,6 @@ fn unchunked(mut coded: &[u8]) -> Vec<u8> {
         body.extend_from_slice(&coded[end + 2..end + 2 + size]);
         coded = &coded[end + 4 + size..];
     }
-}
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tokens for a real Envoy are made for the real time"
-    )]
-    let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970")
-        .as_secs()
-}
-
-/// Listens on loopback only.
-fn local_only(config: &mut Value) {
-    let listeners = config["static_resources"]["listeners"]
-        .as_array_mut()
-        .expect("listeners");
-    for listener in listeners {
-        listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
-    }
-}
-
-/// The release module, from where `make wasm` puts it, or from `FHIR_GUARD_WASM`.
-fn module() -> PathBuf {
-    let module = std::env::var_os("FHIR_GUARD_WASM").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/fhir_guard.wasm"),
-        PathBuf::from,
-    );
-    assert!(
-        module.is_file(),
-        "no module at {}: build it with `make wasm`",
-        module.display()
-    );
-    module
 }
 
 fn directory() -> PathBuf {

@@ -157,6 +157,8 @@ fn the_core_has_no_clock_and_no_voice() {
 fn no_file_is_longer_than_a_sitting() {
     let mut all = sources("src");
     all.extend(sources("tests"));
+    all.extend(sources("fuzz/src"));
+    all.extend(sources("benches"));
     assert!(all.len() > 60, "only {} files were found", all.len());
     let mut long = Vec::new();
     for source in &all {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -128,15 +127,7 @@ impl Host {
     pub fn release() -> Self {
         static COMPILED: OnceLock<(Engine, Module)> = OnceLock::new();
         let (engine, module) = COMPILED.get_or_init(|| {
-            let path = std::env::var_os("FHIR_GUARD_WASM").map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/fhir_guard.wasm"),
-                PathBuf::from,
-            );
-            assert!(
-                path.is_file(),
-                "no module at {}: build it with `make wasm`",
-                path.display()
-            );
+            let path = fhir_guard_harness::envoy::module().unwrap_or_else(|why| panic!("{why}"));
             let bytes = std::fs::read(&path)
                 .unwrap_or_else(|why| panic!("cannot read {}: {why}", path.display()));
             let engine = Engine::default();

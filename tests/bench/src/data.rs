@@ -35,6 +35,9 @@ pub async fn documents(base: &str) -> Result<Documents, String> {
         // What the rule for Observations takes out.
         observation["note"] =
             json!([{"text": "Taken while fasting, the second sample of the day."}]);
+        observation["performer"] = json!([{"reference": "Practitioner/practitioner-1"}]);
+        observation["interpretation"] = json!([{"text": "normal"}]);
+        observation["referenceRange"] = json!([{"low": {"value": 70}, "high": {"value": 99}}]);
     }
     let mut made = Documents::new();
     for case in &case::ALL {

@@ -1,5 +1,5 @@
-//! The generator: many connections, many tokens, a closed loop and an open one. Every answer is
-//! compared with what it should be; the first that differs ends the run.
+//! The generator: many connections, many tokens, a closed loop and an open one. Every
+//! answer is held to its status and length; the first that differs ends the run.
 
 use std::cell::Cell;
 use std::net::SocketAddr;

@@ -75,7 +75,7 @@ impl Stage {
                 .port("open", 0)
                 .admin_port(0)
                 .upstream("127.0.0.1", address.port())
-                .edit(local_only);
+                .local_only();
             let config = variant
                 .apply(manifest, directory, &jwks)
                 .files("/etc/fhir-guard/", directory)
@@ -214,31 +214,4 @@ impl Modules {
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tokens for a real Envoy are made for the real time"
-    )]
-    let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
-fn client(number: usize) -> String {
-    format!("clinic-{number}")
-}
-
-/// Listens on loopback only.
-fn local_only(config: &mut Value) {
-    let listeners = config.pointer_mut("/static_resources/listeners");
-    for listener in listeners
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
-    }
 }

@@ -326,6 +326,20 @@ impl Drop for Envoy {
     }
 }
 
+/// The release module: the file that the environment variable `FHIR_GUARD_WASM` names, else where
+/// `make wasm` puts it.
+///
+/// # Errors
+/// Where there is none, and what to do.
+pub fn module() -> Result<PathBuf, String> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/fhir_guard.wasm");
+    let path = env::var_os("FHIR_GUARD_WASM").map_or(built, PathBuf::from);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("no module at {}: run make wasm", path.display())),
+    }
+}
+
 /// A TCP port of 127.0.0.1 that nobody listens on, and that this function gives out only once in
 /// the life of the process. Another process may still take it before it is used.
 ///

@@ -15,6 +15,17 @@ pub use claims::{Claims, Forgery};
 use keys::Keys;
 pub use keys::{Algorithm, hs256};
 
+/// Seconds since 1970: tokens for a real Envoy are made for the real time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is no part of the core, and Envoy reads the same clock"
+)]
+#[must_use]
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// An authorization server's name and keys. Clones share the keys.
 #[derive(Clone)]
 pub struct Issuer {

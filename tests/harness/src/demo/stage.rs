@@ -6,7 +6,7 @@ use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use crate::client::get_plain;
 use crate::envoy::{Envoy, Manifest, Spec, free_port};
 use crate::fhir::{self, FhirServer};
 use crate::pki::Pki;
-use crate::tokens::{Algorithm, Claims, Issuer};
+use crate::tokens::{Algorithm, Claims, Issuer, now};
 
 /// The name of the limit that the tour uses up.
 pub(super) const LIMIT: &str = "per-client";
@@ -196,7 +196,7 @@ impl Stage {
             .files("/etc/fhir-guard/", &here)
             .access_log(&here.join("audit.log"))
             .plugin(|plugin| configure(plugin, &secure, &direct, &issuer))
-            .edit(only_this_machine)
+            .local_only()
             .build()?;
         let pretty = serde_json::to_vec_pretty(&config)
             .map_err(|error| format!("cannot write the envoy configuration: {error}"))?;
@@ -354,18 +354,6 @@ pub(super) fn configure(plugin: &mut Value, base: &str, upstream: &str, issuer: 
     plugin["limits"] = json!([{ "name": LIMIT, "key": ["client"], "rate": "5/s", "burst": BURST }]);
 }
 
-/// The keys of this folder are for nobody else's requests.
-fn only_this_machine(config: &mut Value) {
-    let listeners = config.pointer_mut("/static_resources/listeners");
-    for listener in listeners
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
-    }
-}
-
 /// What the step that writes tries to write.
 pub(super) fn observation(patient: &str) -> Value {
     json!({
@@ -419,13 +407,4 @@ fn usual_or_free(usual: u16, show: &Show) -> Result<u16, String> {
         "port {usual} is taken by another process: using {port} instead"
     ));
     Ok(port)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the tour is a program of its own, not a part of the core; its tokens hold from now on"
-)]
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }

@@ -177,6 +177,15 @@ impl Manifest {
         self
     }
 
+    /// Lets every listener listen on 127.0.0.1 only: the keys of tests are for nobody else.
+    #[must_use]
+    pub fn local_only(mut self) -> Manifest {
+        for listener in listeners_mut(&mut self.config) {
+            listener["address"]["socket_address"]["address"] = json!("127.0.0.1");
+        }
+        self
+    }
+
     /// Changes anything.
     #[must_use]
     pub fn edit(mut self, edit: impl FnOnce(&mut Value)) -> Manifest {

@@ -7,9 +7,8 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
 use super::Soak;
-use super::stage::now;
 use crate::client::{Client, End, Request, Response, Version};
-use crate::tokens::Algorithm;
+use crate::tokens::{Algorithm, now};
 
 /// Patients of the test server's data set.
 const PATIENTS: usize = 36;

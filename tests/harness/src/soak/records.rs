@@ -91,14 +91,13 @@ mod tests {
 
     #[test]
     fn whole_lines_are_counted_wherever_they_are_cut() {
-        let text =
-            "{\"outcome\":\"allowed\"}\n{\"outcome\":\"denied\"}\nrubbish\n{\"outcome\":\"eyJ\"}\n";
+        let text = "{\"outcome\":\"allowed\"}\n{\"outcome\":\"refused\"}\nrubbish\n{\"outcome\":\"eyJ\"}\n";
         for cut in 0..=text.len() {
             let mut records = Records::new(PathBuf::new());
             records.take(&text.as_bytes()[..cut]);
             records.take(&text.as_bytes()[cut..]);
             assert_eq!(records.outcomes.get("allowed"), Some(&1), "{cut}");
-            assert_eq!(records.outcomes.get("denied"), Some(&1), "{cut}");
+            assert_eq!(records.outcomes.get("refused"), Some(&1), "{cut}");
             assert_eq!((records.bad, records.count()), (2, 4), "{cut}");
         }
     }
