@@ -21,16 +21,15 @@ pub struct EnvoyVersion {
 
 impl EnvoyVersion {
     /// The version from `major_number` and `minor_number` of `xds.node.user_agent_build_version`, as
-    /// the host gave them: eight bytes each, little-endian. Absent when the host tells none.
+    /// the host gave them: eight bytes each, little-endian. Absent when the host tells none; 0.0 is
+    /// what an Envoy tells that was built with a version of another form.
     pub fn read(major: Option<&[u8]>, minor: Option<&[u8]>) -> Option<Self> {
         let number = |bytes: Option<&[u8]>| {
             let bytes: [u8; 8] = bytes?.try_into().ok()?;
             Some(u64::from_le_bytes(bytes))
         };
-        Some(EnvoyVersion {
-            major: number(major)?,
-            minor: number(minor)?,
-        })
+        let (major, minor) = (number(major)?, number(minor)?);
+        ((major, minor) != (0, 0)).then_some(EnvoyVersion { major, minor })
     }
 }
 
@@ -47,7 +46,7 @@ pub fn fits(policy: &Policy, envoy: Option<EnvoyVersion>) -> Result<(), Mistakes
             Err(Mistakes::one(
                 "/client_certificate/validated_by",
                 format!(
-                    "\"attribute\", which is the default, needs Envoy 1.39 or later, found {major}.{minor}, which would \
+                    "\"attribute\", which is the default, needs Envoy 1.39 or later, found {major}.{minor} (node.user_agent_build_version), which would \
                      refuse every certificate; expected a newer Envoy, or \"listener\" if no listener lets an \
                      unverified certificate in"
                 ),
@@ -105,6 +104,11 @@ mod tests {
         assert_eq!(EnvoyVersion::read(Some(&one), Some(&forty)), Some(version));
         for (name, major, minor) in [
             ("no major", None, Some(&forty[..])),
+            (
+                "none of the known form",
+                Some(&[0; 8][..]),
+                Some(&[0; 8][..]),
+            ),
             ("no minor", Some(&one[..]), None),
             ("empty", Some(&b""[..]), Some(&forty[..])),
             ("text", Some(&b"1"[..]), Some(&b"40"[..])),

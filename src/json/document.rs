@@ -18,8 +18,17 @@ pub struct Document<'a> {
 #[derive(Debug, Default)]
 pub struct Memory(Tape);
 
-/// Memory for more values than this is given back: a megabyte.
-const KEPT_VALUES: usize = 1 << 16;
+#[cfg(test)]
+impl Memory {
+    /// For how many values and keys there is room.
+    pub(super) fn values(&self) -> usize {
+        self.0.entries.capacity()
+    }
+}
+
+/// Memory for more values than this is given back, 64 KiB: every exchange that streams keeps some,
+/// and nobody counts it.
+const KEPT_VALUES: usize = 1 << 12;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -219,3 +219,21 @@ fn truncation_is_a_fault_at_every_byte() {
         assert!(expected.contains(&kind), "{length}: {kind:?}");
     }
 }
+
+#[test]
+fn memory_is_used_again_and_large_ones_are_given_back() {
+    for (name, values, kept) in [
+        ("small", 10, true),
+        ("largest", 4000, true),
+        ("large", 5000, false),
+    ] {
+        let text = format!("[{}] and more", vec!["0"; values].join(","));
+        let read = Document::parse_first(text.as_bytes(), &Limits::default(), Memory::default());
+        let (document, length) = read.expect(name);
+        assert_eq!(text.get(length..), Some(" and more"), "{name}");
+        assert_eq!(document.root().items().count(), values, "{name}");
+        let room = document.into_memory().values();
+        assert_eq!(room > values, kept, "{name}: {room}");
+        assert!(room <= 4096, "{name}: {room}");
+    }
+}

@@ -12,8 +12,8 @@ use crate::json::{Kind, Member, Node};
 const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 const ABSENT_TAIL: &str = r#""extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 
-/// What is to happen to which values, by their position on the tape; in no order, and perhaps
-/// twice.
+/// What is to happen to which values, by their position on the tape; in no order, and some of them
+/// twice for a while.
 #[derive(Debug, Default)]
 pub(super) struct Marks(Vec<(usize, Action)>);
 
@@ -92,14 +92,24 @@ impl Marks {
     }
 
     fn mark(&mut self, value: Node<'_>, action: Action) {
+        // Several paths may lead to one value: each value takes its place once.
+        if self.0.len() == self.0.capacity() {
+            self.sort();
+        }
         self.0.push((value.tape_range().start, action));
     }
 
-    fn sort(mut self) -> Sorted {
+    fn sort(&mut self) {
         // Where two rules meet, the one that leaves less wins: it stands first.
         self.0
             .sort_unstable_by_key(|(at, action)| (*at, *action != Action::Remove));
         self.0.dedup_by_key(|(at, _)| *at);
+        // Half of it free, so that sorting costs no more than growing does.
+        self.0.reserve(self.0.len());
+    }
+
+    fn sorted(mut self) -> Sorted {
+        self.sort();
         Sorted(self.0)
     }
 }
@@ -128,7 +138,7 @@ fn has_url(extension: Node<'_>, url: &str) -> bool {
 /// Writes down the changes that the marks ask for.
 pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
     let mut pruner = Pruner {
-        marks: &marks.sort(),
+        marks: &marks.sorted(),
         edits,
         lost: BTreeSet::new(),
     };
@@ -358,4 +368,26 @@ impl Pruner<'_> {
 
 fn span(member: &Member<'_>) -> Range<usize> {
     member.key.span().start..member.value.span().end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Document, Limits};
+
+    #[test]
+    fn a_value_that_several_paths_lead_to_takes_its_place_once() {
+        let items = vec![r#"{"valueString":0}"#; 1000].join(",");
+        let text = format!(r#"{{"resourceType":"Basic","a":[{items}]}}"#);
+        let document = Document::parse(text.as_bytes(), &Limits::default()).expect("json");
+        let paths = ["a.value", "a.value[x]", "a.valueString"].repeat(40);
+        let paths: Vec<Path> = paths
+            .iter()
+            .map(|path| Path::parse(path).expect(path))
+            .collect();
+        let mut marks = Marks::default();
+        marks.hide(document.root(), &paths, Action::Remove);
+        assert!(marks.0.len() < 4000, "{}", marks.0.len());
+        assert_eq!(marks.sorted().0.len(), 1000);
+    }
 }

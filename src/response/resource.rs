@@ -115,6 +115,13 @@ fn tag(root: Node<'_>, edits: &mut Edits) -> Result<(), Fault> {
         edits.insert(at, tag!(r#","meta":{"tag":["#, "]}"));
         return Ok(());
     };
+    // It would go as a narrative, and perhaps take the tag with it.
+    if meta
+        .all_named("text")
+        .any(|text| text.kind() == Kind::Object)
+    {
+        return Err(Fault::Uninspectable("an object named text stands in meta"));
+    }
     let Some(tags) = meta.get("tag") else {
         let last = meta.members().last();
         let at = last.map_or(meta.span().start + 1, |member| member.value.span().end);

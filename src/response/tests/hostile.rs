@@ -254,3 +254,28 @@ fn wide_resources_cost_no_more_than_reading_them() {
     let cover = for_patient(read("Observation", None), "1");
     assert!(one(cover, Limits::default(), body.as_bytes()).is_ok());
 }
+
+/// The tag that says that a part is missing has its place, or nothing leaves.
+#[test]
+fn a_meta_that_cannot_keep_the_tag_is_refused() {
+    let text = "an object named text stands in meta";
+    for (meta, fault) in [
+        (r#"{"tag":{}}"#, "meta.tag is no array"),
+        (r#"{"text":{"a":1}}"#, text),
+        (r#"{"tag":[{"text":{}}]}"#, text),
+    ] {
+        let cover = hiding(
+            read("Patient", None),
+            "Patient",
+            Action::Remove,
+            &["birthDate"],
+        );
+        let body =
+            format!(r#"{{"resourceType":"Patient","id":"1","birthDate":"1","meta":{meta}}}"#);
+        assert_eq!(
+            outcome(cover, &body),
+            Err(Fault::Uninspectable(fault)),
+            "{meta}"
+        );
+    }
+}

@@ -341,17 +341,6 @@ fn the_tag_is_added_once_where_it_disturbs_nothing() {
         let expected = format!(r#"{{"meta":{expected},"resourceType":"Patient","id":"1"}}"#);
         assert_eq!(passed(name, cover, &body), expected, "{name}");
     }
-    let cover = hiding(
-        read("Patient", None),
-        "Patient",
-        Action::Remove,
-        &["birthDate"],
-    );
-    let body = r#"{"resourceType":"Patient","id":"1","birthDate":"1970","meta":{"tag":{}}}"#;
-    assert_eq!(
-        outcome(cover, body),
-        Err(Fault::Uninspectable("meta.tag is no array"))
-    );
 }
 
 #[test]

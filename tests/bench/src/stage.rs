@@ -1,11 +1,11 @@
 //! Everything that runs: one Envoy for each variant, one upstream behind them all.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fhir_guard_harness::envoy::{Envoy, Manifest, Spec};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
-use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
+use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer, now};
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
@@ -214,4 +214,8 @@ impl Modules {
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn client(number: usize) -> String {
+    format!("clinic-{number}")
 }
