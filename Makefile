@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check deny mutants coverage
+.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -74,9 +74,13 @@ fuzz: ## search for bytes that break a property; SECONDS=60 for each target, JOB
 	@command -v c++ >/dev/null || { echo "a C++ compiler (c++) is missing: libFuzzer is C++"; exit 1; }
 	@python3 fuzz/run.py "$(or $(SECONDS),60)" "$(JOBS)" "$(TARGET)" "$(INPUT)"
 
-fuzz-check: toolchain ## the properties of the fuzz targets on their seeds, with the stable compiler
+fuzz-check: toolchain ## lint fuzz/, and hold its properties to the seeds, with the stable compiler
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+	@$(MAKE) fuzz-seeds
+
+# The part of it that make test takes.
+fuzz-seeds: toolchain
 	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo test --locked --manifest-path fuzz/Cargo.toml
 
 CHECKS := advisories bans licenses sources

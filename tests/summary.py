@@ -15,7 +15,7 @@ STAGES = [
     ("outside oracles", CARGO + ["fhir-guard", "--test", "oracles"]),
     ("harness", CARGO + ["fhir-guard-harness"]),
     ("bench", CARGO + ["fhir-guard-bench"]),
-    ("fuzz targets on their seeds", [MAKE, "fuzz-check"]),
+    ("fuzz targets on their seeds", [MAKE, "fuzz-seeds"]),
     ("emulated host", CARGO + ["fhir-guard", "--test", "wasm"]),
     ("real Envoy", CARGO + ["fhir-guard", "--test", "envoy"]),
 ]
