@@ -31,8 +31,10 @@ pub fn check(bytes: &[u8]) -> bool {
     let value = serde_json::from_slice::<Value>(bytes).ok();
     if let Some(value) = value.filter(|value| value.is_object() && !has_integers(value)) {
         let other = read(&structure(&value));
-        // A document that is refused before it is read whole is refused in the words of its form.
-        let whole = fhir_guard::json::Document::parse(bytes, &limits()).is_ok();
+        // A document that is refused before it is read whole is refused in the words of its form;
+        // an empty Struct has no bytes at all, and is called nothing.
+        let whole = fhir_guard::json::Document::parse(bytes, &limits()).is_ok()
+            && value.as_object().is_some_and(|members| !members.is_empty());
         if whole && bytes.len() < (1 << 20) {
             assert_eq!(told(&found), told(&other));
         }

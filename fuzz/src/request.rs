@@ -131,9 +131,14 @@ fn bodies(bytes: &[u8], interaction: Option<&Interaction>) {
     };
     let id = interaction.and_then(Interaction::id);
     if body::check_body(bytes, resource_type, id).is_ok() {
-        let body: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
-        assert_eq!(body["resourceType"], resource_type.name());
-        assert!(id.is_none() || body["id"].as_str() == id);
         assert!(body::check_body(bytes, resource_type, None).is_ok());
+        match serde_json::from_slice::<serde_json::Value>(bytes) {
+            Ok(body) => {
+                assert_eq!(body["resourceType"], resource_type.name());
+                assert!(id.is_none() || body["id"].as_str() == id);
+            }
+            // RFC 8259 sets no bound to numbers; the other reader has the one of its type.
+            Err(error) => assert!(error.to_string().contains("number out of range"), "{error}"),
+        }
     }
 }

@@ -16,6 +16,22 @@ fn the_properties_hold_for_the_seeds() {
     }
 }
 
+/// Where a search stopped because the property was wrong, not the product.
+#[test]
+fn the_properties_hold_where_a_search_once_stopped() {
+    let rows: [(&str, &[u8]); 2] = [
+        ("configuration", b"{}"),
+        (
+            "request",
+            b"\x02/r4/Patient\n{\"resourceType\":\"Patient\",\"id\":\"1\",\"link\"\t:\t\t\t\t77777777777777777777771e999777777777}",
+        ),
+    ];
+    for (name, bytes) in rows {
+        let target = TARGETS.iter().find(|target| target.name == name);
+        (target.expect(name).check)(bytes);
+    }
+}
+
 /// Cut short, and with one byte changed: what a fuzzer tries first.
 #[test]
 fn the_properties_hold_near_the_seeds() {
