@@ -7,7 +7,8 @@ use super::lexer::{Entry, Tape, ends, lex};
 use super::text::unescape;
 use super::{Fault, FaultKind, Limits};
 
-/// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key.
+/// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key, while it
+/// is read also 8 for each key of the objects that are open.
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
@@ -337,12 +338,11 @@ impl<'d> Member<'d> {
         self.key.str().unwrap_or_default()
     }
 
-    /// Whether the name begins with `_`: the sibling of a primitive
-    /// (<https://hl7.org/fhir/R4/json.html#primitive>).
-    pub fn is_sibling(&self) -> bool {
+    /// Whether the name, escapes resolved, begins with this byte, which must be ASCII.
+    pub fn begins_with(&self, first: u8) -> bool {
         match self.key.entry() {
-            Some(entry) if !entry.escaped => self.key.bytes().get(1) == Some(&b'_'),
-            _ => self.name().starts_with('_'),
+            Some(entry) if !entry.escaped => self.key.bytes().get(1) == Some(&first),
+            _ => self.name().as_bytes().first() == Some(&first),
         }
     }
 }

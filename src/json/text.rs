@@ -16,8 +16,9 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
         }
         rest = behind;
     }
-    let plain = |byte: &u8| *byte != b'"' && *byte != b'\\' && *byte >= 0x20;
-    let tail = rest.iter().position(|byte| !plain(byte));
+    let tail = rest
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
     bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 

@@ -40,7 +40,7 @@ impl Marks {
     /// Marks a root element of a resource, with its sibling.
     pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
         for member in resource.members() {
-            let named = match member.is_sibling() {
+            let named = match is_sibling(&member) {
                 true => member.name().trim_start_matches('_') == element,
                 false => member.key.is_str(element),
             };
@@ -131,6 +131,12 @@ impl Sorted {
     }
 }
 
+/// Whether a member is the sibling of a primitive, `_name`
+/// (<https://hl7.org/fhir/R4/json.html#primitive>).
+fn is_sibling(member: &Member<'_>) -> bool {
+    member.begins_with(b'_')
+}
+
 fn has_url(extension: Node<'_>, url: &str) -> bool {
     extension.get("url").is_some_and(|own| own.is_str(url))
 }
@@ -179,7 +185,7 @@ impl Pruner<'_> {
         }
         let members: Vec<Member<'_>> = object.members().collect();
         // By name, so that a wide object costs no more than reading it; looked at for siblings only.
-        let siblings = members.iter().any(Member::is_sibling);
+        let siblings = members.iter().any(is_sibling);
         let places: Places<'_> = match siblings {
             true => members.iter().map(Member::name).zip(0..).collect(),
             false => Places::new(),
