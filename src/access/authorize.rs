@@ -194,7 +194,7 @@ fn confine(
         Interaction::Read { id, .. }
         | Interaction::Vread { id, .. }
         | Interaction::HistoryInstance { id, .. } => {
-            if resource_type.name() == "Patient" && own(id) {
+            if resource_type.is_patient() && own(id) {
                 Ok(())
             } else {
                 Err(absent)

@@ -1,13 +1,26 @@
 //! The patient compartment: which elements make a resource belong to a patient.
 
+use std::sync::LazyLock;
+
 use super::ResourceType;
 
 /// The elements of this type whose reference to a Patient puts a resource into that patient's
-/// compartment, as dotted paths (arrays are implied); empty when the type is not in the
-/// compartment at all. A Patient is in its own compartment by its id
+/// compartment, each as the names that lead to it (arrays are implied); empty when the type is not
+/// in the compartment at all. A Patient is in its own compartment by its id
 /// (<https://hl7.org/fhir/R4/compartmentdefinition-patient.html>).
-pub fn patient_membership(resource_type: ResourceType) -> &'static [&'static str] {
-    match resource_type.name() {
+pub fn patient_membership(resource_type: ResourceType) -> &'static [Vec<&'static str>] {
+    static OF: LazyLock<Vec<Vec<Vec<&'static str>>>> = LazyLock::new(|| {
+        let of = |own: ResourceType| elements(own.name()).iter();
+        ResourceType::all()
+            .map(|own| of(own).map(|path| path.split('.').collect()).collect())
+            .collect()
+    });
+    let elements = OF.get(resource_type.index());
+    elements.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn elements(name: &str) -> &'static [&'static str] {
+    match name {
         "Account"
         | "AdverseEvent"
         | "ChargeItem"
@@ -75,7 +88,11 @@ mod tests {
 
     fn check(name: &str, expected: &[&str]) {
         let resource_type = ResourceType::parse(name).expect("a type of R4");
-        assert_eq!(patient_membership(resource_type), expected, "{name}");
+        let found: Vec<String> = patient_membership(resource_type)
+            .iter()
+            .map(|path| path.join("."))
+            .collect();
+        assert_eq!(found, expected, "{name}");
     }
 
     #[test]

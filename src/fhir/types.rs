@@ -2,30 +2,44 @@
 
 /// A resource type of FHIR R4; it exists only for the names that the standard defines
 /// (<https://hl7.org/fhir/R4/resourcelist.html>).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ResourceType(&'static str);
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ResourceType(u8);
 
 impl ResourceType {
     /// The type of exactly this name; `patient` is not `Patient`.
     pub fn parse(name: &str) -> Option<Self> {
-        let index = NAMES.binary_search(&name).ok()?;
-        NAMES.get(index).map(|name| ResourceType(name))
+        // Most names differ in their first byte, and most of the others in their length.
+        let first = |name: &str| name.as_bytes().first().copied();
+        let from = NAMES.partition_point(|other| first(other) < first(name));
+        let index = NAMES.iter().skip(from).position(|other| *other == name)?;
+        u8::try_from(from + index).ok().map(ResourceType)
     }
 
     /// Every type, by name.
     pub fn all() -> impl Iterator<Item = ResourceType> {
-        NAMES.iter().map(|name| ResourceType(name))
+        (0..).zip(NAMES).map(|(index, _)| ResourceType(index))
     }
 
     /// The name, as in `resourceType`.
     pub fn name(self) -> &'static str {
-        self.0
+        // It exists for the names of the standard only.
+        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+
+    /// Its place among all types.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Whether it is a Patient, the type that patient compartments are about.
+    pub fn is_patient(self) -> bool {
+        NAMES.get(usize::from(self.0)) == Some(&"Patient")
     }
 
     /// Whether resources of this type carry other resources (or opaque bytes) inside, so that
     /// deciding on the type alone decides nothing.
     pub fn is_container(self) -> bool {
-        matches!(self.0, "Binary" | "Bundle" | "Parameters")
+        matches!(self.name(), "Binary" | "Bundle" | "Parameters")
     }
 }
 
@@ -34,7 +48,7 @@ impl ResourceType {
     /// data elsewhere, or changes what parameters, operations and structures mean.
     pub fn steers_server(self) -> bool {
         matches!(
-            self.0,
+            self.name(),
             "CapabilityStatement"
                 | "CompartmentDefinition"
                 | "GraphDefinition"
@@ -50,9 +64,15 @@ impl ResourceType {
     }
 }
 
+impl std::fmt::Debug for ResourceType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl std::fmt::Display for ResourceType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.name())
     }
 }
 

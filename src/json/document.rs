@@ -3,21 +3,31 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::lexer::{Entry, Tape, ends, lex};
+use super::lexer::{ends, lex};
+use super::tape::{Entry, Tag, Tape};
 use super::text::unescape;
 use super::{Fault, FaultKind, Limits};
 
-/// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key, while it
-/// is read also 8 for each key of the objects that are open.
+/// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key, in
+/// memory of up to twice as many; while keys are compared, 32 more for each key of one wide object.
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
-    tape: Tape,
+    // In a box, for documents are handed on.
+    tape: Box<Tape>,
 }
 
 /// The memory of a document that is not needed any more, for the next one.
 #[derive(Debug, Default)]
-pub struct Memory(Tape);
+pub struct Memory(Box<Tape>);
+
+impl Memory {
+    /// None yet, for documents in which members of these names will be looked for at every depth
+    /// ([`Node::all_named`]): they are noted while a document is read.
+    pub fn noting(names: [&'static str; 2]) -> Memory {
+        Memory(Box::new(Tape::noting(names)))
+    }
+}
 
 #[cfg(test)]
 impl Memory {
@@ -35,17 +45,17 @@ const KEPT_VALUES: usize = 1 << 12;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// `null`
-    Null,
+    Null = 0,
     /// `true` or `false`
-    Boolean,
+    Boolean = 1,
     /// A number; its digits are kept as written.
-    Number,
+    Number = 2,
     /// A string, or a key.
-    String,
+    String = 3,
     /// An array.
-    Array,
+    Array = 4,
     /// An object.
-    Object,
+    Object = 5,
 }
 
 impl<'a> Document<'a> {
@@ -73,36 +83,46 @@ impl<'a> Document<'a> {
             });
         }
         let text = utf8(bytes)?;
-        let mut tape = Tape::default();
+        let mut tape = Box::<Tape>::default();
         // A value or key for so many bytes is what FHIR has.
-        tape.entries.reserve(bytes.len() / 24 + 8);
+        let room = (bytes.len() / 24 + 8).min(limits.values);
+        tape.entries.resize(room, Entry::default());
         let end = lex(bytes, limits, &mut tape)?;
         ends(bytes, end)?;
         Ok(Document { text, tape })
     }
 
     /// As [`parse`](Self::parse), for the one value at the start of bytes that go on behind it.
-    /// Says how many bytes it has.
+    /// Says how many bytes it has. The document has the memory until it gives it back
+    /// ([`into_memory`](Self::into_memory)).
     ///
     /// # Errors
-    /// As `parse`. What is missing may be in bytes that are still to come.
+    /// As `parse`, with the memory. What is missing may be in bytes that are still to come.
     pub fn parse_first(
         bytes: &'a [u8],
         limits: &Limits,
         memory: Memory,
-    ) -> Result<(Document<'a>, usize), Fault> {
+    ) -> Result<(Document<'a>, usize), (Fault, Memory)> {
         let Memory(mut tape) = memory;
-        let end = lex(bytes, limits, &mut tape)?;
-        let text = utf8(bytes.get(..end).unwrap_or_default())?;
+        let read = lex(bytes, limits, &mut tape).and_then(|end| {
+            let text = utf8(bytes.get(..end).unwrap_or_default())?;
+            Ok((text, end))
+        });
+        let (text, end) = match read {
+            Ok(read) => read,
+            Err(fault) => return Err((fault, Memory(tape))),
+        };
         let document = Document { text, tape };
-        document.keys_are_unique()?;
-        Ok((document, end))
+        match document.keys_are_unique() {
+            Ok(()) => Ok((document, end)),
+            Err(fault) => Err((fault, document.into_memory())),
+        }
     }
 
     /// Gives back its memory.
     pub fn into_memory(self) -> Memory {
         if self.tape.entries.capacity() > KEPT_VALUES {
-            return Memory::default();
+            return Memory(Box::new(self.tape.emptied()));
         }
         Memory(self.tape)
     }
@@ -114,10 +134,13 @@ impl<'a> Document<'a> {
 
     /// The one value.
     pub fn root(&self) -> Node<'_> {
+        self.node(0)
+    }
+
+    fn node(&self, index: usize) -> Node<'_> {
         Node {
-            text: self.text,
-            tape: &self.tape.entries,
-            index: 0,
+            document: self,
+            index,
         }
     }
 
@@ -127,14 +150,11 @@ impl<'a> Document<'a> {
         const FEW: usize = 8;
         let mut suspects = self.tape.suspects.clone();
         suspects.sort_unstable();
+        suspects.dedup();
         let mut names: Vec<(Cow<'_, str>, u32)> = Vec::new();
         for suspect in suspects {
             names.clear();
-            let object = Node {
-                text: self.text,
-                tape: &self.tape.entries,
-                index: suspect as usize,
-            };
+            let object = self.node(suspect as usize);
             for member in object.members() {
                 let start = member.key.entry().map_or(0, |entry| entry.start);
                 names.push((member.name(), start));
@@ -157,6 +177,10 @@ impl<'a> Document<'a> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    // This one says nothing of where.
+    if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+        return Ok(text);
+    }
     std::str::from_utf8(bytes).map_err(|error| Fault {
         at: error.valid_up_to(),
         kind: FaultKind::NotUtf8,
@@ -183,8 +207,7 @@ fn twice_in_sorted(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
 /// One value (or key) of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'d> {
-    text: &'d str,
-    tape: &'d [Entry],
+    document: &'d Document<'d>,
     index: usize,
 }
 
@@ -192,7 +215,7 @@ impl<'d> Node<'d> {
     /// What it is.
     pub fn kind(self) -> Kind {
         // A document has at least its root, and every node stands on its tape.
-        self.entry().map_or(Kind::Null, |entry| entry.kind)
+        self.entry().map_or(Kind::Null, |entry| entry.tag.kind())
     }
 
     /// Where it stands, in bytes from the start of the document.
@@ -203,7 +226,7 @@ impl<'d> Node<'d> {
 
     /// Its bytes as written: quotes, escapes and inner white space included.
     pub fn raw(self) -> &'d str {
-        self.text.get(self.span()).unwrap_or_default()
+        self.document.text.get(self.span()).unwrap_or_default()
     }
 
     /// As [`raw`](Self::raw).
@@ -213,10 +236,12 @@ impl<'d> Node<'d> {
 
     /// The text of a string, escapes resolved; `None` for anything else.
     pub fn str(self) -> Option<Cow<'d, str>> {
-        let entry = self.entry().filter(|entry| entry.kind == Kind::String)?;
+        let entry = self
+            .entry()
+            .filter(|entry| entry.tag.kind() == Kind::String)?;
         let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
-        let inner = self.text.get(inner).unwrap_or_default();
-        Some(if entry.escaped {
+        let inner = self.document.text.get(inner).unwrap_or_default();
+        Some(if entry.tag.escaped() {
             unescape(inner)
         } else {
             Cow::Borrowed(inner)
@@ -232,7 +257,7 @@ impl<'d> Node<'d> {
     #[inline]
     pub fn is_str(self, text: &str) -> bool {
         self.entry()
-            .is_some_and(|entry| entry.kind == Kind::String && self.says(entry, text))
+            .is_some_and(|entry| entry.tag.kind() == Kind::String && self.says(entry, text))
     }
 
     /// The members of an object in order; none for anything else.
@@ -246,16 +271,17 @@ impl<'d> Node<'d> {
     }
 
     /// The member of this name (after unescaping) of an object.
+    #[inline]
     pub fn get(self, name: &str) -> Option<Node<'d>> {
+        self.member_of(name, Tag::name(name))
+    }
+
+    fn member_of(self, name: &str, tag: Tag) -> Option<Node<'d>> {
         let Children { mut index, end, .. } = self.children(Kind::Object);
         while index < end {
-            let key = self.tape.get(index)?;
             // The value stands behind its key, and the next key behind the value.
-            let value = Node {
-                index: index + 1,
-                ..self
-            };
-            if self.says(key, name) {
+            let (key, value) = (self.at(index), self.at(index + 1));
+            if key.is_named(name, tag) {
                 return Some(value);
             }
             index = value.entry()?.next as usize;
@@ -266,39 +292,45 @@ impl<'d> Node<'d> {
     /// The values of all members of this name, of objects here and below, in order.
     pub fn all_named<'n>(self, name: &'n str) -> impl Iterator<Item = Node<'d>> + use<'d, 'n> {
         let range = self.tape_range();
-        let first = range.start;
-        let entries = self.tape.get(range).unwrap_or_default();
-        entries
-            .iter()
-            .enumerate()
-            .filter_map(move |(index, entry)| {
-                let named = entry.key && self.says(entry, name);
-                // The value stands behind its key.
-                named.then(|| Node {
-                    index: first + index + 1,
-                    ..self
-                })
-            })
+        let tag = Tag::name(name);
+        let noted = self.document.tape.noted(name, range.start);
+        let mut noted = noted.map(|noted| noted.iter().map(|at| *at as usize));
+        let mut all = range.clone();
+        std::iter::from_fn(move || {
+            loop {
+                let index = match &mut noted {
+                    Some(noted) => noted.next(),
+                    None => all.next(),
+                };
+                let key = self.at(index.filter(|index| *index < range.end)?);
+                if key.is_named(name, tag) {
+                    // The value stands behind its key.
+                    return Some(self.at(key.index + 1));
+                }
+            }
+        })
+    }
+
+    fn at(self, index: usize) -> Node<'d> {
+        self.document.node(index)
+    }
+
+    /// Whether it is the key of this name, whose tag is this one.
+    #[inline(always)]
+    fn is_named(self, name: &str, tag: Tag) -> bool {
+        self.entry().is_some_and(|entry| {
+            (entry.tag == tag || entry.tag.is_escaped_key()) && self.says(entry, name)
+        })
     }
 
     /// Whether a string or key says exactly this text.
-    #[inline(always)]
     fn says(self, entry: &Entry, text: &str) -> bool {
-        // With its quotes. Nearly all others are told by their length alone.
-        let length = (entry.end - entry.start) as usize;
-        if entry.escaped {
-            return self.says_with_escapes(entry, text);
-        }
-        length == text.len() + 2 && {
-            let inner = entry.start as usize + 1..entry.end as usize - 1;
-            self.text.as_bytes().get(inner) == Some(text.as_bytes())
-        }
-    }
-
-    #[cold]
-    fn says_with_escapes(self, entry: &Entry, text: &str) -> bool {
         let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
-        unescape(self.text.get(inner).unwrap_or_default()) == text
+        let own = self.document.text;
+        match entry.tag.escaped() {
+            false => own.as_bytes().get(inner) == Some(text.as_bytes()),
+            true => unescape(own.get(inner).unwrap_or_default()) == text,
+        }
     }
 
     /// Its position on the tape, and that of the first entry that is not below it.
@@ -308,15 +340,14 @@ impl<'d> Node<'d> {
 
     #[inline(always)]
     fn entry(self) -> Option<&'d Entry> {
-        self.tape.get(self.index)
+        self.document.tape.entries().get(self.index)
     }
 
     fn children(self, of: Kind) -> Children<'d> {
         let range = self.tape_range();
         let is = self.kind() == of;
         Children {
-            text: self.text,
-            tape: self.tape,
+            document: self.document,
             index: if is { range.start + 1 } else { range.end },
             end: range.end,
         }
@@ -338,11 +369,16 @@ impl<'d> Member<'d> {
         self.key.str().unwrap_or_default()
     }
 
-    /// Whether the name, escapes resolved, begins with this byte, which must be ASCII.
-    pub fn begins_with(&self, first: u8) -> bool {
+    /// The first byte of the name, escapes resolved; `None` for an empty name.
+    #[inline]
+    pub fn initial(&self) -> Option<u8> {
         match self.key.entry() {
-            Some(entry) if !entry.escaped => self.key.bytes().get(1) == Some(&first),
-            _ => self.name().as_bytes().first() == Some(&first),
+            Some(entry) if !entry.tag.escaped() => {
+                let text = self.key.document.text.as_bytes();
+                let first = text.get(entry.start as usize + 1).copied();
+                first.filter(|_| entry.end - entry.start > 2)
+            }
+            _ => self.name().as_bytes().first().copied(),
         }
     }
 }
@@ -375,8 +411,7 @@ impl<'d> Iterator for Items<'d> {
 
 #[derive(Clone, Debug)]
 struct Children<'d> {
-    text: &'d str,
-    tape: &'d [Entry],
+    document: &'d Document<'d>,
     index: usize,
     end: usize,
 }
@@ -388,12 +423,8 @@ impl<'d> Iterator for Children<'d> {
         if self.index >= self.end {
             return None;
         }
-        let node = Node {
-            text: self.text,
-            tape: self.tape,
-            index: self.index,
-        };
-        self.index = self.tape.get(self.index)?.next as usize;
+        let node = self.document.node(self.index);
+        self.index = node.entry()?.next as usize;
         Some(node)
     }
 }

@@ -1,71 +1,49 @@
 //! Bytes to a flat tape of values: one pass, no recursion, nothing copied.
 
-use super::text::{hex_escape, hex4, plain_prefix};
+use super::block::Block;
+use super::tape::{Entry, Tag, Tape, signature};
+use super::text::{hex_escape, hex4};
 use super::{Fault, FaultKind, Kind, Limits};
 
-/// One value or key. Values stand in document order; an object's children alternate key, value.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    /// Offset of the first byte.
-    pub start: u32,
-    /// Offset behind the last byte.
-    pub end: u32,
-    /// Index of the entry behind this one and everything below it.
-    pub next: u32,
-    /// What it is.
-    pub kind: Kind,
-    /// Whether a string has a backslash in it.
-    pub escaped: bool,
-    /// Whether it is the key of a member.
-    pub key: bool,
-}
-
-/// The memory of a reading, which the next one can use again.
-#[derive(Debug, Default)]
-pub(super) struct Tape {
-    /// What was read.
-    pub entries: Vec<Entry>,
-    /// Objects that may have a key twice, by their index, in no order: every object that has one
-    /// is among them.
-    pub suspects: Vec<u32>,
-    open: Vec<Open>,
-    signatures: Vec<u64>,
-}
-
-/// An object or array that is open.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    index: usize,
-    object: bool,
-    /// Where the signatures of its keys begin.
-    signatures: usize,
-    /// Whether a key has an escape, so that its signature says nothing.
-    escaped: bool,
-}
-
-/// Above so many keys signatures are sorted rather than compared one with another.
+/// So many keys of an object are compared with a new one; of wider ones all are, when it is closed.
 const FEW: usize = 24;
 
 /// Reads one value with white space before it; says where it ends.
 ///
 /// The bytes must be UTF-8 where it counts: what stands in strings is not looked at.
 pub(super) fn lex(bytes: &[u8], limits: &Limits, tape: &mut Tape) -> Result<usize, Fault> {
-    tape.entries.clear();
     tape.suspects.clear();
-    tape.open.clear();
-    tape.signatures.clear();
+    tape.noted.clear();
+    tape.entries.truncate(limits.values);
+    tape.used = 0;
+    // Offsets are 32 bits wide, also in WebAssembly, where a longer text could not exist anyway.
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(Fault {
+            at: 0,
+            kind: FaultKind::TooLarge,
+        });
+    }
     let mut lexer = Lexer {
         bytes,
         at: 0,
+        block: Block::NONE,
+        here: usize::MAX,
+        in_object: false,
+        depth: 0,
+        seen: 0,
+        entries: std::mem::take(&mut tape.entries),
+        used: 0,
+        noted: tape.tags,
         tape,
         limits,
     };
-    // Offsets are 32 bits wide, also in WebAssembly, where a longer text could not exist anyway.
-    if u32::try_from(bytes.len()).is_err() {
-        return Err(lexer.fault(FaultKind::TooLarge));
-    }
-    lexer.run()?;
-    Ok(lexer.at)
+    let found = lexer.run();
+    let Lexer {
+        at, used, entries, ..
+    } = lexer;
+    tape.used = used;
+    tape.entries = entries;
+    found.map(|()| at)
 }
 
 /// That nothing but white space stands behind this offset.
@@ -80,9 +58,24 @@ pub(super) fn ends(bytes: &[u8], at: usize) -> Result<(), Fault> {
     }
 }
 
+/// All of it stays in registers but what is borrowed: nothing that is not inlined may borrow it.
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
+    block: Block,
+    /// The innermost object or array that is open, by its index. Until it is closed its entry has
+    /// the index of the one around it in `next`, and that one's `seen` in `end`.
+    here: usize,
+    in_object: bool,
+    depth: usize,
+    /// A bit for each key of it, so that most are known to be new without being compared.
+    seen: u32,
+    /// The tape's entries, of which so many are used.
+    entries: Vec<Entry>,
+    used: usize,
+    /// The tags of keys that are noted.
+    noted: [Tag; 2],
+    /// What else there is of the tape.
     tape: &'a mut Tape,
     limits: &'a Limits,
 }
@@ -97,7 +90,7 @@ impl Lexer<'_> {
             if closed && self.after_value()? {
                 return Ok(());
             }
-            if !closed && self.in_object() {
+            if !closed && self.in_object {
                 self.key()?;
             }
         }
@@ -122,15 +115,15 @@ impl Lexer<'_> {
     /// Closes what ends here and goes on behind a comma; `true` when the root has closed.
     #[inline(always)]
     fn after_value(&mut self) -> Result<bool, Fault> {
-        while let Some(object) = self.tape.open.last().map(|open| open.object) {
+        while self.depth > 0 {
             self.skip_space();
-            match (self.peek(), object) {
+            match (self.peek(), self.in_object) {
                 (Some(b','), true) => {
-                    self.at += 1;
+                    self.step(1);
                     return self.key().map(|()| false);
                 }
                 (Some(b','), false) => {
-                    self.at += 1;
+                    self.step(1);
                     return Ok(false);
                 }
                 (Some(b'}'), true) | (Some(b']'), false) => self.close(),
@@ -151,7 +144,7 @@ impl Lexer<'_> {
         if self.peek() != Some(b':') {
             return Err(self.fault(FaultKind::ExpectedColon));
         }
-        self.at += 1;
+        self.step(1);
         Ok(())
     }
 
@@ -159,19 +152,11 @@ impl Lexer<'_> {
     fn string(&mut self, key: bool) -> Result<(), Fault> {
         let start = self.at;
         let mut escaped = false;
-        self.at += 1;
+        self.step(1);
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let plain = plain_prefix(rest);
-            self.at += plain;
-            match rest.get(plain) {
-                Some(b'"') => {
-                    self.at += 1;
-                    if key {
-                        self.sign(start, escaped);
-                    }
-                    return self.push(start, Kind::String, escaped, key);
-                }
+            self.at = self.block.attention(self.bytes, self.at);
+            match self.peek() {
+                Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.at = escape(self.bytes, self.at)?;
@@ -179,26 +164,54 @@ impl Lexer<'_> {
                 _ => return Err(self.fault(FaultKind::ControlCharacter)),
             }
         }
+        let length = self.at.wrapping_sub(start).wrapping_sub(1);
+        self.step(1);
+        let tag = if key {
+            self.key_tag(start, length, escaped)
+        } else {
+            Tag::value(Kind::String, escaped)
+        };
+        self.push(start, tag)
+    }
+
+    /// Takes into account that the innermost object has this key.
+    #[inline(always)]
+    fn key_tag(&mut self, start: usize, length: usize, escaped: bool) -> Tag {
+        let from = self.bytes.get(start.wrapping_add(1)..);
+        let signature = signature(from.unwrap_or_default(), length);
+        let tag = Tag::key(signature, escaped);
+        let bit = 1 << tag.hash();
+        if self.seen & bit != 0 || escaped {
+            let members = self.entries.get(..self.used).unwrap_or_default();
+            if escaped || may_have(members, self.here, tag) {
+                self.tape.suspects.push(narrow(self.here));
+            }
+        }
+        self.seen |= bit;
+        if escaped || self.noted.contains(&tag) {
+            self.tape.noted.push(narrow(self.used));
+        }
+        tag
     }
 
     #[inline(always)]
     fn number(&mut self) -> Result<(), Fault> {
         let start = self.at;
         if self.peek() == Some(b'-') {
-            self.at += 1;
+            self.step(1);
         }
         match self.peek() {
             Some(b'0') => self.at += 1,
             _ => self.digits()?,
         }
         if self.peek() == Some(b'.') {
-            self.at += 1;
+            self.step(1);
             self.digits()?;
         }
         if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
+            self.step(1);
             if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+                self.step(1);
             }
             self.digits()?;
         }
@@ -206,14 +219,14 @@ impl Lexer<'_> {
         if let Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'a'..=b'z' | b'A'..=b'Z') = self.peek() {
             return Err(self.fault(FaultKind::Number));
         }
-        self.push(start, Kind::Number, false, false)
+        self.push(start, Tag::value(Kind::Number, false))
     }
 
     #[inline(always)]
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+            self.step(1);
         }
         if self.at == start {
             return Err(self.fault(FaultKind::Number));
@@ -221,39 +234,38 @@ impl Lexer<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<(), Fault> {
         let start = self.at;
         for &byte in word {
             if self.peek() != Some(byte) {
                 return Err(self.fault(FaultKind::ExpectedValue));
             }
-            self.at += 1;
+            self.step(1);
         }
-        self.push(start, kind, false, false)
+        self.push(start, Tag::value(kind, false))
     }
 
     #[inline(always)]
     fn open(&mut self, kind: Kind) -> Result<(), Fault> {
-        if self.tape.open.len() >= self.limits.depth {
+        if self.depth >= self.limits.depth {
             return Err(self.fault(FaultKind::TooDeep));
         }
-        let index = self.tape.entries.len();
-        let start = self.at;
-        self.at += 1;
-        self.push(start, kind, false, false)?;
-        self.tape.open.push(Open {
-            index,
-            object: kind == Kind::Object,
-            signatures: self.tape.signatures.len(),
-            escaped: false,
-        });
+        let index = self.used;
+        let around = narrow(self.here);
+        self.push_entry(self.at, self.seen, around, Tag::value(kind, false))?;
+        self.step(1);
+        self.here = index;
+        self.depth = self.depth.wrapping_add(1);
+        self.in_object = kind == Kind::Object;
+        self.seen = 0;
         Ok(())
     }
 
     #[inline(always)]
     fn close_if_empty(&mut self) -> bool {
         self.skip_space();
-        let end = if self.in_object() { b'}' } else { b']' };
+        let end = if self.in_object { b'}' } else { b']' };
         let empty = self.peek() == Some(end);
         if empty {
             self.close();
@@ -263,73 +275,54 @@ impl Lexer<'_> {
 
     #[inline(always)]
     fn close(&mut self) {
-        self.at += 1;
-        let (end, next) = (narrow(self.at), narrow(self.tape.entries.len()));
-        let Some(open) = self.tape.open.pop() else {
+        self.step(1);
+        self.depth = self.depth.saturating_sub(1);
+        let Some(entry) = self.entries.get_mut(self.here) else {
             return;
         };
-        if let Some(entry) = self.tape.entries.get_mut(open.index) {
-            entry.end = end;
-            entry.next = next;
-        }
-        if open.object {
-            let own = self.tape.signatures.get_mut(open.signatures..);
-            if open.escaped || own.is_some_and(some_are_equal) {
-                self.tape.suspects.push(narrow(open.index));
-            }
-            self.tape.signatures.truncate(open.signatures);
-        }
+        let around = entry.next as usize;
+        self.seen = entry.end;
+        self.here = around;
+        entry.end = narrow(self.at);
+        entry.next = narrow(self.used);
+        let entry = self.entries.get(around);
+        self.in_object = entry.is_some_and(|entry| entry.tag == Tag::value(Kind::Object, false));
     }
 
-    /// Remembers what two equal keys have in common: their length, their first eight bytes and
-    /// their last eight.
+    /// A scalar or key that ends here.
     #[inline(always)]
-    fn sign(&mut self, start: usize, escaped: bool) {
-        let from = self.bytes.get(start + 1..).unwrap_or_default();
-        let length = self.at - start - 2;
-        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        let own = match (from.first_chunk(), length) {
-            // What follows is there nearly always, so that a short key is one word too.
-            (Some(first), 0..8) => word(first) & !(u64::MAX << (8 * length)),
-            (Some(first), _) => {
-                let last = from.get(..length).and_then(<[u8]>::last_chunk);
-                word(first) ^ last.map_or(0, word).rotate_left(27)
-            }
-            (None, _) => {
-                let key = from.get(..length).unwrap_or_default();
-                let bytes = key.iter().rev();
-                bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
-            }
-        };
-        self.tape.signatures.push(own ^ (length as u64) << 56);
-        if let Some(open) = self.tape.open.last_mut().filter(|_| escaped) {
-            open.escaped = true;
-        }
+    fn push(&mut self, start: usize, tag: Tag) -> Result<(), Fault> {
+        let (end, next) = (narrow(self.at), narrow(self.used.wrapping_add(1)));
+        self.push_entry(start, end, next, tag)
     }
 
     #[inline(always)]
-    fn in_object(&self) -> bool {
-        self.tape.open.last().is_some_and(|open| open.object)
-    }
-
-    #[inline(always)]
-    fn push(&mut self, start: usize, kind: Kind, escaped: bool, key: bool) -> Result<(), Fault> {
-        let entries = &mut self.tape.entries;
-        if entries.len() >= self.limits.values {
-            return Err(Fault {
-                at: start,
-                kind: FaultKind::TooLarge,
-            });
+    fn push_entry(&mut self, start: usize, end: u32, next: u32, tag: Tag) -> Result<(), Fault> {
+        if self.used >= self.entries.len() {
+            if self.used >= self.limits.values {
+                return Err(Fault {
+                    at: start,
+                    kind: FaultKind::TooLarge,
+                });
+            }
+            let entries = std::mem::take(&mut self.entries);
+            self.entries = with_room(entries, self.limits.values);
         }
-        entries.push(Entry {
-            start: narrow(start),
-            end: narrow(self.at),
-            next: narrow(entries.len() + 1),
-            kind,
-            escaped,
-            key,
-        });
+        if let Some(free) = self.entries.get_mut(self.used) {
+            self.used = self.used.wrapping_add(1);
+            // One by one: put together first, they would be read before they are written.
+            free.start = narrow(start);
+            free.end = end;
+            free.next = next;
+            free.tag = tag;
+        }
         Ok(())
+    }
+
+    /// Goes on by so many bytes. It cannot overflow, and if it did there would be nothing to read.
+    #[inline(always)]
+    fn step(&mut self, bytes: usize) {
+        self.at = self.at.wrapping_add(bytes);
     }
 
     #[inline(always)]
@@ -343,30 +336,47 @@ impl Lexer<'_> {
             if !is_space(byte) {
                 return;
             }
-            self.at += 1;
+            self.step(1);
             // Pretty-printed answers are indented.
             while self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) == Some(b"        ") {
-                self.at += 8;
+                self.step(8);
             }
-        }
-    }
-
-    #[inline(always)]
-    fn truncated(&self) -> Fault {
-        Fault {
-            at: self.bytes.len(),
-            kind: FaultKind::Truncated,
         }
     }
 
     /// A fault here; at the end of the bytes it is always that they end.
     #[inline(always)]
     fn fault(&self, kind: FaultKind) -> Fault {
-        if self.at >= self.bytes.len() && kind != FaultKind::TooLarge {
-            return self.truncated();
+        let ends = self.at >= self.bytes.len();
+        Fault {
+            at: self.at.min(self.bytes.len()),
+            kind: if ends { FaultKind::Truncated } else { kind },
         }
-        Fault { at: self.at, kind }
     }
+}
+
+/// Whether an object, whose members stand last on the tape, may have a key of this tag: it has one,
+/// or more members than are looked at for every key.
+#[inline(never)]
+fn may_have(entries: &[Entry], object: usize, tag: Tag) -> bool {
+    let mut at = object.wrapping_add(1);
+    for _ in 0..FEW {
+        match (entries.get(at), entries.get(at.wrapping_add(1))) {
+            (Some(key), Some(value)) if key.tag != tag => at = value.next as usize,
+            (Some(_), _) => return true,
+            (None, _) => return false,
+        }
+    }
+    true
+}
+
+/// The entries, and room for as many again, of at most so many.
+#[cold]
+#[inline(never)]
+fn with_room(mut entries: Vec<Entry>, most: usize) -> Vec<Entry> {
+    let room = entries.len().saturating_mul(2).max(64).min(most);
+    entries.resize(room, Entry::default());
+    entries
 }
 
 /// The offset behind the escape at this one.
@@ -395,24 +405,6 @@ fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-}
-
-/// Whether a signature stands twice. It costs n log n at most.
-fn some_are_equal(signatures: &mut [u64]) -> bool {
-    if signatures.len() > FEW {
-        signatures.sort_unstable();
-        return signatures
-            .windows(2)
-            .any(|pair| pair.first() == pair.last());
-    }
-    let mut rest = &*signatures;
-    while let Some((first, others)) = rest.split_first() {
-        if others.contains(first) {
-            return true;
-        }
-        rest = others;
-    }
-    false
 }
 
 /// Lossless: `lex` has refused every text whose offsets need more bits.

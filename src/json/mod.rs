@@ -5,9 +5,11 @@
 //! bounded depth and number of values. Every [`Node`] knows the bytes it was read from, so that
 //! what is not changed can be passed on as it came.
 
+mod block;
 mod document;
 mod fault;
 mod lexer;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -15,7 +17,7 @@ mod text;
 pub use document::{Document, Items, Kind, Member, Members, Memory, Node};
 pub use fault::{Fault, FaultKind};
 pub use text::quote;
-pub(crate) use text::{plain_prefix, quote_into};
+pub(crate) use text::{escape_into, plain_prefix};
 
 /// What a document may cost. Both bounds are inclusive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -168,6 +168,126 @@ fn nodes_know_their_bytes() {
 }
 
 #[test]
+fn a_key_that_stands_twice_is_found_wherever_it_stands() {
+    // Objects of 0 to 60 members, narrow and wide ones in one another, from a small generator of
+    // numbers; the same key is put in twice, or none.
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    for round in 0..4000 {
+        let mut twice = None;
+        let mut text = "0".to_owned();
+        for depth in 0..1 + below(5) {
+            let most = if below(4) == 0 { 60 } else { 8 };
+            let width = below(most);
+            // Short and long keys, of which many begin and end alike.
+            let mut keys: Vec<String> = (0..=width)
+                .map(|at| match below(3) {
+                    0 => format!("k{at}"),
+                    1 => format!("a rather long key {at} of an object"),
+                    _ => format!("{at}{}", "é".repeat(at % 9)),
+                })
+                .collect();
+            if round % 2 == 1 && depth == 0 && width > 0 {
+                let (from, to) = (below(width), width);
+                keys[to] = keys[from].clone();
+                twice = Some(depth);
+            }
+            let nested = below(keys.len());
+            let members = keys.iter().enumerate().map(|(at, key)| {
+                let value = if at == nested { text.as_str() } else { "[{}]" };
+                format!("\"{key}\":{value}")
+            });
+            text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        }
+        let found = Document::parse(text.as_bytes(), &Limits::default());
+        let found = found.err().map(|fault| fault.kind);
+        let expected = twice.map(|_| FaultKind::DuplicateKey);
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn names_that_look_alike_are_told_apart() {
+    // Among so many names two have the same tag.
+    let mut names: Vec<_> = (0..40_000)
+        .map(|at| format!("n{at}"))
+        .map(|name| (format!("{:?}", super::tape::Tag::name(&name)), name))
+        .collect();
+    names.sort();
+    let pairs: Vec<_> = names
+        .windows(2)
+        .filter(|pair| pair[0].0 == pair[1].0)
+        .map(|pair| (pair[0].1.clone(), pair[1].1.clone()))
+        .collect();
+    assert!(!pairs.is_empty());
+    for (one, other) in pairs {
+        let text = format!("{{\"{one}\":1,\"x\":{{\"{other}\":2}},\"{other}\":3}}");
+        let document = Document::parse(text.as_bytes(), &Limits::default()).unwrap();
+        let root = document.root();
+        assert_eq!(root.get(&other).map(Node::raw), Some("3"));
+        let all: Vec<_> = root.all_named(&other).map(Node::raw).collect();
+        assert_eq!(all, ["2", "3"]);
+    }
+}
+
+#[test]
+fn members_are_found_at_every_depth_whether_noted_or_not() {
+    let text =
+        r#"{"other":1,"a":[{"text":{"text":2},"t\u0065xt2":0}],"t\u0065xt":3,"texts":4} rest"#;
+    let limits = Limits::default();
+    let noting = Memory::noting(["text", "other"]);
+    let (noted, end) = Document::parse_first(text.as_bytes(), &limits, noting).unwrap();
+    let scanned = Document::parse(&text.as_bytes()[..end], &limits).unwrap();
+    let found = |node: Node<'_>, name| node.all_named(name).map(|n| n.raw().to_owned()).collect();
+    for name in ["text", "other", "texts", "text2", ""] {
+        let own: Vec<String> = found(noted.root(), name);
+        assert_eq!(own, found(scanned.root(), name), "{name}");
+    }
+    let all: Vec<String> = found(noted.root(), "text");
+    assert_eq!(all, ["{\"text\":2}", "2", "3"]);
+    let below: Vec<String> = found(noted.root().get("a").unwrap(), "text");
+    assert_eq!(below, ["{\"text\":2}", "2"]);
+    // The next reading with the same memory notes its own keys, and no others.
+    let read = Document::parse_first(b"{\"a\":{\"text\":5}}", &limits, noted.into_memory());
+    let (next, _) = read.unwrap();
+    assert_eq!(found(next.root(), "text"), ["5"]);
+    // Also where a reading failed between.
+    let (_, memory) =
+        Document::parse_first(b"{\"text\":0,", &limits, next.into_memory()).unwrap_err();
+    let (last, _) = Document::parse_first(b"{\"text\":6}", &limits, memory).unwrap();
+    assert_eq!(found(last.root(), "text"), ["6"]);
+}
+
+#[test]
+fn what_needs_attention_is_found_wherever_it_stands() {
+    use super::block::Block;
+    for length in 0..150 {
+        for found in 0..=length {
+            for byte in [b'"', b'\\', 0, 0x1F] {
+                let mut bytes = vec![b'a'; length];
+                // What is no attention is as near to it as can be.
+                for (at, byte) in bytes.iter_mut().enumerate() {
+                    *byte = [b'!', b'#', b' ', b']', b'[', 0x7F, 0x80, 0xFF, 0x82, 0xDC][at % 10];
+                }
+                if let Some(place) = bytes.get_mut(found) {
+                    *place = byte;
+                }
+                let mut block = Block::NONE;
+                for at in 0..=length {
+                    let expected = if at <= found { found } else { length };
+                    assert_eq!(block.attention(&bytes, at), expected, "{byte} of {length}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn strings_read_back_what_was_quoted() {
     for text in [
         "",

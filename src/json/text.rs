@@ -82,13 +82,14 @@ pub(super) fn hex4(bytes: &[u8]) -> Option<u32> {
 /// The text as a JSON string, quotes included; only what must be escaped is.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    quote_into(&mut out, text);
+    out.push('"');
+    escape_into(&mut out, text);
+    out.push('"');
     out
 }
 
-/// Puts [`quote`] of the text behind what is there.
-pub(crate) fn quote_into(out: &mut String, text: &str) {
-    out.push('"');
+/// Puts the text behind what is there, as it stands within a JSON string.
+pub(crate) fn escape_into(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some((plain, special)) = rest.split_at_checked(plain_prefix(rest.as_bytes())) {
         out.push_str(plain);
@@ -109,7 +110,6 @@ pub(crate) fn quote_into(out: &mut String, text: &str) {
         }
         rest = chars.as_str();
     }
-    out.push('"');
 }
 
 /// The high bit of every byte that needs attention. A byte above a true hit can be marked wrongly

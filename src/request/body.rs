@@ -117,8 +117,19 @@ impl<'d> Shape<'d> {
     /// Reads the shape: an object with a known `resourceType`, and no `resourceType` anywhere else
     /// but in direct elements of `contained`. The error says what was found, without data.
     pub fn of(root: Node<'d>) -> Result<Shape<'d>, &'static str> {
-        let resource_type = type_of(root)?;
+        Shape::of_type(root, type_of(root)?)
+    }
+
+    /// As [`of`](Self::of), where it is known already that this is an object of this type.
+    pub fn of_type(root: Node<'d>, resource_type: ResourceType) -> Result<Shape<'d>, &'static str> {
         let mut contained = Vec::new();
+        // Its own is the only one that most resources have.
+        if root.all_named("resourceType").nth(1).is_none() && root.get("contained").is_none() {
+            return Ok(Shape {
+                resource_type,
+                contained,
+            });
+        }
         for member in root.members() {
             if !member.key.is_str("contained") {
                 if hides_resource(member.value) {

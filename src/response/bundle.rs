@@ -6,18 +6,24 @@ use super::membership::last_instance;
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault};
 use crate::fhir::{ResourceType, is_id};
-use crate::json::{Kind, Node, quote_into};
+use crate::json::{Kind, Node, escape_into};
 use crate::request::weak_tag;
 
-/// What an entry has around its resource, in bytes; it may be more.
-const AROUND: usize = 256;
+/// An entry that may leave. Any other goes whole: a stub would tell that there was something.
+pub(super) struct Kept<'d> {
+    entry: Node<'d>,
+    id: Option<Cow<'d, str>>,
+    /// `None` for a deletion in a history.
+    resource: Option<Screened<'d>>,
+}
 
-/// What became of an entry.
-pub(super) enum Entry {
-    /// It leaves in this form.
-    Kept { text: String, redacted: bool },
-    /// It goes whole: a stub would tell that there was something.
-    Removed,
+impl Kept<'_> {
+    /// Whether something was removed from its resource, or masked.
+    pub fn redacted(&self) -> bool {
+        self.resource
+            .as_ref()
+            .is_some_and(|resource| resource.redacted)
+    }
 }
 
 /// The restriction on a Bundle's entries.
@@ -26,49 +32,60 @@ pub(super) struct Rule<'a> {
     pub kind: BundleKind,
     pub resource_type: ResourceType,
     pub id: Option<&'a str>,
+    /// What [`head`] makes of it.
+    pub head: &'a str,
+}
+
+/// What an entry begins with, up to the id of its resource.
+pub(super) fn head(cover: &Cover, resource_type: ResourceType) -> String {
+    let mut head = "{\"fullUrl\":\"".to_owned();
+    escape_into(&mut head, &format!("{}/{resource_type}/", cover.base));
+    head
 }
 
 impl Rule<'_> {
     /// Decides on one entry of the document `source`.
-    pub fn entry(&self, source: &str, entry: Node<'_>) -> Result<Entry, Fault> {
+    pub fn entry<'d>(&self, source: &'d str, entry: Node<'d>) -> Result<Option<Kept<'d>>, Fault> {
         if entry.kind() != Kind::Object {
             return Err(Fault::Uninspectable("an entry of the bundle is no object"));
         }
         let Some(resource) = entry.get("resource") else {
             return Ok(self.without_resource(entry));
         };
-        let name = resource.get("resourceType").and_then(|name| name.str());
-        let Some(name) = name else {
+        let named = resource.get("resourceType");
+        let Some(name) = named.filter(|name| name.kind() == Kind::String) else {
             return Err(Fault::Uninspectable(
                 "an entry of the bundle has a resource without a resourceType",
             ));
         };
         let mode = entry.get("search").and_then(|search| search.get("mode"));
         let outcome = mode.is_some_and(|mode| mode.is_str("outcome"));
-        if name != self.resource_type.name() || outcome {
-            return Ok(Entry::Removed);
+        if !name.is_str(self.resource_type.name()) || outcome {
+            return Ok(None);
         }
         let id = id_of(resource)?;
         if self.kind == BundleKind::History && id.is_none() {
             return Err(Fault::Uninspectable("a version in the history has no id"));
         }
         if self.id.is_some() && id.as_deref() != self.id {
-            return Ok(Entry::Removed);
+            return Ok(None);
         }
-        let Some(screened) = screen(source, resource, self.cover)? else {
-            return Ok(Entry::Removed);
-        };
-        Ok(self.rebuild(entry, id.as_deref(), Some(screened)))
+        let screened = screen(source, resource, self.resource_type, self.cover)?;
+        Ok(screened.map(|screened| Kept {
+            entry,
+            id,
+            resource: Some(screened),
+        }))
     }
 
     /// The deletion in a history is such an entry; nothing tells whose it was.
-    fn without_resource(&self, entry: Node<'_>) -> Entry {
+    fn without_resource<'d>(&self, entry: Node<'d>) -> Option<Kept<'d>> {
         let method = entry
             .get("request")
             .and_then(|request| request.get("method"));
         let deleted = method.is_some_and(|method| method.is_str("DELETE"));
         if self.kind != BundleKind::History || self.cover.patient.is_some() || !deleted {
-            return Entry::Removed;
+            return None;
         }
         let url = entry.get("request").and_then(|request| request.get("url"));
         let named = [entry.get("fullUrl"), url]
@@ -80,82 +97,88 @@ impl Rule<'_> {
                 let (resource_type, id) = last_instance(&url)?;
                 (resource_type == self.resource_type).then(|| id.to_owned())
             });
-        match named {
-            Some(id) if self.id.is_none_or(|expected| expected == id) => {
-                self.rebuild(entry, Some(&id), None)
-            }
-            _ => Entry::Removed,
-        }
+        let id = named.filter(|id| self.id.is_none_or(|expected| expected == id))?;
+        Some(Kept {
+            entry,
+            id: Some(Cow::Owned(id)),
+            resource: None,
+        })
     }
 
-    fn rebuild(&self, entry: Node<'_>, id: Option<&str>, screened: Option<Screened<'_>>) -> Entry {
-        let length = screened.as_ref().map_or(0, |screened| screened.text.len());
-        let mut out = Object(String::with_capacity(length + AROUND));
-        if let Some(url) = self.full_url(entry, id) {
-            out.string("fullUrl", &url);
-        }
-        let redacted = screened.as_ref().is_some_and(|screened| screened.redacted);
-        if let Some(screened) = screened {
-            out.raw("resource", &screened.text);
-        }
-        match (self.kind, id) {
-            (BundleKind::Searchset, _) => search(entry, &mut out),
-            (BundleKind::History, Some(id)) => self.history(entry, id, &mut out),
-            (BundleKind::History, None) => {}
-        }
-        let text = out.close();
-        Entry::Kept { text, redacted }
-    }
-
-    fn full_url<'e>(&self, entry: Node<'e>, id: Option<&str>) -> Option<Cow<'e, str>> {
+    /// Writes an entry anew, from what it is known to hold.
+    pub fn write(&self, kept: Kept<'_>, out: &mut String) {
+        let Kept {
+            entry,
+            id,
+            resource,
+        } = kept;
         let own = entry.get("fullUrl").and_then(|url| url.str());
         let urn = own.filter(|url| {
             let rest = url.strip_prefix("urn:uuid:");
             rest.is_some_and(|uuid| uuid.len() == 36 && is_id(uuid))
         });
-        match urn {
-            Some(urn) => Some(urn),
-            // Not formatted: there is one in every entry.
-            None => id.map(|id| {
-                let parts = [&self.cover.base, "/", self.resource_type.name(), "/", id];
-                Cow::Owned(parts.concat())
-            }),
+        // Neither an id nor such a URL needs escapes.
+        let begun = match (&urn, &id) {
+            (Some(urn), _) => ["{\"fullUrl\":\"", urn, "\""],
+            (None, Some(id)) => [self.head, id, "\""],
+            (None, None) => ["{", "", ""],
+        };
+        for part in begun {
+            out.push_str(part);
         }
+        let mut own = Object {
+            begun: urn.is_some() || id.is_some(),
+            out,
+        };
+        if let Some(resource) = resource {
+            resource.write(own.name("resource"));
+        }
+        match (self.kind, id) {
+            (BundleKind::Searchset, _) => search(entry, &mut own),
+            (BundleKind::History, Some(id)) => self.history(entry, &id, &mut own),
+            (BundleKind::History, None) => {}
+        }
+        own.end();
     }
 
-    fn history(&self, entry: Node<'_>, id: &str, out: &mut Object) {
-        let instance = format!("{}/{id}", self.resource_type);
+    fn history(&self, entry: Node<'_>, id: &str, out: &mut Object<'_>) {
+        let resource_type = self.resource_type.name();
         let method = text(entry, "request", "method")
-            .filter(|method| matches!(method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE"));
+            .filter(|method| matches!(method.as_ref(), "POST" | "PUT" | "PATCH" | "DELETE"));
         if let Some(method) = method {
-            let mut request = Object::default();
-            request.string("method", &method);
-            request.string("url", &instance);
-            out.raw("request", &request.close());
+            let mut request = Object::begin(out.name("request"));
+            request.string("method", &[&method]);
+            request.string("url", &[resource_type, "/", id]);
+            request.end();
         }
-        let mut response = Object::default();
-        if let Some(status) = text(entry, "response", "status").and_then(|text| status(&text)) {
-            response.string("status", &status);
-        }
-        let version = text(entry, "response", "location").and_then(|url| {
-            let version = url.rsplit_once("/_history/")?.1;
-            is_id(version).then(|| version.to_owned())
+        let status = text(entry, "response", "status");
+        let status = status.as_deref().and_then(status_code);
+        let location = text(entry, "response", "location");
+        let version = location.as_deref().and_then(|url| {
+            let (_, version) = url.rsplit_once("/_history/")?;
+            is_id(version).then_some(version)
         });
+        let etag = text(entry, "response", "etag").and_then(|etag| weak_tag(etag.as_bytes()));
+        let modified = text(entry, "response", "lastModified").filter(|at| is_instant(at));
+        if status.is_none() && version.is_none() && etag.is_none() && modified.is_none() {
+            return;
+        }
+        let mut response = Object::begin(out.name("response"));
+        if let Some(status) = status {
+            response.string("status", &[status]);
+        }
         if let Some(version) = version {
             let base = &self.cover.base;
-            response.string("location", &format!("{base}/{instance}/_history/{version}"));
+            let parts = [base, "/", resource_type, "/", id, "/_history/", version];
+            response.string("location", &parts);
         }
-        let etag = text(entry, "response", "etag").and_then(|etag| weak_tag(etag.as_bytes()));
         if let Some(etag) = etag {
-            response.string("etag", &etag);
+            response.string("etag", &[&etag]);
         }
-        let modified = text(entry, "response", "lastModified").filter(|at| is_instant(at));
         if let Some(modified) = modified {
-            response.string("lastModified", &modified);
+            response.string("lastModified", &[&modified]);
         }
-        if !response.is_empty() {
-            out.raw("response", &response.close());
-        }
+        response.end();
     }
 }
 
@@ -200,9 +223,11 @@ pub(super) fn no_links(cover: &Cover) -> String {
 /// The `meta` of a Bundle: when it was last updated, if that is an instant.
 pub(super) fn meta(meta: Node<'_>) -> Option<String> {
     let updated = meta.get("lastUpdated")?.str().filter(|at| is_instant(at))?;
-    let mut out = Object::default();
-    out.string("lastUpdated", &updated);
-    Some(out.close())
+    let mut out = String::new();
+    let mut meta = Object::begin(&mut out);
+    meta.string("lastUpdated", &[&updated]);
+    meta.end();
+    Some(out)
 }
 
 /// An instant: a date and a time to the second or better, with its zone
@@ -236,24 +261,28 @@ pub(super) fn is_instant(text: &str) -> bool {
         && (zone == "Z" || shaped(zone, "+00:00") || shaped(zone, "-00:00"))
 }
 
-fn search(entry: Node<'_>, out: &mut Object) {
+fn search(entry: Node<'_>, out: &mut Object<'_>) {
     let Some(search) = entry.get("search") else {
         return;
     };
-    let mut kept = Object::default();
-    let mode = search.get("mode").and_then(|mode| mode.str());
-    if let Some(mode) = mode.filter(|mode| matches!(mode.as_ref(), "match" | "include")) {
-        kept.string("mode", &mode);
-    }
+    let mode = search.get("mode");
+    let mode = ["match", "include"]
+        .into_iter()
+        .find(|known| mode.is_some_and(|mode| mode.is_str(known)));
     let score = search
         .get("score")
-        .filter(|score| score.kind() == Kind::Number);
-    if let Some(score) = score.filter(|score| score.raw().len() <= 20) {
-        kept.raw("score", score.raw());
+        .filter(|score| score.kind() == Kind::Number && score.raw().len() <= 20);
+    if mode.is_none() && score.is_none() {
+        return;
     }
-    if !kept.is_empty() {
-        out.raw("search", &kept.close());
+    let mut kept = Object::begin(out.name("search"));
+    if let Some(mode) = mode {
+        kept.string("mode", &[mode]);
     }
+    if let Some(score) = score {
+        kept.name("score").push_str(score.raw());
+    }
+    kept.end();
 }
 
 fn own_link(cover: &Cover) -> String {
@@ -261,55 +290,59 @@ fn own_link(cover: &Cover) -> String {
 }
 
 fn link_text(relation: &str, url: &str) -> String {
-    let mut link = Object::default();
-    link.string("relation", relation);
-    link.string("url", url);
-    link.close()
+    let mut out = String::new();
+    let mut link = Object::begin(&mut out);
+    link.string("relation", &[relation]);
+    link.string("url", &[url]);
+    link.end();
+    out
 }
 
-fn text(entry: Node<'_>, part: &str, name: &str) -> Option<String> {
-    let text = entry.get(part)?.get(name)?.str()?;
-    Some(text.into_owned())
+fn text<'d>(entry: Node<'d>, part: &str, name: &str) -> Option<Cow<'d, str>> {
+    entry.get(part)?.get(name)?.str()
 }
 
 /// The three digits of a status; the words behind them are the upstream's own.
-fn status(text: &str) -> Option<String> {
+fn status_code(text: &str) -> Option<&str> {
     let (code, rest) = (text.get(..3)?, text.get(3..)?);
     let digits = code.bytes().all(|byte| byte.is_ascii_digit());
-    (digits && (rest.is_empty() || rest.starts_with(' '))).then(|| code.to_owned())
+    (digits && (rest.is_empty() || rest.starts_with(' '))).then_some(code)
 }
 
-/// A JSON object under construction.
-#[derive(Default)]
-struct Object(String);
+/// A JSON object that is being written.
+struct Object<'o> {
+    out: &'o mut String,
+    begun: bool,
+}
 
-impl Object {
-    fn string(&mut self, name: &str, value: &str) {
-        self.name(name);
-        quote_into(&mut self.0, value);
+impl<'o> Object<'o> {
+    fn begin(out: &'o mut String) -> Object<'o> {
+        out.push('{');
+        Object { out, begun: false }
     }
 
-    fn raw(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.0.push_str(value);
+    /// Begins a member, whose name must need no escapes; its value is to be written there.
+    #[inline(always)]
+    fn name(&mut self, name: &'static str) -> &mut String {
+        self.out.push_str(if self.begun { ",\"" } else { "\"" });
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        self.begun = true;
+        self.out
     }
 
-    fn name(&mut self, name: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        quote_into(&mut self.0, name);
-        self.0.push(':');
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn close(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('{');
+    /// A member whose value is the string of these parts.
+    fn string(&mut self, name: &'static str, parts: &[&str]) {
+        let out = self.name(name);
+        out.push('"');
+        for part in parts {
+            escape_into(out, part);
         }
-        self.0.push('}');
-        self.0
+        out.push('"');
+    }
+
+    fn end(self) {
+        self.out.push('}');
     }
 }
 
@@ -344,7 +377,7 @@ mod tests {
             ("OK", None),
             ("", None),
         ] {
-            assert_eq!(status(text).as_deref(), expected, "{text}");
+            assert_eq!(status_code(text), expected, "{text}");
         }
     }
 }

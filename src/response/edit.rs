@@ -55,14 +55,14 @@ impl Edits {
         }
     }
 
-    /// The part `within` of `source` with all changes made.
-    pub fn apply(mut self, source: &str, within: Range<usize>) -> String {
+    /// Writes the part `within` of `source` with all changes made.
+    pub fn apply(mut self, source: &str, within: Range<usize>, out: &mut String) {
         let order = |edit: &Edit| {
             let insertion = edit.range.is_empty();
             (edit.range.start, !insertion, usize::MAX - edit.range.end)
         };
         self.0.sort_by_key(order);
-        let mut out = String::with_capacity(within.len());
+        out.reserve(within.len());
         let mut at = within.start;
         for edit in &self.0 {
             if edit.range.start < at {
@@ -73,7 +73,6 @@ impl Edits {
             at = edit.range.end;
         }
         out.push_str(source.get(at..within.end).unwrap_or_default());
-        out
     }
 }
 
@@ -86,7 +85,9 @@ mod tests {
         let parts = [2..3, 5..6, 8..9, 12..13];
         let mut edits = Edits::default();
         edits.delete_parts(parts.into_iter().zip(gone));
-        assert_eq!(edits.apply(source, 0..source.len()), expected, "{name}");
+        let mut found = String::new();
+        edits.apply(source, 0..source.len(), &mut found);
+        assert_eq!(found, expected, "{name}");
     }
 
     #[test]
@@ -113,6 +114,8 @@ mod tests {
         edits.replace(4..5, "z");
         edits.insert(3, "+");
         edits.insert(6, "-");
-        assert_eq!(edits.apply(source, 1..8), "12+y-67");
+        let mut found = String::new();
+        edits.apply(source, 1..8, &mut found);
+        assert_eq!(found, "12+y-67");
     }
 }

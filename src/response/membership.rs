@@ -47,10 +47,9 @@ impl<'a> Membership<'a> {
             .contained
             .iter()
             .all(|(resource_type, contained)| {
-                resource_type.name() != "Patient"
-                    && self.tally(*contained, *resource_type).is_some()
+                !resource_type.is_patient() && self.tally(*contained, *resource_type).is_some()
             });
-        let own = if self.shape.resource_type.name() == "Patient" {
+        let own = if self.shape.resource_type.is_patient() {
             self.root
                 .get("id")
                 .is_some_and(|id| id.is_str(self.patient))
@@ -69,10 +68,9 @@ impl<'a> Membership<'a> {
         Some(own)
     }
 
-    fn descend(&self, node: Node<'_>, path: &str) -> Option<bool> {
-        let (first, rest) = match path.split_once('.') {
-            Some((first, rest)) => (first, Some(rest)),
-            None => (path, None),
+    fn descend(&self, node: Node<'_>, path: &[&str]) -> Option<bool> {
+        let Some((first, rest)) = path.split_first() else {
+            return self.names_patient(node);
         };
         let Some(value) = node.get(first) else {
             return Some(false);
@@ -84,10 +82,7 @@ impl<'a> Membership<'a> {
             if item.kind() != Kind::Object {
                 return None;
             }
-            own |= match rest {
-                Some(rest) => self.descend(item, rest)?,
-                None => self.names_patient(item)?,
-            };
+            own |= self.descend(item, rest)?;
         }
         Some(own)
     }
@@ -101,7 +96,7 @@ impl<'a> Membership<'a> {
                 let name = name
                     .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
                     .unwrap_or(&name);
-                Some(ResourceType::parse(name)?.name() == "Patient")
+                Some(ResourceType::parse(name)?.is_patient())
             }
         };
         let Some(target) = reference.get("reference") else {
@@ -139,16 +134,16 @@ impl<'a> Membership<'a> {
             .iter()
             .find_map(|scheme| target.strip_prefix(scheme));
         let (resource_type, _) = foreign.and_then(last_instance)?;
-        (resource_type.name() != "Patient").then_some(false)
+        (!resource_type.is_patient()).then_some(false)
     }
 
     fn is_contained_patient(&self, id: &str) -> Option<bool> {
         if id.is_empty() {
             // The resource itself, seen from one that it contains.
-            return Some(self.shape.resource_type.name() == "Patient");
+            return Some(self.shape.resource_type.is_patient());
         }
         let resource_type = (*self.contained.get(id)?)?;
-        (resource_type.name() != "Patient").then_some(false)
+        (!resource_type.is_patient()).then_some(false)
     }
 }
 

@@ -68,6 +68,12 @@ impl Path {
         }
     }
 
+    /// The first byte of every name that it matches; it has at least one segment, and no segment
+    /// is empty.
+    pub fn initial(&self) -> Option<u8> {
+        self.0.first()?.base().bytes().next()
+    }
+
     /// Whether one of the two hides something of the other: the shorter begins the longer.
     pub fn overlaps(&self, element: &Path) -> bool {
         self.0

@@ -20,7 +20,11 @@ pub(super) struct Marks(Vec<(usize, Action)>);
 impl Marks {
     /// Marks what a rule's paths lead to in a resource.
     pub fn hide(&mut self, resource: Node<'_>, paths: &[Path], action: Action) {
+        let begins = Initials::of(paths);
         for member in resource.members() {
+            if !begins.may_be_those_of(&member) {
+                continue;
+            }
             let name = member.name();
             // The screen itself decides on these; no rule can take them away.
             if matches!(name.as_ref(), "resourceType" | "id" | "meta") {
@@ -39,12 +43,11 @@ impl Marks {
 
     /// Marks a root element of a resource, with its sibling.
     pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
-        for member in resource.members() {
-            let named = match is_sibling(&member) {
-                true => member.name().trim_start_matches('_') == element,
-                false => member.key.is_str(element),
-            };
-            if named {
+        if let Some(value) = resource.get(element) {
+            self.mark(value, Action::Remove);
+        }
+        for member in resource.members().filter(is_sibling) {
+            if member.name().trim_start_matches('_') == element {
                 self.mark(member.value, Action::Remove);
             }
         }
@@ -114,6 +117,27 @@ impl Marks {
     }
 }
 
+/// With which letters some paths begin, so that nearly all members are passed over at a glance.
+struct Initials(u32);
+
+impl Initials {
+    fn of(paths: &[Path]) -> Initials {
+        let initials = paths.iter().filter_map(Path::initial);
+        Initials(initials.fold(0, |letters, initial| letters | bit(initial)))
+    }
+
+    fn may_be_those_of(&self, member: &Member<'_>) -> bool {
+        // What stands behind the `_` of a sibling is not looked at.
+        let initial = member.initial();
+        initial.is_some_and(|initial| initial == b'_' || self.0 & bit(initial) != 0)
+    }
+}
+
+/// The same bit for the same byte.
+fn bit(byte: u8) -> u32 {
+    1 << (byte & 31)
+}
+
 /// One mark for a value, in the order of the document.
 struct Sorted(Vec<(usize, Action)>);
 
@@ -134,7 +158,7 @@ impl Sorted {
 /// Whether a member is the sibling of a primitive, `_name`
 /// (<https://hl7.org/fhir/R4/json.html#primitive>).
 fn is_sibling(member: &Member<'_>) -> bool {
-    member.begins_with(b'_')
+    member.initial() == Some(b'_')
 }
 
 fn has_url(extension: Node<'_>, url: &str) -> bool {
@@ -143,6 +167,9 @@ fn has_url(extension: Node<'_>, url: &str) -> bool {
 
 /// Writes down the changes that the marks ask for.
 pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
+    if marks.0.is_empty() {
+        return;
+    }
     let mut pruner = Pruner {
         marks: &marks.sorted(),
         edits,

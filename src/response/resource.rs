@@ -6,7 +6,7 @@ use super::edit::Edits;
 use super::membership::Membership;
 use super::prune::{Marks, prune};
 use super::{Cover, Fault};
-use crate::fhir::is_id;
+use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
@@ -23,22 +23,30 @@ macro_rules! tag {
     };
 }
 
-/// A resource as it may leave.
+/// A resource that may leave.
 pub(super) struct Screened<'d> {
-    /// Its bytes; those of the upstream where nothing was hidden.
-    pub text: Cow<'d, str>,
     /// Whether something was removed or masked.
     pub redacted: bool,
+    source: &'d str,
+    root: Node<'d>,
+    edits: Edits,
 }
 
-/// Screens a resource of the document `source`; its type has been compared with the expected one.
-/// `None`: outside the patient's compartment.
+impl Screened<'_> {
+    /// Writes what of it may leave: the upstream's bytes where nothing was hidden.
+    pub fn write(self, out: &mut String) {
+        self.edits.apply(self.source, self.root.span(), out);
+    }
+}
+
+/// Screens a resource of the document `source`, an object that says that it is of this type. `None`: outside the patient's compartment.
 pub(super) fn screen<'d>(
-    source: &str,
+    source: &'d str,
     root: Node<'d>,
+    resource_type: ResourceType,
     cover: &Cover,
 ) -> Result<Option<Screened<'d>>, Fault> {
-    let shape = Shape::of(root).map_err(Fault::Uninspectable)?;
+    let shape = Shape::of_type(root, resource_type).map_err(Fault::Uninspectable)?;
     let meta = root.get("meta");
     if meta.is_some_and(|meta| meta.kind() != Kind::Object) {
         return Err(Fault::Uninspectable("meta is no object"));
@@ -48,7 +56,7 @@ pub(super) fn screen<'d>(
         if !Membership::new(patient, &cover.base, root, &shape).covers() {
             return Ok(None);
         }
-        if shape.resource_type.name() == "Patient" {
+        if shape.resource_type.is_patient() {
             // Links name other patients; a patient's permit says nothing about those, and the
             // narrative may repeat them.
             if root.get("link").is_some() {
@@ -61,14 +69,16 @@ pub(super) fn screen<'d>(
     let mut edits = Edits::default();
     prune(root, marks, &mut edits);
     let redacted = !edits.is_empty();
-    if !redacted && !active {
-        let text = Cow::Borrowed(root.raw());
-        return Ok(Some(Screened { text, redacted }));
-    }
     // Also where a rule found nothing: else the tag would tell that there was something.
-    tag(root, &mut edits)?;
-    let text = Cow::Owned(edits.apply(source, root.span()));
-    Ok(Some(Screened { text, redacted }))
+    if redacted || active {
+        tag(root, &mut edits)?;
+    }
+    Ok(Some(Screened {
+        redacted,
+        source,
+        root,
+        edits,
+    }))
 }
 
 /// The resource's id: a string of the standard's grammar.

@@ -4,11 +4,11 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::Redaction;
-use super::bundle::{self, Entry, Rule};
+use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
 use crate::fhir::{ResourceType, is_id};
-use crate::json::{self, Document, FaultKind, quote};
+use crate::json::{self, Document, FaultKind, escape_into, quote};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -128,7 +128,9 @@ pub struct Screen {
     splitter: Splitter,
     /// What has been seen of a Bundle.
     bundle: Progress,
-    out: Vec<u8>,
+    /// What every entry of the Bundle begins with.
+    head: Rc<str>,
+    out: String,
     counts: Counts,
     fault: Option<Fault>,
 }
@@ -149,13 +151,17 @@ struct Progress {
 impl Screen {
     /// A screen at the start of a body.
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
-        let whole = !matches!(cover.expected, Expected::Bundle { .. });
+        let (whole, head) = match &cover.expected {
+            Expected::Bundle { resource_type, .. } => (false, bundle::head(&cover, *resource_type)),
+            Expected::Resource { .. } | Expected::Opaque => (true, String::new()),
+        };
         Screen {
             cover,
+            head: Rc::from(head),
             limits,
             splitter: Splitter::new(whole, limits.resource, limits.json),
             bundle: Progress::default(),
-            out: Vec::new(),
+            out: String::new(),
             counts: Counts::default(),
             fault: None,
         }
@@ -188,7 +194,7 @@ impl Screen {
     /// [`shape_known`](Self::shape_known) or [`closed`](Self::closed), and nothing after a fault.
     pub fn take(&mut self) -> Vec<u8> {
         if self.shape_known() || self.closed() {
-            std::mem::take(&mut self.out)
+            std::mem::take(&mut self.out).into_bytes()
         } else {
             Vec::new()
         }
@@ -215,14 +221,17 @@ impl Screen {
     }
 
     fn absorb(&mut self, fault: Fault) -> Fault {
-        self.out = Vec::new();
+        self.out = String::new();
         self.splitter = Splitter::new(true, 0, self.limits.json);
         self.fault = Some(fault);
         fault
     }
 
     fn advance(&mut self, mut chunk: &[u8]) -> Result<(), Fault> {
+        // Most of it leaves.
+        self.out.reserve(chunk.len());
         let cover = Rc::clone(&self.cover);
+        let head = Rc::clone(&self.head);
         while let Some(piece) = self.splitter.next(&mut chunk)? {
             match &cover.expected {
                 Expected::Bundle {
@@ -235,6 +244,7 @@ impl Screen {
                         kind: *kind,
                         resource_type: *resource_type,
                         id: id.as_deref(),
+                        head: &head,
                     };
                     self.bundle_piece(piece, &rule)?;
                 }
@@ -294,12 +304,12 @@ impl Screen {
                     return wrong("the resource has another version than the one asked for");
                 }
             }
-            let screened = resource::screen(document.text(), root, &self.cover)?;
+            let screened = resource::screen(document.text(), root, *resource_type, &self.cover)?;
             let screened = screened.ok_or(Fault::Withheld)?;
             self.counts.redacted += u64::from(screened.redacted);
-            self.out.extend_from_slice(screened.text.as_bytes());
+            screened.write(&mut self.out);
         } else {
-            self.out.extend_from_slice(root.bytes());
+            self.out.push_str(root.raw());
         }
         self.counts.passed += 1;
         Ok(())
@@ -317,7 +327,7 @@ impl Screen {
             }),
             Piece::EntriesEnd => {
                 if self.bundle.entries_open {
-                    self.out.push(b']');
+                    self.out.push(']');
                 }
                 Ok(())
             }
@@ -372,20 +382,19 @@ impl Screen {
         if self.bundle.entries > self.limits.entries {
             return Err(Fault::TooLarge);
         }
-        match rule.entry(document.text(), document.root())? {
-            Entry::Kept { text, redacted } => {
-                self.counts.passed += 1;
-                self.counts.redacted += u64::from(redacted);
-                if self.bundle.entries_open {
-                    self.out.push(b',');
-                    self.out.extend_from_slice(text.as_bytes());
-                } else {
-                    self.bundle.entries_open = true;
-                    self.write_member("entry", &format!("[{text}"));
-                }
-            }
-            Entry::Removed => self.counts.removed += 1,
+        let Some(kept) = rule.entry(document.text(), document.root())? else {
+            self.counts.removed += 1;
+            return Ok(());
+        };
+        self.counts.passed += 1;
+        self.counts.redacted += u64::from(kept.redacted());
+        if self.bundle.entries_open {
+            self.out.push(',');
+        } else {
+            self.bundle.entries_open = true;
+            self.write_member("entry", "[");
         }
+        rule.write(kept, &mut self.out);
         Ok(())
     }
 
@@ -398,16 +407,16 @@ impl Screen {
         if !self.bundle.link {
             self.write_member("link", &bundle::no_links(rule.cover));
         }
-        self.out.push(b'}');
+        self.out.push('}');
         Ok(())
     }
 
     fn write_member(&mut self, name: &str, value: &str) {
         let first = !std::mem::replace(&mut self.bundle.begun, true);
-        self.out.push(if first { b'{' } else { b',' });
-        self.out.extend_from_slice(quote(name).as_bytes());
-        self.out.push(b':');
-        self.out.extend_from_slice(value.as_bytes());
+        self.out.push_str(if first { "{\"" } else { ",\"" });
+        escape_into(&mut self.out, name);
+        self.out.push_str("\":");
+        self.out.push_str(value);
     }
 
     fn parse<'b>(&self, bytes: &'b [u8]) -> Result<Document<'b>, Fault> {

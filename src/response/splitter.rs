@@ -42,7 +42,8 @@ pub(super) struct Splitter {
     whole: bool,
     limit: usize,
     json: Limits,
-    memory: Memory,
+    /// `None` while a document has it.
+    memory: Option<Memory>,
     state: State,
     scan: Scan,
     held: Vec<u8>,
@@ -75,7 +76,7 @@ impl Splitter {
             whole,
             limit,
             json,
-            memory: Memory::default(),
+            memory: None,
             state: State::Root,
             scan: Scan::default(),
             held: Vec::new(),
@@ -95,7 +96,7 @@ impl Splitter {
 
     /// Takes the memory of a document that was read here, for the next one.
     pub fn reuse(&mut self, memory: Memory) {
-        self.memory = memory;
+        self.memory = Some(memory);
     }
 
     /// The next piece, and `chunk` moved behind it; `None` when the chunk is used up.
@@ -137,8 +138,15 @@ impl Splitter {
         if byte != b'{' {
             return None;
         }
-        let memory = std::mem::take(&mut self.memory);
-        let (document, length) = Document::parse_first(chunk, &self.json, memory).ok()?;
+        let memory = self.memory.take();
+        let memory = memory.unwrap_or_else(|| Memory::noting(["resourceType", "text"]));
+        let (document, length) = match Document::parse_first(chunk, &self.json, memory) {
+            Ok(read) => read,
+            Err((_, memory)) => {
+                self.memory = Some(memory);
+                return None;
+            }
+        };
         let (_, rest) = chunk.split_at_checked(length)?;
         if length > self.limit {
             return None;

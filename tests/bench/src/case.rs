@@ -87,8 +87,8 @@ pub const ALL: [Case; 11] = [
         Some(300),
     ),
     Case::search("100 kB, typical rules", MIDDLE, Rules::Typical, 500, None),
-    Case::search(LARGE_UNTOUCHED, LARGE, Rules::Untouched, 100, Some(40)),
-    Case::search("1 MB, typical rules", LARGE, Rules::Typical, 100, Some(40)),
+    Case::search(LARGE_UNTOUCHED, LARGE, Rules::Untouched, 400, Some(40)),
+    Case::search("1 MB, typical rules", LARGE, Rules::Typical, 400, Some(40)),
 ];
 
 /// The row of the first mark.
