@@ -61,6 +61,8 @@ lint: toolchain ## formatting, clippy for the host and for wasm32, documentation
 	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
 	cargo clippy --package fhir-guard-bench-filter --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null || { \
+	    echo "fuzz/Cargo.lock does not fit Cargo.toml: cargo metadata --manifest-path fuzz/Cargo.toml, and commit it"; exit 1; }
 
 soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched, a verdict at the end; SECONDS=600
 	@echo "building the soak"
