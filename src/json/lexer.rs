@@ -5,7 +5,8 @@ use super::tape::{Entry, Tag, Tape, signature};
 use super::text::{hex_escape, hex4};
 use super::{Fault, FaultKind, Kind, Limits};
 
-/// So many keys of an object are compared with a new one; of wider ones all are, when it is closed.
+/// So many keys of an object are compared with a new one. The keys of a wider one are compared once
+/// the document is read.
 const FEW: usize = 24;
 
 /// Reads one value with white space before it; says where it ends.

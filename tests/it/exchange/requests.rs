@@ -271,3 +271,26 @@ fn a_limit_is_charged_for_what_is_permitted_only() {
         "a public path is not charged: {step:?}"
     );
 }
+
+#[test]
+fn the_record_says_who_asked_for_what() {
+    let mut world = Deployment::with(|config| config["issuers"][0]["tenant"] = json!("clinic"));
+    let mut exchange = Exchange::default();
+    let head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
+    world.ask(&mut exchange, head, true);
+    let record = world.record(&mut exchange);
+    let digest = world.attributes().digest.expect("a certificate");
+    for (key, expected) in [
+        ("tenant", json!("clinic")),
+        ("issuer", json!("https://as.example.org")),
+        ("client", json!("clinic-a")),
+        ("subject", json!("practitioner-1")),
+        ("certificate", json!(String::from_utf8_lossy(&digest))),
+        ("interaction", json!("read")),
+        ("type", json!("Patient")),
+        ("refs", json!(["Patient/p1"])),
+        ("request_id", json!("r-1")),
+    ] {
+        assert_eq!(record[key], expected, "{key}: {record}");
+    }
+}
