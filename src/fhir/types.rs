@@ -8,11 +8,15 @@ pub struct ResourceType(u8);
 impl ResourceType {
     /// The type of exactly this name; `patient` is not `Patient`.
     pub fn parse(name: &str) -> Option<Self> {
-        // Most names differ in their first byte, and most of the others in their length.
+        // A binary search by the first byte, which costs no comparison of texts; of the names that
+        // share it nearly all have another length.
         let first = |name: &str| name.as_bytes().first().copied();
         let from = NAMES.partition_point(|other| first(other) < first(name));
-        let index = NAMES.iter().skip(from).position(|other| *other == name)?;
-        u8::try_from(from + index).ok().map(ResourceType)
+        let near = (from..).zip(NAMES.iter().skip(from));
+        let (index, _) = near
+            .take_while(|(_, other)| first(other) == first(name))
+            .find(|(_, other)| **other == name)?;
+        u8::try_from(index).ok().map(ResourceType)
     }
 
     /// Every type, by name.
@@ -33,7 +37,7 @@ impl ResourceType {
 
     /// Whether it is a Patient, the type that patient compartments are about.
     pub fn is_patient(self) -> bool {
-        NAMES.get(usize::from(self.0)) == Some(&"Patient")
+        self.name() == "Patient"
     }
 
     /// Whether resources of this type carry other resources (or opaque bytes) inside, so that
@@ -87,7 +91,7 @@ pub fn is_id(text: &str) -> bool {
         && text != ".."
 }
 
-/// Sorted, so that a look-up is a binary search.
+/// Sorted: see [`ResourceType::parse`].
 const NAMES: [&str; 146] = [
     "Account",
     "ActivityDefinition",

@@ -1,4 +1,5 @@
-//! Where strings end: 64 bytes at a time.
+//! Where strings end: 64 bytes at a time, for a reader that goes through a whole text. Where there is
+//! one string and nothing to remember, [`plain_prefix`](super::plain_prefix) says the same.
 
 use wide::u8x16;
 

@@ -9,7 +9,8 @@ use super::text::unescape;
 use super::{Fault, FaultKind, Limits};
 
 /// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key, in
-/// memory of up to twice as many; while keys are compared, 32 more for each key of one wide object.
+/// memory of up to twice as many, and 4 for each key that is noted; while keys are compared, 40 more
+/// for each key of one wide object, and the texts of those with escapes.
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
@@ -27,6 +28,14 @@ impl Memory {
     pub fn noting(names: [&'static str; 2]) -> Memory {
         Memory(Box::new(Tape::noting(names)))
     }
+
+    /// That of a reading that is over. Every exchange that streams keeps some, and nobody counts it.
+    fn of(tape: Box<Tape>) -> Memory {
+        match tape.is_small() {
+            true => Memory(tape),
+            false => Memory(Box::new(tape.emptied())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -36,10 +45,6 @@ impl Memory {
         self.0.entries.capacity()
     }
 }
-
-/// Memory for more values than this is given back, 64 KiB: every exchange that streams keeps some,
-/// and nobody counts it.
-const KEPT_VALUES: usize = 1 << 12;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +70,7 @@ impl<'a> Document<'a> {
     /// The first thing that is wrong; a key that stands twice is reported only when the syntax is
     /// right.
     pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Document<'a>, Fault> {
-        let document = Document::parse_syntax(bytes, limits)?;
+        let mut document = Document::parse_syntax(bytes, limits)?;
         document.keys_are_unique()?;
         Ok(document)
     }
@@ -110,9 +115,9 @@ impl<'a> Document<'a> {
         });
         let (text, end) = match read {
             Ok(read) => read,
-            Err(fault) => return Err((fault, Memory(tape))),
+            Err(fault) => return Err((fault, Memory::of(tape))),
         };
-        let document = Document { text, tape };
+        let mut document = Document { text, tape };
         match document.keys_are_unique() {
             Ok(()) => Ok((document, end)),
             Err(fault) => Err((fault, document.into_memory())),
@@ -121,10 +126,7 @@ impl<'a> Document<'a> {
 
     /// Gives back its memory.
     pub fn into_memory(self) -> Memory {
-        if self.tape.entries.capacity() > KEPT_VALUES {
-            return Memory(Box::new(self.tape.emptied()));
-        }
-        Memory(self.tape)
+        Memory::of(self.tape)
     }
 
     /// The whole text; spans of nodes are offsets in it.
@@ -144,35 +146,19 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Only the objects that the lexer suspects are looked at. Comparisons grow with n log n for an
-    /// object of n keys, so that a wide object costs no more than reading it.
-    fn keys_are_unique(&self) -> Result<(), Fault> {
-        const FEW: usize = 8;
-        let mut suspects = self.tape.suspects.clone();
+    /// Only the objects that the lexer suspects are looked at.
+    fn keys_are_unique(&mut self) -> Result<(), Fault> {
+        let mut suspects = std::mem::take(&mut self.tape.suspects);
         suspects.sort_unstable();
         suspects.dedup();
-        let mut names: Vec<(Cow<'_, str>, u32)> = Vec::new();
-        for suspect in suspects {
-            names.clear();
-            let object = self.node(suspect as usize);
-            for member in object.members() {
-                let start = member.key.entry().map_or(0, |entry| entry.start);
-                names.push((member.name(), start));
-            }
-            let twice = if names.len() <= FEW {
-                twice_among_few(&names)
-            } else {
-                names.sort_unstable();
-                twice_in_sorted(&names)
-            };
-            if let Some(at) = twice {
-                return Err(Fault {
-                    at: at as usize,
-                    kind: FaultKind::DuplicateKey,
-                });
-            }
+        let mut suspects = suspects.into_iter();
+        match suspects.find_map(|suspect| twice(self.node(suspect as usize))) {
+            None => Ok(()),
+            Some(at) => Err(Fault {
+                at,
+                kind: FaultKind::DuplicateKey,
+            }),
         }
-        Ok(())
     }
 }
 
@@ -187,21 +173,23 @@ fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     })
 }
 
-fn twice_among_few(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
-    names.iter().enumerate().find_map(|(count, (name, start))| {
-        let earlier = names.get(..count).unwrap_or_default();
-        earlier
-            .iter()
-            .any(|(other, _)| other == name)
-            .then_some(*start)
-    })
-}
-
-fn twice_in_sorted(names: &[(Cow<'_, str>, u32)]) -> Option<u32> {
-    names
-        .iter()
-        .zip(names.iter().skip(1))
-        .find_map(|((name, _), (other, start))| (name == other).then_some(*start))
+/// Where a key of an object stands that stands before it too. Keys are sorted by number, and by text
+/// where the numbers are the same, so that a wide object costs n log n.
+fn twice(object: Node<'_>) -> Option<usize> {
+    let mut keys: Vec<_> = object
+        .members()
+        .map(|member| {
+            // Also of one that was written with escapes.
+            let name = member.name();
+            (Tag::name(&name), name, member.key.span().start)
+        })
+        .collect();
+    keys.sort_unstable();
+    let pairs = keys.iter().zip(keys.iter().skip(1));
+    pairs
+        .filter(|(one, other)| (one.0, &one.1) == (other.0, &other.1))
+        .map(|(_, (_, _, start))| *start)
+        .min()
 }
 
 /// One value (or key) of a document.
@@ -227,11 +215,6 @@ impl<'d> Node<'d> {
     /// Its bytes as written: quotes, escapes and inner white space included.
     pub fn raw(self) -> &'d str {
         self.document.text.get(self.span()).unwrap_or_default()
-    }
-
-    /// As [`raw`](Self::raw).
-    pub fn bytes(self) -> &'d [u8] {
-        self.raw().as_bytes()
     }
 
     /// The text of a string, escapes resolved; `None` for anything else.
@@ -376,6 +359,7 @@ impl<'d> Member<'d> {
             Some(entry) if !entry.tag.escaped() => {
                 let text = self.key.document.text.as_bytes();
                 let first = text.get(entry.start as usize + 1).copied();
+                // An empty name is nothing but its two quotes.
                 first.filter(|_| entry.end - entry.start > 2)
             }
             _ => self.name().as_bytes().first().copied(),

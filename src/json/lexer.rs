@@ -59,17 +59,18 @@ pub(super) fn ends(bytes: &[u8], at: usize) -> Result<(), Fault> {
     }
 }
 
-/// All of it stays in registers but what is borrowed: nothing that is not inlined may borrow it.
+/// A call that is not inlined must not borrow it: the compiler would then keep every field in memory.
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     block: Block,
     /// The innermost object or array that is open, by its index. Until it is closed its entry has
-    /// the index of the one around it in `next`, and that one's `seen` in `end`.
+    /// the index of the one around it in `next`, and that one's `seen` in `end`. Around the one value
+    /// there is none, `usize::MAX`.
     here: usize,
     in_object: bool,
     depth: usize,
-    /// A bit for each key of it, so that most are known to be new without being compared.
+    /// A bit for each key of the object `here`, so that most are known to be new without being compared.
     seen: u32,
     /// The tape's entries, of which so many are used.
     entries: Vec<Entry>,
@@ -181,14 +182,14 @@ impl Lexer<'_> {
         let from = self.bytes.get(start.wrapping_add(1)..);
         let signature = signature(from.unwrap_or_default(), length);
         let tag = Tag::key(signature, escaped);
-        let bit = 1 << tag.hash();
-        if self.seen & bit != 0 || escaped {
+        if self.seen & tag.bit() != 0 || escaped {
+            let known = self.tape.suspects.last() == Some(&narrow(self.here));
             let members = self.entries.get(..self.used).unwrap_or_default();
-            if escaped || may_have(members, self.here, tag) {
+            if !known && (escaped || may_have(members, self.here, tag)) {
                 self.tape.suspects.push(narrow(self.here));
             }
         }
-        self.seen |= bit;
+        self.seen |= tag.bit();
         if escaped || self.noted.contains(&tag) {
             self.tape.noted.push(narrow(self.used));
         }
@@ -202,7 +203,7 @@ impl Lexer<'_> {
             self.step(1);
         }
         match self.peek() {
-            Some(b'0') => self.at += 1,
+            Some(b'0') => self.step(1),
             _ => self.digits()?,
         }
         if self.peek() == Some(b'.') {

@@ -17,7 +17,7 @@ pub(super) struct Entry {
 
 /// What an entry is, in 32 bits, so that names are compared as numbers first: the kind, whether it is
 /// a key, whether there is a backslash in it, and of a key without one 24 bits of its signature.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Tag(u32);
 
 const KIND: u32 = 0x07;
@@ -63,10 +63,10 @@ impl Tag {
         kind.copied().unwrap_or(Kind::Null)
     }
 
-    /// Some number from 0 to 31, the same for equal keys without escapes.
+    /// One of 32 bits, the same one for equal keys without escapes; those with escapes share one.
     #[inline(always)]
-    pub fn hash(self) -> u32 {
-        self.0 >> 27
+    pub fn bit(self) -> u32 {
+        1 << (self.0 >> 27)
     }
 
     /// Whether it is a key with a backslash in it, whose tag says nothing of its name.
@@ -139,6 +139,13 @@ impl Tape {
             tags: names.map(Tag::name),
             ..Tape::default()
         }
+    }
+
+    /// Whether it is worth keeping for the next reading: 80 KiB at most.
+    pub fn is_small(&self) -> bool {
+        self.entries.capacity() <= 1 << 12
+            && self.suspects.capacity() <= 1 << 11
+            && self.noted.capacity() <= 1 << 11
     }
 
     /// The same without its memory.

@@ -118,7 +118,7 @@ fn bounds_hold_on_both_sides() {
 }
 
 #[test]
-fn wide_objects_cost_no_more_than_reading_them() {
+fn wide_objects_are_read_to_the_last_key() {
     let object = |last: &str| {
         let members: Vec<String> = (0..200_000).map(|at| format!("\"k{at}\":0")).collect();
         format!("{{{},\"{last}\":0}}", members.join(","))
@@ -268,7 +268,7 @@ fn what_needs_attention_is_found_wherever_it_stands() {
     use super::block::Block;
     for length in 0..150 {
         for found in 0..=length {
-            for byte in [b'"', b'\\', 0, 0x1F] {
+            for byte in [b'"', b'\\', 0, 0x0A, 0x1F] {
                 let mut bytes = vec![b'a'; length];
                 // What is no attention is as near to it as can be.
                 for (at, byte) in bytes.iter_mut().enumerate() {
@@ -282,6 +282,22 @@ fn what_needs_attention_is_found_wherever_it_stands() {
                     let expected = if at <= found { found } else { length };
                     assert_eq!(block.attention(&bytes, at), expected, "{byte} of {length}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_byte_needs_attention_or_none_wherever_it_stands() {
+    use super::block::Block;
+    for length in [1, 15, 16, 17, 63, 64, 65, 127, 128, 129] {
+        for place in 0..length {
+            for byte in 0..=255_u8 {
+                let mut bytes = vec![b'a'; length];
+                bytes[place] = byte;
+                let mut block = Block::NONE;
+                let found = block.attention(&bytes, 0);
+                assert_eq!(found, plain_prefix(&bytes), "{byte} at {place} of {length}");
             }
         }
     }
@@ -355,5 +371,12 @@ fn memory_is_used_again_and_large_ones_are_given_back() {
         let room = document.into_memory().values();
         assert_eq!(room > values, kept, "{name}: {room}");
         assert!(room <= 4096, "{name}: {room}");
+        // The same of one that is cut.
+        let cut = text.get(..values * 2).expect("digits and commas");
+        let read = Document::parse_first(cut.as_bytes(), &Limits::default(), Memory::default());
+        let (_, memory) = read.expect_err(name);
+        let room = memory.values();
+        assert_eq!(room > values, kept, "{name}, cut: {room}");
+        assert!(room <= 4096, "{name}, cut: {room}");
     }
 }

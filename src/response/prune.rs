@@ -127,13 +127,13 @@ impl Initials {
     }
 
     fn may_be_those_of(&self, member: &Member<'_>) -> bool {
-        // What stands behind the `_` of a sibling is not looked at.
+        // Every sibling, `_name`, is compared in full.
         let initial = member.initial();
         initial.is_some_and(|initial| initial == b'_' || self.0 & bit(initial) != 0)
     }
 }
 
-/// The same bit for the same byte.
+/// The same bit for the same byte. Others may share it, which costs a comparison.
 fn bit(byte: u8) -> u32 {
     1 << (byte & 31)
 }

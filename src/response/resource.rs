@@ -39,7 +39,8 @@ impl Screened<'_> {
     }
 }
 
-/// Screens a resource of the document `source`, an object that says that it is of this type. `None`: outside the patient's compartment.
+/// Screens a resource of the document `source`, an object that says that it is of this type.
+/// `None`: outside the patient's compartment.
 pub(super) fn screen<'d>(
     source: &'d str,
     root: Node<'d>,

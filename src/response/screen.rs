@@ -228,8 +228,10 @@ impl Screen {
     }
 
     fn advance(&mut self, mut chunk: &[u8]) -> Result<(), Fault> {
-        // Most of it leaves.
-        self.out.reserve(chunk.len());
+        // Most of a Bundle leaves piece by piece.
+        if self.shape_known() {
+            self.out.reserve(chunk.len());
+        }
         let cover = Rc::clone(&self.cover);
         let head = Rc::clone(&self.head);
         while let Some(piece) = self.splitter.next(&mut chunk)? {

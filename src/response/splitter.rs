@@ -11,6 +11,10 @@ const MEMBERS: usize = 64;
 /// The longest key of such a member, in bytes.
 const KEY: usize = 256;
 
+/// What is looked for at every depth of every resource: others that hide in it
+/// ([`Shape`](crate::request::body::Shape)), and narratives, where a rule hides something.
+const NOTED: [&str; 2] = ["resourceType", "text"];
+
 /// One piece of a body.
 #[derive(Debug)]
 pub(super) enum Piece<'c> {
@@ -139,7 +143,7 @@ impl Splitter {
             return None;
         }
         let memory = self.memory.take();
-        let memory = memory.unwrap_or_else(|| Memory::noting(["resourceType", "text"]));
+        let memory = memory.unwrap_or_else(|| Memory::noting(NOTED));
         let (document, length) = match Document::parse_first(chunk, &self.json, memory) {
             Ok(read) => read,
             Err((_, memory)) => {
@@ -147,11 +151,11 @@ impl Splitter {
                 return None;
             }
         };
-        let (_, rest) = chunk.split_at_checked(length)?;
         if length > self.limit {
+            self.reuse(document.into_memory());
             return None;
         }
-        *chunk = rest;
+        *chunk = chunk.get(length..).unwrap_or_default();
         self.state = after;
         Some(piece(Source::Read(document)))
     }

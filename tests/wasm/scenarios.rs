@@ -34,3 +34,16 @@ fn the_module_speaks_the_abi_the_host_emulates() {
     // Whether it takes the configuration is another matter; it must not trap on it.
     let _ = host.start();
 }
+
+#[test]
+fn the_module_is_built_with_the_instructions_that_make_it_fast() {
+    let path = fhir_guard_harness::envoy::module().expect("the module");
+    let bytes = std::fs::read(&path).expect("the module");
+    // The compiler writes what it was allowed to use into a section of the module.
+    assert!(
+        bytes.windows(7).any(|window| window == b"simd128"),
+        "{} was built without simd128, expected the flags of .cargo/config.toml: RUSTFLAGS in the \
+         environment takes their place",
+        path.display()
+    );
+}
