@@ -160,6 +160,27 @@ fn nodes_know_their_bytes() {
         Some(true)
     );
     assert_eq!(root.get("d").map(Node::kind), Some(Kind::Null));
+    assert_eq!(document.text(), text);
+    for (name, json, string, yes) in [
+        ("string", r#""true""#, Some("true"), None),
+        ("string with escapes", r#""tr\u0075e""#, Some("true"), None),
+        ("another", r#""false""#, Some("false"), None),
+        ("empty", r#""""#, Some(""), None),
+        ("true", "true", None, Some(true)),
+        ("false", "false", None, Some(false)),
+        ("null", "null", None, None),
+        ("number", "4", None, None),
+        ("array", r#"["true"]"#, None, None),
+        ("object", r#"{"true":true}"#, None, None),
+    ] {
+        let document = Document::parse(json.as_bytes(), &Limits::default()).unwrap();
+        let root = document.root();
+        assert_eq!(root.str().as_deref(), string, "{name}");
+        assert_eq!(root.bool(), yes, "{name}");
+        for text in ["true", "false", "", "4", "tru", "truee"] {
+            assert_eq!(root.is_str(text), string == Some(text), "{name} {text}");
+        }
+    }
     assert!(root.get("c").is_none());
     assert!(root.items().next().is_none());
     for member in root.members() {

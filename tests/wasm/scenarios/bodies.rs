@@ -257,3 +257,39 @@ fn a_large_search_is_streamed_in_bounded_memory() {
     println!("guest memory with pieces of 1 MiB: {coarse}");
     assert!(coarse - small <= 16 << 20, "{small} bytes grew to {coarse}");
 }
+
+#[test]
+fn exchanges_give_back_what_they_held() {
+    let deployment = Deployment::new();
+    let vm = deployment.vm();
+    let refused = {
+        let mut script = deployment.read();
+        script.request.retain(|(name, _)| name != b"authorization");
+        script
+    };
+    let mut cut = deployment.search();
+    cut.response_body.truncate(1);
+    if let Some(piece) = cut.response_body.first_mut() {
+        let half = piece.len() / 2;
+        piece.truncate(half);
+    }
+    let scripts = [
+        deployment.read(),
+        deployment.search(),
+        deployment.update(),
+        refused,
+        cut,
+    ];
+    let mut run = |rounds: usize| {
+        for _ in 0..rounds {
+            deployment.rest();
+            for script in &scripts {
+                script.drive(&vm);
+            }
+        }
+        vm.memory_bytes()
+    };
+    // Tables and buffers take their size first.
+    let settled = run(20);
+    assert_eq!(run(400), settled, "after two thousand exchanges");
+}
