@@ -18,7 +18,7 @@ use fhir_guard::audit::{Outcome, Record};
 use fhir_guard::config::{self, Policy};
 use fhir_guard::exchange::{Exchange, Guard, Step};
 use fhir_guard::fhir::ResourceType;
-use fhir_guard::identity::{self, ConnectionAttributes, TokenCache};
+use fhir_guard::identity::{self, ConnectionAttributes, HostAlgorithms, TokenCache};
 use fhir_guard::json::{Document, Limits};
 use fhir_guard::limit::{Answer, Caller, Charging, Step as Charge, Verdict};
 use fhir_guard::request::{Request, RequestHead};
@@ -77,12 +77,14 @@ fn screen(criterion: &mut Criterion) {
 fn token(criterion: &mut Criterion) {
     let world = World::new();
     let policy = world.policy();
+    let nobody = HostAlgorithms::default();
     let mut group = criterion.benchmark_group("token");
     for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
         let text = world.token(algorithm);
         group.bench_function(format!("verify {}", algorithm.name()), |bencher| {
             bencher.iter(|| {
-                identity::verify(black_box(&text), &policy.issuers, &policy.fhir.base, NOW).unwrap()
+                let (issuers, base) = (&policy.issuers, &policy.fhir.base);
+                identity::verify(black_box(&text), issuers, base, NOW, &nobody).unwrap()
             });
         });
     }
@@ -96,7 +98,7 @@ fn token(criterion: &mut Criterion) {
 fn request(criterion: &mut Criterion) {
     let world = World::new();
     let policy = world.policy();
-    let mut guard = Guard::new(world.policy());
+    let mut guard = Guard::new(world.policy(), HostAlgorithms::default());
     let head = world.head();
     let map = wire::encode(&head).unwrap();
     let attributes = world.attributes();

@@ -10,7 +10,7 @@ use proxy_wasm::types::{Action, ContextType};
 use crate::config;
 use crate::exchange::{Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
-use crate::identity::ConnectionAttributes;
+use crate::identity::{ConnectionAttributes, HostAlgorithms};
 use crate::wire::Pair;
 
 /// Registers the root context.
@@ -28,12 +28,30 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(Buffer::Configuration, size).unwrap_or_default();
-        let policy = config::read(&configuration)
-            .and_then(|policy| config::fits(&policy, host::envoy_version()).map(|()| policy));
-        match policy {
-            Ok(policy) => {
-                self.guard = Some(Rc::new(RefCell::new(Guard::new(policy))));
-                log::info!("fhir-guard {} configured", env!("CARGO_PKG_VERSION"));
+        let fitting = config::read(&configuration).and_then(|policy| {
+            let answers: Vec<_> = policy
+                .questions()
+                .into_iter()
+                .map(|question| {
+                    let answer = host::verify_signature(question.check());
+                    (question, answer)
+                })
+                .collect();
+            let algorithms = HostAlgorithms::of(&answers);
+            config::fits(&policy, host::envoy_version(), &algorithms)?;
+            Ok((policy, algorithms))
+        });
+        match fitting {
+            Ok((policy, algorithms)) => {
+                let names = match algorithms.names().as_slice() {
+                    [] => "none".to_owned(),
+                    names => names.join(" "),
+                };
+                self.guard = Some(Rc::new(RefCell::new(Guard::new(policy, algorithms))));
+                log::info!(
+                    "fhir-guard {} configured; signatures verified by Envoy: {names}",
+                    env!("CARGO_PKG_VERSION")
+                );
                 true
             }
             Err(mistakes) => {
@@ -176,6 +194,13 @@ impl Stream {
     /// Carries out a step on the way in; `size` is that of the piece at hand.
     fn request_step(&mut self, guard: &RefCell<Guard>, step: Step, size: usize) -> Action {
         let mut step = step;
+        if step == Step::Verify {
+            let Some(check) = self.exchange.verifying() else {
+                return self.reset();
+            };
+            let answer = host::verify_signature(check);
+            step = self.exchange.verified(&mut guard.borrow_mut(), answer);
+        }
         if step == Step::Charge {
             let Some(charging) = self.exchange.charging() else {
                 return self.reset();
@@ -195,7 +220,12 @@ impl Stream {
             Step::Write(bytes) => {
                 host::set_buffer(Buffer::Request, size, bytes).then_some(Action::Continue)
             }
-            Step::Reply(_) | Step::Reset | Step::Charge | Step::Release(_) | Step::DropTrailers => {
+            Step::Reply(_)
+            | Step::Reset
+            | Step::Verify
+            | Step::Charge
+            | Step::Release(_)
+            | Step::DropTrailers => {
                 return self.stop(step);
             }
         };
@@ -229,7 +259,7 @@ impl Stream {
             Step::DropTrailers => {
                 host::set_header_map(Map::ResponseTrailers, &[]).then_some(Action::Continue)
             }
-            Step::Reply(_) | Step::Reset | Step::Charge | Step::Forward(_) => {
+            Step::Reply(_) | Step::Reset | Step::Verify | Step::Charge | Step::Forward(_) => {
                 return self.stop(step);
             }
         };

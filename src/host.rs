@@ -13,6 +13,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::config::EnvoyVersion;
 use crate::denial::Reply;
+use crate::identity::HostCheck;
 use crate::limit::{Answer, Charging, Step, Verdict};
 use crate::wire::{self, Pair};
 
@@ -160,6 +161,31 @@ pub fn charge(charging: &mut Charging) -> Verdict {
     }
 }
 
+/// Whether a signature holds, by Envoy's own library. Absent when the host does not have the function,
+/// the call failed, or the answer cannot be read.
+pub fn verify_signature(check: &HostCheck) -> Option<bool> {
+    let HostCheck {
+        hash,
+        key,
+        signature,
+        text,
+    } = check;
+    let name = wire::signature::FUNCTION;
+    let argument = wire::signature::arguments(hash, key, signature, text);
+    // SAFETY: both are live buffers of the lengths given; `returned` checks what comes back.
+    let answer = returned(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            argument.as_ptr(),
+            argument.len(),
+            data,
+            size,
+        )
+    })??;
+    wire::signature::answer(&answer)
+}
+
 /// Lets [`log`] write to the proxy's log, and makes a panic tell where it was, never what it held.
 pub fn start_log() {
     static LOGGER: ProxyLog = ProxyLog;
@@ -281,6 +307,14 @@ unsafe extern "C" {
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,

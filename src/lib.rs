@@ -6,7 +6,7 @@
 //!
 //! | room | its one duty |
 //! | --- | --- |
-//! | [`wire`] | header maps as the host hands them over |
+//! | [`wire`] | header maps and signatures in the host's own forms |
 //! | [`json`] | strict JSON documents that keep their bytes |
 //! | [`fhir`] | facts of the standard: types, compartments, search parameters |
 //! | [`denial`] | every reason to refuse, and its form on the wire |

@@ -4,6 +4,8 @@
 //! numbers are 32 bits, little endian. The bytes come from outside: a length that leads beyond them
 //! makes the whole map unreadable.
 
+pub mod signature;
+
 /// A name and a value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 

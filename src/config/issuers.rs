@@ -225,7 +225,7 @@ fn pointer(node: &Node<'_>, m: &mut Mistakes) -> Option<Pointer> {
     }
 }
 
-fn algorithm_words() -> [(&'static str, Algorithm); 5] {
+fn algorithm_words() -> [(&'static str, Algorithm); 10] {
     Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm))
 }
 

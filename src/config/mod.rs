@@ -22,12 +22,13 @@
 //! | `issuers[].issuer` | URL, compared exactly with `iss`, each once | required |
 //! | `issuers[].tenant` | name | none |
 //! | `issuers[].audiences` | 1 to 64 texts | required |
-//! | `issuers[].algorithms` | `ES256`, `ES384`, `RS256`, `PS256`, `EdDSA`, each once | required |
+//! | `issuers[].algorithms` | `RS256`, `RS384`, `RS512`, `ES256`, `ES384`, `ES512`, `PS256`, `PS384`, `PS512`, `EdDSA`, each once | required |
 //! | `issuers[].keys.inline` | JWK set of public keys | required |
 //! | `issuers[].types` | 1 to 8 media types in lower case, without `application/` | `at+jwt` |
 //! | `issuers[].proof` | `[certificate]` or `[none]` | `[certificate]` |
 //! | `issuers[].clock_skew` | duration in whole seconds, 0s to 5m | `30s` |
 //! | `issuers[].claims.*` | `client`, `patient`, `scope`, `token_id`, `user`: 1 to 8 JSON pointers of at most 256 bytes | as [`crate::identity::ClaimPointers`] |
+//! | `signatures.host` | boolean | `true` |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
 //! | `limits[].key` | 1 to 7 of `address`, `certificate`, `client`, `issuer`, `patient`, `subject`, `tenant`, each once | required |

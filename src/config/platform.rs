@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use super::policy::Policy;
-use crate::identity::ValidatedBy;
+use crate::identity::{HostAlgorithms, ValidatedBy};
 
 /// The first Envoy with `connection.peer_certificate_valid`.
 const CERTIFICATE_VALID_SINCE: EnvoyVersion = EnvoyVersion {
@@ -34,44 +34,73 @@ impl EnvoyVersion {
 }
 
 /// Whether this Envoy has what the policy relies on. One that tells no version is taken at runtime as
-/// it is: a certificate of which it does not say that it was verified is refused.
+/// it is: a certificate of which it does not say that it was verified is refused. `host` are the
+/// algorithms that it was found to verify.
 ///
 /// # Errors
-/// What the policy asks for and this Envoy lacks.
-pub fn fits(policy: &Policy, envoy: Option<EnvoyVersion>) -> Result<(), Mistakes> {
-    match (policy.certificate.validated_by, envoy) {
-        (ValidatedBy::Attribute, Some(EnvoyVersion { major, minor }))
-            if (EnvoyVersion { major, minor }) < CERTIFICATE_VALID_SINCE =>
-        {
-            Err(Mistakes::one(
-                "/client_certificate/validated_by",
-                format!(
-                    "\"attribute\", which is the default, needs Envoy 1.39 or later, found {major}.{minor} (node.user_agent_build_version), which would \
-                     refuse every certificate; expected a newer Envoy, or \"listener\" if no listener lets an \
-                     unverified certificate in"
-                ),
-            ))
-        }
-        _ => Ok(()),
+/// What the policy asks for and this Envoy lacks, all of it.
+pub fn fits(
+    policy: &Policy,
+    envoy: Option<EnvoyVersion>,
+    host: &HostAlgorithms,
+) -> Result<(), Mistakes> {
+    let mut m = Mistakes::default();
+    if let (ValidatedBy::Attribute, Some(EnvoyVersion { major, minor })) =
+        (policy.certificate.validated_by, envoy)
+        && (EnvoyVersion { major, minor }) < CERTIFICATE_VALID_SINCE
+    {
+        m.add(
+            "/client_certificate/validated_by",
+            format!(
+                "\"attribute\", which is the default, needs Envoy 1.39 or later, found {major}.{minor} (node.user_agent_build_version), which would \
+                 refuse every certificate; expected a newer Envoy, or \"listener\" if no listener lets an \
+                 unverified certificate in"
+            ),
+        );
     }
+    for (index, issuer) in policy.issuers.iter().enumerate() {
+        for (at, algorithm) in issuer.algorithms.iter().enumerate() {
+            if !algorithm.needs_host() || host.has(*algorithm) {
+                continue;
+            }
+            let found = match policy.host_signatures {
+                true => "an Envoy whose verify_signature gives wrong answers, or none",
+                false => "signatures.host: false",
+            };
+            m.add(
+                &format!("/issuers/{index}/algorithms/{at}"),
+                format!(
+                    "{}, which Envoy alone can verify, needs its foreign function verify_signature, found {found}; \
+                     expected another algorithm, or signatures.host: true with an Envoy that verifies it",
+                    algorithm.name()
+                ),
+            );
+        }
+    }
+    if m.is_empty() { Ok(()) } else { Err(m) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(name: &str, validated_by: &str, version: Option<(u64, u64)>, fitting: bool) {
+    fn policy(name: &str, validated_by: &str, algorithms: &str, host: bool) -> Policy {
         let text = format!(
             r#"{{"fhir": {{"base": "https://a/r4", "upstream": {{"cluster": "c", "base": "http://b"}}}},
                 "client_certificate": {{"validated_by": "{validated_by}"}},
-                "issuers": [{{"issuer": "https://i", "audiences": ["https://a/r4"], "algorithms": ["EdDSA"],
+                "signatures": {{"host": {host}}},
+                "issuers": [{{"issuer": "https://i", "audiences": ["https://a/r4"], "algorithms": {algorithms},
                     "keys": {{"inline": {{"keys": [{{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
                         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}]}}}}}}],
                 "audit": {{"observer": "o"}}}}"#
         );
-        let policy = crate::config::read(text.as_bytes()).unwrap_or_else(|m| panic!("{name}: {m}"));
+        crate::config::read(text.as_bytes()).unwrap_or_else(|m| panic!("{name}: {m}"))
+    }
+
+    fn check(name: &str, validated_by: &str, version: Option<(u64, u64)>, fitting: bool) {
+        let policy = policy(name, validated_by, r#"["EdDSA"]"#, true);
         let version = version.map(|(major, minor)| EnvoyVersion { major, minor });
-        match fits(&policy, version) {
+        match fits(&policy, version, &HostAlgorithms::default()) {
             Ok(()) => assert!(fitting, "{name}"),
             Err(mistakes) => {
                 assert!(!fitting, "{name}: {mistakes}");
@@ -81,6 +110,52 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_algorithm_that_only_the_host_has_takes_a_host_that_has_it() {
+        let check = |name: &str, algorithms: &str, switch: bool, capable: bool, found: &str| {
+            let policy = policy(name, "listener", algorithms, switch);
+            let answers = policy.questions().into_iter().map(|question| {
+                let check = question.check();
+                let holds = fhir_guard_harness::verify::verifies(
+                    check.hash,
+                    &check.key,
+                    &check.signature,
+                    &check.text,
+                );
+                // A host that does not know P-521 knows none of its signatures.
+                let answer = holds && (capable || check.hash != "sha512");
+                (question, Some(answer))
+            });
+            let host = HostAlgorithms::of(&answers.collect::<Vec<_>>());
+            let said = fits(&policy, None, &host).err().unwrap_or_default();
+            assert_eq!(said.to_string(), found, "{name}");
+        };
+        let mistake = |place: &str, found: &str| {
+            format!(
+                "{place}: ES512, which Envoy alone can verify, needs its foreign function verify_signature, found {found}; \
+                 expected another algorithm, or signatures.host: true with an Envoy that verifies it"
+            )
+        };
+        let both = r#"["EdDSA", "ES512"]"#;
+        check("it has it", both, true, true, "");
+        let wrong = "an Envoy whose verify_signature gives wrong answers, or none";
+        let second = mistake("/issuers/0/algorithms/1", wrong);
+        check("it has not", both, true, false, &second);
+        let off = mistake("/issuers/0/algorithms/1", "signatures.host: false");
+        check("it is not to be asked", both, false, true, &off);
+        let all = r#"["RS512", "ES384", "EdDSA", "PS512"]"#;
+        check("nobody needs it", all, true, false, "");
+        check("nobody needs it, or asks", all, false, false, "");
+        // Every mistake at once.
+        let old = policy("two", "attribute", both, false);
+        let version = EnvoyVersion {
+            major: 1,
+            minor: 38,
+        };
+        let said = fits(&old, Some(version), &HostAlgorithms::default());
+        assert_eq!(said.err().map_or(0, |mistakes| mistakes.len()), 2);
     }
 
     #[test]

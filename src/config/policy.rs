@@ -10,7 +10,7 @@ use super::reader::{Node, Object, each, or};
 use super::rules::{self, RedactionRule};
 use crate::audit::AuditPolicy;
 use crate::fhir::ResourceType;
-use crate::identity::{CertificatePolicy, IssuerPolicy, ValidatedBy};
+use crate::identity::{CertificatePolicy, IssuerPolicy, KnownAnswer, ValidatedBy, known_answers};
 use crate::limit::Limit;
 use crate::request::{Authorization, BaseUrl, FhirPolicy, Upstream};
 
@@ -23,6 +23,8 @@ pub struct Policy {
     pub certificate: CertificatePolicy,
     /// `issuers`: whose tokens are taken; at least one, no two of the same `issuer`.
     pub issuers: Vec<IssuerPolicy>,
+    /// `signatures.host`: whether the host verifies the signatures that it can.
+    pub host_signatures: bool,
     /// `limits`: how often a caller may ask; no two of the same name.
     pub limits: Rc<[Limit]>,
     /// `redaction`: what is hidden, and from whom; no two of the same name.
@@ -45,6 +47,17 @@ pub struct ResponsePolicy {
     /// compartment alike. For servers where a `PUT` to an absent id creates it: there a 404 would
     /// tell that the id is free.
     pub absent_is_forbidden: bool,
+}
+
+impl Policy {
+    /// What to ask the host before it is trusted with signatures; nothing where it is not to verify
+    /// any.
+    pub fn questions(&self) -> Vec<KnownAnswer> {
+        match self.host_signatures {
+            true => known_answers(),
+            false => Vec::new(),
+        }
+    }
 }
 
 /// Bytes of a URL.
@@ -85,6 +98,9 @@ fn policy(document: &Node<'_>, m: &mut Mistakes) -> Option<Policy> {
     });
     let issuers = object.required("issuers", "a list of issuers whose tokens are taken", m);
     let issuers = issuers.and_then(|node| issuers::read(&node, m));
+    let host_signatures = or(object.optional("signatures"), true, |node| {
+        host_signatures(node, m)
+    });
     let limits = or(object.optional("limits"), Vec::new(), |node| {
         rules::limits(node, m)
     });
@@ -111,6 +127,7 @@ fn policy(document: &Node<'_>, m: &mut Mistakes) -> Option<Policy> {
         fhir: fhir?,
         certificate: certificate?,
         issuers: issuers?,
+        host_signatures: host_signatures?,
         limits: limits?.into(),
         redactions: redactions?,
         response: response?,
@@ -240,6 +257,13 @@ fn certificate_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<CertificatePo
         required: required?,
         validated_by: validated_by?,
     })
+}
+
+fn host_signatures(node: &Node<'_>, m: &mut Mistakes) -> Option<bool> {
+    let mut object = node.object("an object with host", m)?;
+    let host = or(object.optional("host"), true, |node| node.bool(m));
+    object.finish(m);
+    host
 }
 
 fn response_policy(

@@ -42,6 +42,7 @@ fn complete() -> Value {
             "claims": {"patient": ["/patient"], "user": ["/fhirUser"], "scope": ["/scope"],
                 "client": ["/client_id", "/azp"], "token_id": ["/jti", "/uti"]},
         }],
+        "signatures": {"host": false},
         "limits": [{"name": "per-client", "key": ["client"], "rate": "50/s", "burst": 100}],
         "redaction": [{
             "name": "demographics",
@@ -123,6 +124,7 @@ fn the_complete_example_is_read_in_both_forms() {
                 ..ClaimPointers::default()
             }
         );
+        assert!(!policy.host_signatures && policy.questions().is_empty());
         let [limit] = &policy.limits[..] else {
             panic!("{form}")
         };
@@ -180,6 +182,7 @@ fn what_is_left_out_has_the_safe_default() {
         (issuer.types.as_slice(), &issuer.claims),
         (&["at+jwt".to_owned()][..], &ClaimPointers::default())
     );
+    assert!(policy.host_signatures && !policy.questions().is_empty());
     assert!(policy.limits.is_empty() && policy.redactions.is_empty());
     assert_eq!(
         policy.response,
@@ -241,7 +244,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, limits, redaction, response, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, signatures, limits, redaction, response, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, found the unknown key \"bass\" (did you mean \"base\"?)",
@@ -250,8 +253,8 @@ fn all_mistakes_are_reported_at_once() {
         "/issuers/0/isuer: expected one of the keys issuer, tenant, audiences, algorithms, keys, types, proof, clock_skew, claims, found the unknown key \"isuer\" (did you mean \"issuer\"?)",
         "/issuers/0/issuer: expected the URL that tokens name in iss, found nothing",
         "/issuers/0/audiences: expected a list of 1 to 64 audiences, found 0",
-        "/issuers/0/algorithms/0: expected \"EdDSA\", \"ES256\", \"ES384\", \"PS256\" or \"RS256\", found \"none\"",
-        "/issuers/0/algorithms/1: expected \"EdDSA\", \"ES256\", \"ES384\", \"PS256\" or \"RS256\", found \"es256\" (did you mean \"ES256\"?)",
+        "/issuers/0/algorithms/0: expected \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"ES512\", \"PS256\", \"PS384\", \"PS512\" or \"EdDSA\", found \"none\"",
+        "/issuers/0/algorithms/1: expected \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"ES512\", \"PS256\", \"PS384\", \"PS512\" or \"EdDSA\", found \"es256\" (did you mean \"ES256\"?)",
         "/issuers/0/algorithms/3: expected each word once, found one for the second time",
         "/issuers/0/proof: expected a list of proofs, found a string",
         "/issuers/0/clock_skew: expected a duration from 0s to 5m, a whole number with ms, s, m or h, found a number (write it in quotes, with its unit)",
@@ -321,6 +324,9 @@ fn each_key_has_its_mistakes() {
         ("issuer without host", "/issuers/0/issuer", json!("https:///x"), url.into()),
         ("tenant as a number", "/issuers/0/tenant", json!(7.0), "/issuers/0/tenant: expected a name, found a number (write it in quotes)".into()),
         ("tenant of two lines", "/issuers/0/tenant", json!("a\nb"), name("/issuers/0/tenant")),
+        ("signatures as a boolean", "/signatures", json!(true), "/signatures: expected an object with host, found true".into()),
+        ("host as a word", "/signatures/host", json!("yes"), "/signatures/host: expected true or false, found a string (write it without quotes)".into()),
+        ("a key of signatures", "/signatures/envoy", json!(true), "/signatures/envoy: expected the key \"host\" alone, found the unknown key \"envoy\"".into()),
         ("audience as a boolean", "/issuers/0/audiences/0", json!(false), "/issuers/0/audiences/0: expected an audience, found false (write it in quotes)".into()),
         ("keys empty", "/issuers/0/keys", json!({}), "/issuers/0/keys/inline: expected a JWK set, {keys: [...]}, found nothing".into()),
         ("upper-case type", "/issuers/0/types/0", json!("AT+JWT"), kind.into()),

@@ -7,7 +7,10 @@ use crate::access::{self, Permit, Scope};
 use crate::config::Policy;
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
-use crate::identity::{self, AccessToken, PeerCertificate, Principal, TokenCache};
+use crate::identity::{
+    self, AccessToken, HostAlgorithms, HostCheck, PeerCertificate, Principal, TokenCache,
+    Unverified, Verification,
+};
 use crate::limit::KeyPart;
 use crate::request::{Credentials, Interaction, Request};
 use crate::response::Redaction;
@@ -15,6 +18,7 @@ use crate::response::Redaction;
 /// The policy of one worker, and the tokens it has verified under that policy.
 pub struct Guard {
     policy: Rc<Policy>,
+    host: HostAlgorithms,
     tokens: TokenCache,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
@@ -66,11 +70,35 @@ impl Drop for Share {
     }
 }
 
+/// What came of [`Guard::authenticate`].
+pub(super) enum Caller {
+    /// It is known who is calling.
+    Known(Rc<Principal>),
+    /// The host is to be asked about the signature of the token.
+    Unproven(Box<Unproven>),
+}
+
+/// A caller of whom everything is known but whether the token's signature holds.
+pub(super) struct Unproven {
+    /// Under which the token is remembered when it does.
+    key: [u8; 32],
+    token: Unverified,
+    certificate: Option<PeerCertificate>,
+}
+
+impl Unproven {
+    /// What the host is asked.
+    pub fn check(&self) -> &HostCheck {
+        self.token.check()
+    }
+}
+
 impl Guard {
-    /// A guard without memories.
-    pub fn new(policy: Policy) -> Self {
+    /// A guard without memories. Signatures of the algorithms in `host` are left to the host.
+    pub fn new(policy: Policy, host: HostAlgorithms) -> Self {
         Guard {
             policy: Rc::new(policy),
+            host,
             tokens: TokenCache::default(),
             held: Rc::default(),
         }
@@ -101,7 +129,7 @@ impl Guard {
         credentials: &Credentials,
         certificate: Result<Option<PeerCertificate>, Denial>,
         now: u64,
-    ) -> Result<Rc<Principal>, Denial> {
+    ) -> Result<Caller, Denial> {
         let Credentials::Bearer(text) = credentials else {
             return Err(Denial::CredentialsMissing);
         };
@@ -110,8 +138,38 @@ impl Guard {
         if self.policy.certificate.required && certificate.is_none() {
             return Err(Denial::Token(TokenFault::Certificate));
         }
-        let token = self.token(text, now / 1_000_000_000)?;
-        Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
+        let now = now / 1_000_000_000;
+        let key = TokenCache::key(text);
+        if let Some(token) = self.tokens.get(&key) {
+            if let Err(denial) = token.check_time(now) {
+                self.tokens.remove(&key);
+                return Err(denial);
+            }
+            return self.establish(token, certificate).map(Caller::Known);
+        }
+        let policy = &self.policy;
+        let verified = identity::verify(text, &policy.issuers, &policy.fhir.base, now, &self.host)?;
+        match verified {
+            Verification::Verified(token) => {
+                self.remember(key, token, certificate).map(Caller::Known)
+            }
+            Verification::Unverified(token) => Ok(Caller::Unproven(Box::new(Unproven {
+                key,
+                token,
+                certificate,
+            }))),
+        }
+    }
+
+    /// Establishes who is calling with the host's answer about the signature, `None` where there is
+    /// none; or refuses.
+    pub(super) fn proven(
+        &mut self,
+        caller: Unproven,
+        answer: Option<bool>,
+    ) -> Result<Rc<Principal>, Denial> {
+        let token = caller.token.answered(answer)?;
+        self.remember(caller.key, token, caller.certificate)
     }
 
     /// Permits a request, or refuses it.
@@ -160,23 +218,23 @@ impl Guard {
         self.active(permit).next().is_some()
     }
 
-    fn token(&mut self, text: &str, now: u64) -> Result<Rc<AccessToken>, Denial> {
-        let key = TokenCache::key(text);
-        if let Some(token) = self.tokens.get(&key) {
-            if let Err(denial) = token.check_time(now) {
-                self.tokens.remove(&key);
-                return Err(denial);
-            }
-            return Ok(token);
-        }
-        let token = Rc::new(identity::verify(
-            text,
-            &self.policy.issuers,
-            &self.policy.fhir.base,
-            now,
-        )?);
+    fn remember(
+        &mut self,
+        key: [u8; 32],
+        token: AccessToken,
+        certificate: Option<PeerCertificate>,
+    ) -> Result<Rc<Principal>, Denial> {
+        let token = Rc::new(token);
         self.tokens.insert(key, Rc::clone(&token));
-        Ok(token)
+        self.establish(token, certificate)
+    }
+
+    fn establish(
+        &self,
+        token: Rc<AccessToken>,
+        certificate: Option<PeerCertificate>,
+    ) -> Result<Rc<Principal>, Denial> {
+        Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
 }
 

@@ -7,23 +7,28 @@
 
 mod answer;
 mod body;
+mod entry;
 mod guard;
 
-use crate::access::{self, Permit};
+use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Denial, Reply};
-use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
-use crate::limit::{self, Caller, Charging, Verdict};
-use crate::request::{Request, RequestHead, upstream_headers};
+use crate::identity::{ConnectionAttributes, HostCheck};
+use crate::limit::{self, Charging, Verdict};
+use crate::request::RequestHead;
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
-use guard::Share;
+use entry::Asked;
 pub use guard::{Guard, MEMORY};
+use guard::{Share, Unproven};
 
 /// What the shell is to do after a callback.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Step {
+    /// Ask the host whether the token's signature holds: [`Exchange::verifying`], then call
+    /// [`Exchange::verified`].
+    Verify,
     /// Charge the caller's limits: carry out [`Exchange::charging`], then call
     /// [`Exchange::charged`].
     Charge,
@@ -62,6 +67,11 @@ enum Phase {
     /// The head of the request has not come.
     #[default]
     Start,
+    /// The token is good if its signature is; the host is being asked.
+    Verifying {
+        caller: Box<Unproven>,
+        asked: Box<Asked>,
+    },
     /// Permitted; the limits are being charged.
     Charging {
         permit: Permit,
@@ -128,13 +138,31 @@ impl Exchange {
         self.share = guard.share();
         self.record.began = now;
         self.record.request_id = request_id;
-        match head.and_then(|head| self.decide(guard, head, attributes, now, ended)) {
-            Ok(phase) => {
-                self.phase = phase;
-                Step::Charge
-            }
-            Err(denial) => self.refuse(&denial),
+        let phase = head.and_then(|head| self.enter(guard, head, attributes, now, ended));
+        self.go_on(phase)
+    }
+
+    /// What to ask the host, while the step is [`Step::Verify`].
+    pub fn verifying(&self) -> Option<&HostCheck> {
+        match &self.phase {
+            Phase::Verifying { caller, .. } => Some(caller.check()),
+            _ => None,
         }
+    }
+
+    /// The host has answered whether the token's signature holds; `None` where it has not.
+    pub fn verified(&mut self, guard: &mut Guard, answer: Option<bool>) -> Step {
+        let (caller, asked) = match std::mem::take(&mut self.phase) {
+            Phase::Verifying { caller, asked } => (caller, asked),
+            // An answer that nobody asked for; a part of another may have left already.
+            other => {
+                self.phase = other;
+                return self.host_failed();
+            }
+        };
+        let principal = guard.proven(*caller, answer);
+        let phase = principal.and_then(|principal| self.permit(guard, &principal, &asked));
+        self.go_on(phase)
     }
 
     /// The charge that is under way, while the step is [`Step::Charge`].
@@ -291,7 +319,10 @@ impl Exchange {
     /// The exchange is over; what was under way was cut short.
     pub fn end(&mut self) {
         match &self.phase {
-            Phase::Forwarded { .. } | Phase::ReadingBody { .. } | Phase::Charging { .. } => {
+            Phase::Forwarded { .. }
+            | Phase::ReadingBody { .. }
+            | Phase::Charging { .. }
+            | Phase::Verifying { .. } => {
                 self.record.outcome = Outcome::Cut;
             }
             Phase::Streaming { screen } => {
@@ -300,63 +331,6 @@ impl Exchange {
             }
             _ => {}
         }
-    }
-
-    /// Everything up to the permit.
-    fn decide(
-        &mut self,
-        guard: &mut Guard,
-        head: RequestHead,
-        attributes: &ConnectionAttributes,
-        now: u64,
-        ended: bool,
-    ) -> Result<Phase, Denial> {
-        self.record.trace.clone_from(&head.traceparent);
-        if ended && head.content_length.is_some_and(|length| length > 0) {
-            return Err(Denial::Request("content-length"));
-        }
-        let request = Request::parse(&head, &guard.policy().fhir)?;
-        let interaction = &request.interaction;
-        self.record.interaction = Some(interaction.code());
-        self.record.resource_type = interaction
-            .resource_type()
-            .map(crate::fhir::ResourceType::name);
-        let instance = interaction.resource_type().zip(interaction.id());
-        self.record.refs = instance
-            .map(|(resource_type, id)| format!("{resource_type}/{id}"))
-            .into_iter()
-            .collect();
-        let (permit, charging) = match access::permit_public(&request) {
-            Some(permit) => (permit, Charging::new(&[], &Caller::default(), now)),
-            None => {
-                let certificate = PeerCertificate::read(attributes, guard.policy().certificate);
-                // Known even where the token is refused: it tells who holds a stolen one.
-                let shown = certificate.as_ref().ok().and_then(Option::as_ref);
-                self.record.certificate = shown.map(PeerCertificate::thumbprint_hex);
-                let principal = guard.authenticate(&head.credentials, certificate, now)?;
-                self.note(&principal);
-                let permit = guard.authorize(&principal, &request)?;
-                let certificate = self.record.certificate.as_deref();
-                let charging = charge(guard, &principal, certificate, attributes, now);
-                (permit, charging)
-            }
-        };
-        self.record.rule = permit.rule().to_owned();
-        let headers = upstream_headers(&head, &request, &guard.policy().fhir, permit.may_read());
-        Ok(Phase::Charging {
-            permit,
-            headers,
-            charging,
-            ended,
-        })
-    }
-
-    fn note(&mut self, principal: &Principal) {
-        let text = |text: &str| Some(text.to_owned());
-        self.record.tenant = principal.tenant().and_then(text);
-        self.record.issuer = text(principal.issuer());
-        self.record.client = text(principal.client());
-        self.record.subject = text(principal.subject());
     }
 
     fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
@@ -402,24 +376,4 @@ impl Exchange {
             _ => Step::Reset,
         }
     }
-}
-
-fn charge(
-    guard: &Guard,
-    principal: &Principal,
-    certificate: Option<&str>,
-    attributes: &ConnectionAttributes,
-    now: u64,
-) -> Charging {
-    let address = attributes.address();
-    let caller = Caller {
-        address: Some(address.as_str()).filter(|address| !address.is_empty()),
-        certificate,
-        client: Some(principal.client()),
-        issuer: Some(principal.issuer()),
-        patient: principal.patient(),
-        subject: Some(principal.subject()),
-        tenant: principal.tenant(),
-    };
-    Charging::new(&guard.policy().limits, &caller, now)
 }

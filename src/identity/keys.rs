@@ -1,19 +1,27 @@
 //! The public keys of an issuer (RFC 7517), each bound to one algorithm.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
-use super::signature::PublicKey;
+use super::HostAlgorithms;
+use super::signature::{HostCheck, PublicKey};
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037). None of them is symmetric, and `none` is
 /// not among them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of the registry")]
 pub enum Algorithm {
-    EdDsa,
+    Rs256,
+    Rs384,
+    Rs512,
     Es256,
     Es384,
+    Es512,
     Ps256,
-    Rs256,
+    Ps384,
+    Ps512,
+    EdDsa,
 }
 
 /// The public keys of one issuer.
@@ -35,7 +43,7 @@ pub struct KeyMistake {
 const MAX_KEYS: usize = 64;
 
 /// What a signature was found to be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub enum Verdict {
     /// It is that of the one key it can be of.
     Holds,
@@ -45,23 +53,45 @@ pub enum Verdict {
     NoKey,
     /// The key is for another algorithm.
     WrongAlgorithm,
+    /// The host is to be asked.
+    Undecided(Undecided),
+    /// Only the host could have decided, and it did not.
+    Unable,
+}
+
+/// A signature about which the host is to be asked, with all that it takes to do without an answer.
+#[derive(Debug)]
+pub struct Undecided {
+    check: HostCheck,
+    key: Rc<PublicKey>,
+    signature: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Key {
     id: Option<String>,
-    public: PublicKey,
+    public: Rc<PublicKey>,
 }
 
 impl Algorithm {
     /// Every algorithm, for messages.
-    pub const ALL: [Algorithm; 5] = [
-        Algorithm::EdDsa,
+    pub const ALL: [Algorithm; 10] = [
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
         Algorithm::Es256,
         Algorithm::Es384,
+        Algorithm::Es512,
         Algorithm::Ps256,
-        Algorithm::Rs256,
+        Algorithm::Ps384,
+        Algorithm::Ps512,
+        Algorithm::EdDsa,
     ];
+
+    /// Whether only a host can verify its signatures: our own code does not have P-521.
+    pub fn needs_host(self) -> bool {
+        self == Algorithm::Es512
+    }
 
     /// The algorithm of exactly this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -73,11 +103,16 @@ impl Algorithm {
     /// The registered name.
     pub fn name(self) -> &'static str {
         match self {
-            Algorithm::EdDsa => "EdDSA",
+            Algorithm::Rs256 => "RS256",
+            Algorithm::Rs384 => "RS384",
+            Algorithm::Rs512 => "RS512",
             Algorithm::Es256 => "ES256",
             Algorithm::Es384 => "ES384",
+            Algorithm::Es512 => "ES512",
             Algorithm::Ps256 => "PS256",
-            Algorithm::Rs256 => "RS256",
+            Algorithm::Ps384 => "PS384",
+            Algorithm::Ps512 => "PS512",
+            Algorithm::EdDsa => "EdDSA",
         }
     }
 }
@@ -130,13 +165,15 @@ impl KeySet {
 
     /// Verifies a signature with the one key it can be of: the one with its `kid`, or, without a
     /// `kid`, the only one for its algorithm. What was signed are bytes, whatever they say; of a
-    /// compact JWS they are everything before the second dot (RFC 7515 section 5.2).
+    /// compact JWS they are everything before the second dot (RFC 7515 section 5.2). Where the host has
+    /// the algorithm, the signature is left undecided.
     pub fn verify(
         &self,
         algorithm: Algorithm,
         id: Option<&str>,
         signed: &[u8],
         signature: &[u8],
+        host: &HostAlgorithms,
     ) -> Verdict {
         let mut fitting = self.keys.iter().filter(|key| match id {
             Some(id) => key.id.as_deref() == Some(id),
@@ -148,11 +185,41 @@ impl KeySet {
         if key.public.algorithm() != algorithm {
             return Verdict::WrongAlgorithm;
         }
-        if key.public.holds(signed, signature) {
-            Verdict::Holds
-        } else {
-            Verdict::Wrong
+        if !key.public.fits(signature) {
+            return Verdict::Wrong;
         }
+        if !host.has(algorithm) {
+            return verdict(key.public.holds(signed, signature));
+        }
+        match key.public.host_check(signed, signature) {
+            Some(check) => Verdict::Undecided(Undecided {
+                check,
+                key: Rc::clone(&key.public),
+                signature: signature.to_vec(),
+            }),
+            None => Verdict::Wrong,
+        }
+    }
+}
+
+impl Undecided {
+    /// What the host is asked.
+    pub fn check(&self) -> &HostCheck {
+        &self.check
+    }
+
+    /// The verdict with the host's answer. Where it has none (`None`) our own code decides, which takes
+    /// longer; where it cannot, [`Verdict::Unable`].
+    pub fn answered(&self, answer: Option<bool>) -> Verdict {
+        verdict(answer.or_else(|| self.key.holds(&self.check.text, &self.signature)))
+    }
+}
+
+fn verdict(holds: Option<bool>) -> Verdict {
+    match holds {
+        Some(true) => Verdict::Holds,
+        Some(false) => Verdict::Wrong,
+        None => Verdict::Unable,
     }
 }
 
@@ -190,13 +257,16 @@ fn read_key(item: &Value, allowed: &[Algorithm]) -> Result<Key, String> {
         Some(_) => return Err("expected `kid` to be a string of 1 to 256 bytes".to_owned()),
     };
     let algorithm = algorithm_of(members, allowed)?;
-    let public = PublicKey::read(algorithm, &item.to_string()).ok_or_else(|| {
+    let public = PublicKey::read(algorithm, members).ok_or_else(|| {
         format!(
             "expected a usable {} key: its parameters are missing, of the wrong size, or not on the curve",
             algorithm.name()
         )
     })?;
-    Ok(Key { id, public })
+    Ok(Key {
+        id,
+        public: Rc::new(public),
+    })
 }
 
 /// One key, one algorithm (RFC 8725 section 3.1): from `alg`, or from the type of key where that
@@ -206,11 +276,20 @@ fn algorithm_of(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<A
     let fitting: &[Algorithm] = match (text("kty"), text("crv")) {
         (Some("EC"), Some("P-256")) => &[Algorithm::Es256],
         (Some("EC"), Some("P-384")) => &[Algorithm::Es384],
+        (Some("EC"), Some("P-521")) => &[Algorithm::Es512],
         (Some("OKP"), Some("Ed25519")) => &[Algorithm::EdDsa],
-        (Some("RSA"), None) => &[Algorithm::Rs256, Algorithm::Ps256],
+        (Some("RSA"), None) => &[
+            Algorithm::Rs256,
+            Algorithm::Rs384,
+            Algorithm::Rs512,
+            Algorithm::Ps256,
+            Algorithm::Ps384,
+            Algorithm::Ps512,
+        ],
         _ => {
             return Err(
-                "expected `kty` EC with `crv` P-256 or P-384, OKP with Ed25519, or RSA".to_owned(),
+                "expected `kty` EC with `crv` P-256, P-384 or P-521, OKP with Ed25519, or RSA"
+                    .to_owned(),
             );
         }
     };

@@ -1,12 +1,14 @@
 //! From a certificate and a token to a principal.
 //!
 //! An [`AccessToken`] exists only after its signature and claims were verified; a [`Principal`]
-//! exists only after the token was found bound to the certificate of this very connection.
+//! exists only after the token was found bound to the certificate of this very connection. Where the
+//! host verifies signatures, an [`Unverified`] token waits for its answer in between.
 
 mod cache;
 mod certificate;
 mod claims;
 mod keys;
+mod known_answers;
 mod principal;
 mod signature;
 #[cfg(test)]
@@ -18,9 +20,11 @@ use std::rc::Rc;
 pub use cache::TokenCache;
 pub use certificate::{CertificatePolicy, ConnectionAttributes, PeerCertificate, ValidatedBy};
 pub use claims::{ClaimPointers, Pointer};
-pub use keys::{Algorithm, KeyMistake, KeySet, Verdict};
+pub use keys::{Algorithm, KeyMistake, KeySet, Undecided, Verdict};
+pub use known_answers::{HostAlgorithms, KnownAnswer, known_answers};
 pub use principal::Principal;
-pub use token::{AccessToken, MAX_TOKEN, verify};
+pub use signature::HostCheck;
+pub use token::{AccessToken, MAX_TOKEN, Unverified, Verification, verify};
 
 /// How tokens of one issuer are judged.
 #[derive(Clone, Debug)]

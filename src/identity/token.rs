@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::{Algorithm, IssuerPolicy, Proof, Verdict, claims};
+use super::{
+    Algorithm, HostAlgorithms, HostCheck, IssuerPolicy, Proof, Undecided, Verdict, claims,
+};
 use crate::denial::{Denial, TokenFault};
 use crate::json;
 use crate::request::BaseUrl;
@@ -45,14 +47,59 @@ impl AccessToken {
     }
 }
 
+/// What came of [`verify`].
+#[derive(Debug)]
+pub enum Verification {
+    /// The token holds.
+    Verified(AccessToken),
+    /// Everything holds but the signature, about which the host is to be asked.
+    Unverified(Unverified),
+}
+
+/// A token whose claims hold, and whose signature the host has not been asked about yet.
+#[derive(Debug)]
+pub struct Unverified {
+    token: AccessToken,
+    signature: Undecided,
+}
+
+impl Verification {
+    /// The token without a host that could be asked: see [`Unverified::answered`].
+    pub fn unaided(self) -> Result<AccessToken, Denial> {
+        match self {
+            Verification::Verified(token) => Ok(token),
+            Verification::Unverified(token) => token.answered(None),
+        }
+    }
+}
+
+impl Unverified {
+    /// What the host is asked.
+    pub fn check(&self) -> &HostCheck {
+        self.signature.check()
+    }
+
+    /// The token, if the host says that its signature holds. Without an answer (`None`) our own code
+    /// decides; where it cannot, the token is refused as [`Denial::Unavailable`].
+    pub fn answered(self, answer: Option<bool>) -> Result<AccessToken, Denial> {
+        match conclude(self.token, self.signature.answered(answer))? {
+            Verification::Verified(token) => Ok(token),
+            // It was asked once.
+            Verification::Unverified(_) => Err(Denial::Unavailable("signature")),
+        }
+    }
+}
+
 /// Verifies a token that was never seen before. Cheap checks come first: a token that cannot hold
-/// costs no signature. `now` is in seconds since 1970.
+/// costs no signature. `now` is in seconds since 1970; signatures of the algorithms in `host` are left
+/// to the host.
 pub fn verify(
     token: &str,
     issuers: &[IssuerPolicy],
     base: &BaseUrl,
     now: u64,
-) -> Result<AccessToken, Denial> {
+    host: &HostAlgorithms,
+) -> Result<Verification, Denial> {
     if token.len() > MAX_TOKEN {
         return fault(TokenFault::Size);
     }
@@ -70,14 +117,21 @@ pub fn verify(
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| Denial::Token(TokenFault::Signature))?;
-    match issuer
-        .keys
-        .verify(algorithm, key_id, signed.as_bytes(), &signature)
-    {
-        Verdict::Holds => Ok(token_claims),
+    let keys = &issuer.keys;
+    let verdict = keys.verify(algorithm, key_id, signed.as_bytes(), &signature, host);
+    conclude(token_claims, verdict)
+}
+
+fn conclude(token: AccessToken, verdict: Verdict) -> Result<Verification, Denial> {
+    match verdict {
+        Verdict::Holds => Ok(Verification::Verified(token)),
+        Verdict::Undecided(signature) => {
+            Ok(Verification::Unverified(Unverified { token, signature }))
+        }
         Verdict::Wrong => fault(TokenFault::Signature),
         Verdict::NoKey => fault(TokenFault::Key),
         Verdict::WrongAlgorithm => fault(TokenFault::Algorithm),
+        Verdict::Unable => Err(Denial::Unavailable("signature")),
     }
 }
 

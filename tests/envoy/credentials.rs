@@ -4,6 +4,7 @@
 mod binding;
 mod claims;
 mod header;
+mod signatures;
 mod tokens;
 
 use fhir_guard_harness::client::Request;

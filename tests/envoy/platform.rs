@@ -44,6 +44,12 @@ async fn what_is_relied_on_is_there_or_nothing_opens() {
         OLDEST,
         patient["id"] == "p1" && patient["birthDate"] == Value::Null,
     );
+    let log = world.envoy.log();
+    row(
+        "`verify_signature`: Envoy verifies every RSA and ECDSA signature, and none that is wrong",
+        OLDEST,
+        log.contains("signatures verified by Envoy: RS256 RS384 RS512 ES256 ES384 ES512"),
+    );
     let records = world.records().await;
     row(
         "`%FILTER_STATE(...:PLAIN)%` and its CEL filter: the audit record is written",

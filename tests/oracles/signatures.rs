@@ -1,9 +1,12 @@
 //! Signatures as the suites have them: a key, the bytes that were signed, the signature. They take
 //! the path that the signature of a token takes, without being a token's.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fhir_guard::identity::{Algorithm, KeySet, Verdict};
+use fhir_guard::identity::{Algorithm, HostAlgorithms, HostCheck, KeySet, Verdict, known_answers};
+use fhir_guard_harness::verify::verifies;
 use serde_json::{Value, json};
 
 /// A JWS in the compact form, taken apart (RFC 7515 section 5.2), whatever its payload is.
@@ -53,9 +56,55 @@ pub fn holds(
     signed: &[u8],
     signature: &[u8],
 ) -> bool {
-    let verdict =
-        KeySet::read(keys, &[algorithm]).map(|keys| keys.verify(algorithm, id, signed, signature));
-    matches!(verdict, Ok(Verdict::Holds))
+    KeySet::read(keys, &[algorithm])
+        .is_ok_and(|keys| decided(&keys, algorithm, id, signed, signature))
+}
+
+/// Whether a signature is that of one of these keys, to our own code and to a host: both must say the
+/// same, except where our own code has not the algorithm.
+///
+/// # Panics
+/// Where they do not.
+pub fn decided(
+    keys: &KeySet,
+    algorithm: Algorithm,
+    id: Option<&str>,
+    signed: &[u8],
+    signature: &[u8],
+) -> bool {
+    let verdict = |host: &HostAlgorithms| keys.verify(algorithm, id, signed, signature, host);
+    let by_host = match verdict(&HOST) {
+        Verdict::Undecided(question) => {
+            let answer = Some(right(question.check()));
+            matches!(question.answered(answer), Verdict::Holds)
+        }
+        other => matches!(other, Verdict::Holds),
+    };
+    match verdict(&HostAlgorithms::default()) {
+        Verdict::Unable => {}
+        other => {
+            let by_us = matches!(other, Verdict::Holds);
+            assert_eq!(by_us, by_host, "{}: by us, and by a host", algorithm.name());
+        }
+    }
+    by_host
+}
+
+/// A host that has every algorithm that a host can have.
+pub static HOST: LazyLock<HostAlgorithms> = LazyLock::new(|| {
+    let answers: Vec<_> = known_answers()
+        .into_iter()
+        .map(|question| {
+            let answer = Some(right(question.check()));
+            (question, answer)
+        })
+        .collect();
+    HostAlgorithms::of(&answers)
+});
+
+/// What a host answers, by other libraries than the filter's.
+pub fn right(check: &HostCheck) -> bool {
+    verifies(check.hash, &check.key, &check.signature, &check.text)
 }
 
 /// A set of this one key.

@@ -6,15 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir_guard::denial::{Denial, TokenFault};
 use fhir_guard::identity::{
-    AccessToken, Algorithm, CertificatePolicy, ClaimPointers, ConnectionAttributes, IssuerPolicy,
-    KeySet, PeerCertificate, Pointer, Principal, Proof, ValidatedBy, verify,
+    AccessToken, Algorithm, CertificatePolicy, ClaimPointers, ConnectionAttributes, HostAlgorithms,
+    IssuerPolicy, KeySet, PeerCertificate, Pointer, Principal, Proof, ValidatedBy, Verification,
+    verify,
 };
 use fhir_guard::request::BaseUrl;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 
-use crate::signatures::{public, set};
+use crate::signatures::{HOST, public, right, set};
 use crate::vectors::{Vectors, text};
 
 /// The time of the tokens that are made here, in seconds since 1970.
@@ -114,7 +115,20 @@ fn judged_by(
         claims: pointers,
     };
     let base = BaseUrl::parse("https://fhir.example.org/r4").expect("a base");
-    verify(token, &[policy], &base, now)
+    let verified =
+        |host: &HostAlgorithms| verify(token, std::slice::from_ref(&policy), &base, now, host);
+    let by_us = verified(&HostAlgorithms::default()).and_then(Verification::unaided);
+    let by_host = verified(&HOST).and_then(|verification| match verification {
+        Verification::Verified(token) => Ok(token),
+        Verification::Unverified(token) => {
+            let answer = Some(right(token.check()));
+            token.answered(answer)
+        }
+    });
+    if by_us != Err(Denial::Unavailable("signature")) {
+        assert_eq!(by_us, by_host, "by us, and by a host");
+    }
+    by_host
 }
 
 /// Whether the filter's reader says that a text has not the form of a token.

@@ -85,6 +85,7 @@ impl Deployment {
             certificate.thumbprint_hex.as_bytes(),
         );
         host.attribute(&["source", "address"], b"192.0.2.7:40000");
+        host.foreign("verify_signature", crate::signatures::verify);
         Self {
             host,
             issuer,
@@ -99,13 +100,22 @@ impl Deployment {
 
     /// A bound token of patient p1 that stays good while these tests move the clock.
     pub fn token(&self, scope: &str) -> String {
+        self.sign(&self.claims(scope))
+    }
+
+    /// The token of these claims.
+    pub fn sign(&self, claims: &Claims) -> String {
+        self.issuer.token(claims)
+    }
+
+    /// The claims of [`Deployment::token`].
+    pub fn claims(&self, scope: &str) -> Claims {
         let now = self.host.world().clock / 1_000_000_000;
-        let claims = Claims::new(now)
+        Claims::new(now)
             .audience(BASE)
             .bound_to(&self.certificate)
             .expires_at(now + 100_000_000)
-            .scope(scope);
-        self.issuer.token(&claims)
+            .scope(scope)
     }
 
     /// The head of a request as Envoy hands it over.
@@ -416,7 +426,8 @@ pub fn rubbish(seed: u64, length: usize) -> Bytes {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-fn issuer() -> Issuer {
+/// The issuer of every deployment.
+pub fn issuer() -> Issuer {
     Issuer::new("https://as.example.org")
 }
 

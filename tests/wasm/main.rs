@@ -12,6 +12,7 @@
 //! | `emulator` | what the emulated host itself promises |
 //! | `structure` | a configuration as Envoy serialises it; the writer of the core's own tests |
 //! | `deployment` | the shipped configuration, a client, and exchanges from end to end |
+//! | `signatures` | the host's foreign function `verify_signature` |
 //! | `scenarios` | what the module must do |
 
 #![allow(
@@ -35,6 +36,8 @@ mod memory;
 mod phases;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod signatures;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]

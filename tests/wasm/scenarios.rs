@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod order;
 mod shared;
+mod signatures;
 
 use crate::host::Host;
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use fhir_guard::exchange::Guard;
+use fhir_guard::identity::HostAlgorithms;
 use fhir_guard::limit::{Answer, Step as Charge};
 use fhir_guard::wire::Pair;
 use serde_json::json;
@@ -119,7 +120,8 @@ pub fn guard() -> Guard {
         "audit": {"observer": "fhir.example.org"},
     });
     let policy = fhir_guard::config::read(document.to_string().as_bytes());
-    Guard::new(policy.unwrap_or_else(|mistakes| panic!("{mistakes}")))
+    let policy = policy.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    Guard::new(policy, HostAlgorithms::default())
 }
 
 /// Whether the scope is for one patient.

@@ -7,7 +7,7 @@ use super::*;
 
 const SECRET: &str =
     "expected a public key: this one has secret members, and must be considered disclosed";
-const KIND: &str = "expected `kty` EC with `crv` P-256 or P-384, OKP with Ed25519, or RSA";
+const KIND: &str = "expected `kty` EC with `crv` P-256, P-384 or P-521, OKP with Ed25519, or RSA";
 const UNFIT: &str =
     "expected `alg` to fit the type of key and to be among the issuer's `algorithms`";
 const FOREIGN: &str = "expected a key for one of the issuer's `algorithms`";
@@ -133,7 +133,7 @@ fn a_key_is_public_and_for_signatures() {
 #[test]
 fn a_key_has_one_algorithm() {
     for (name, changes) in [
-        ("another curve", json!({"crv": "P-521"})),
+        ("another curve", json!({"crv": "P-224"})),
         ("the curve of Bitcoin", json!({"crv": "secp256k1"})),
         ("no curve", json!({"crv": null})),
         ("no type", json!({"kty": null})),
@@ -151,12 +151,25 @@ fn a_key_has_one_algorithm() {
         key(Signer::Rs256, json!({"crv": "P-256"})),
         Some(KIND),
     );
+    for (curve, alg) in [("P-521", "ES256"), ("P-256", "ES512"), ("P-384", "ES512")] {
+        let changes = json!({ "crv": curve, "alg": alg });
+        check(
+            "alg of another curve",
+            key(Signer::Es512, changes),
+            Some(UNFIT),
+        );
+    }
+    for alg in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
+        let changes = json!({ "alg": alg });
+        check(alg, key(Signer::Rs256, changes.clone()), None);
+        check(alg, key(Signer::Es256, changes), Some(UNFIT));
+    }
     for alg in [
         json!("ES384"),
         json!("HS256"),
         json!("none"),
         json!(1),
-        json!("RS384"),
+        json!("rs256"),
     ] {
         check(
             "alg",
@@ -187,6 +200,11 @@ fn a_key_has_one_algorithm() {
         &rs256,
         &[],
     );
+    let rsa = [Algorithm::Rs512, Algorithm::Es256];
+    let silent = one(Signer::Rs256, json!({"alg": null}));
+    check_set("the only one of RSA", &silent, &rsa, &[]);
+    let rsa = [Algorithm::Rs512, Algorithm::Ps512];
+    check_set("two of RSA", &silent, &rsa, &[("/keys/0", CHOICE)]);
     check_set(
         "not allowed",
         &one(Signer::Es384, json!({})),
@@ -245,6 +263,34 @@ fn a_key_can_verify() {
         key(Signer::Ps256, json!({"e": null})),
         Some(&unusable("PS256")),
     );
+    // Of P-521 both coordinates have all 66 bytes, and no more than 521 bits.
+    let of = |first: u8, length: usize| {
+        let mut bytes = vec![0x55; length];
+        bytes[0] = first;
+        json!(base64url(&bytes))
+    };
+    for name in ["x", "y"] {
+        for (value, usable) in [
+            (of(0, 66), true),
+            (of(1, 66), true),
+            (of(2, 66), false),
+            (of(0xff, 66), false),
+            (of(1, 65), false),
+            (of(1, 67), false),
+            (json!(""), false),
+            (json!(1), false),
+            (json!(null), false),
+            (json!(base64url(&[1; 66]) + "="), false),
+        ] {
+            let unusable = unusable("ES512");
+            let expected = Some(unusable.as_str()).filter(|_| !usable);
+            check(
+                "P-521",
+                key(Signer::Es512, json!({ name: value })),
+                expected,
+            );
+        }
+    }
     let mut modulus = vec![0xff; 128];
     modulus[127] = 0xfd;
     let short = json!({ "n": base64url(&modulus) });

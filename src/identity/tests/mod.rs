@@ -2,12 +2,16 @@
 
 mod cache;
 mod claims;
+mod host;
 mod keys;
 mod possession;
 mod signatures;
 mod times;
 
+use std::sync::LazyLock;
+
 use fhir_guard_harness::tokens::{Claims, Issuer};
+use fhir_guard_harness::verify::verifies;
 use serde_json::Value;
 
 use super::*;
@@ -41,12 +45,58 @@ fn policy(jwks: &Value) -> IssuerPolicy {
     }
 }
 
+/// A token before our own code and before a host: both must come to the same, except where our own
+/// code has not the algorithm.
 fn judged(token: &str, policy: IssuerPolicy, now: u64) -> Result<AccessToken, TokenFault> {
-    let base = BaseUrl::parse("https://fhir.example.org/r4").expect("a base");
-    verify(token, &[policy], &base, now).map_err(|denial| match denial {
+    let by_host = judged_with(token, policy.clone(), now, &HOST, |check| {
+        Some(right(check))
+    });
+    let by_us = judged_with(token, policy, now, &HostAlgorithms::default(), |_| None);
+    if by_us != Err(Denial::Unavailable("signature")) {
+        assert_eq!(by_us, by_host, "by us, and by the host");
+    }
+    by_host.map_err(|denial| match denial {
         Denial::Token(fault) => fault,
         other => panic!("{other:?} is no fault of a token"),
     })
+}
+
+/// The same with a host that has these algorithms and answers so.
+fn judged_with(
+    token: &str,
+    policy: IssuerPolicy,
+    now: u64,
+    host: &HostAlgorithms,
+    answer: impl Fn(&HostCheck) -> Option<bool>,
+) -> Result<AccessToken, Denial> {
+    let base = BaseUrl::parse("https://fhir.example.org/r4").expect("a base");
+    match verify(token, &[policy], &base, now, host)? {
+        Verification::Verified(token) => Ok(token),
+        Verification::Unverified(token) => {
+            let answer = answer(token.check());
+            token.answered(answer)
+        }
+    }
+}
+
+/// Everything that a host can have.
+static HOST: LazyLock<HostAlgorithms> = LazyLock::new(|| answered(|check| Some(right(check))));
+
+/// What a host is trusted with that answers so.
+fn answered(answer: impl Fn(&HostCheck) -> Option<bool>) -> HostAlgorithms {
+    let questions = known_answers().into_iter();
+    let answers: Vec<_> = questions
+        .map(|question| {
+            let answer = answer(question.check());
+            (question, answer)
+        })
+        .collect();
+    HostAlgorithms::of(&answers)
+}
+
+/// The right answer, by other libraries.
+fn right(check: &HostCheck) -> bool {
+    verifies(check.hash, &check.key, &check.signature, &check.text)
 }
 
 /// One row: a token of these claims against the usual policy at the usual time.

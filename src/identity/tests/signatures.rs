@@ -18,7 +18,7 @@ fn every_algorithm_is_taken_with_and_without_a_key_id() {
 #[test]
 fn an_algorithm_is_that_of_the_key_and_of_the_policy() {
     for name in [
-        "none", "None", "nOnE", "HS256", "ES512", "es256", "RS384", "",
+        "none", "None", "nOnE", "HS256", "ES256K", "es256", "RS1", "",
     ] {
         check(
             name,
@@ -71,6 +71,7 @@ fn a_signature_with_any_bit_turned_over_does_not_hold() {
             vec![0],
             vec![0; 64],
             vec![0; 96],
+            vec![0; 132],
             vec![0; 256],
             vec![0xff; 64],
         ] {

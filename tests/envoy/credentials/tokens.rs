@@ -100,7 +100,7 @@ async fn algorithms(tokens: &mut Tokens<'_>) {
         }
     }
     for alg in [
-        "none", "None", "NONE", "nOnE", "", "es256", "HS256", "HS384", "HS512", "ES256K", "RS512",
+        "none", "None", "NONE", "nOnE", "", "es256", "HS256", "HS384", "HS512", "ES256K", "RS1",
         "dir",
     ] {
         let claims = tokens.claims().header("alg", json!(alg));

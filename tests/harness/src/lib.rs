@@ -7,3 +7,4 @@ pub mod fhir;
 pub mod pki;
 pub mod soak;
 pub mod tokens;
+pub mod verify;

@@ -35,8 +35,8 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer of this name (`iss`) with one key per algorithm; RS256 and PS256 share one RSA
-    /// key under two key ids, so that only the algorithm of the JWK tells them apart.
+    /// The issuer of this name (`iss`) with one key per algorithm; RS* and PS* share one RSA key
+    /// under six key ids, so that only the algorithm of the JWK tells them apart.
     ///
     /// Within one process the same name has the same keys, because an RSA key takes its time.
     #[must_use]

@@ -1,14 +1,16 @@
 //! A proxy of a few lines: it does what the steps say and asserts what must hold at each of them.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use fhir_guard::denial::Reply;
 use fhir_guard::exchange::{Exchange, Guard, Step};
-use fhir_guard::identity::ConnectionAttributes;
+use fhir_guard::identity::{ConnectionAttributes, HostAlgorithms, HostCheck, known_answers};
 use fhir_guard::limit::{Answer as Shared, Step as Charge, Verdict};
 use fhir_guard::wire::Pair;
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
+use fhir_guard_harness::verify::verifies;
 use serde_json::{Value, json};
 
 /// The time of every exchange, in seconds since 1970.
@@ -23,6 +25,23 @@ pub struct Deployment {
     issuer: Issuer,
     certificate: ClientCertificate,
     shared: HashMap<String, (Vec<u8>, u32)>,
+}
+
+/// A host that verifies every signature that it can.
+static HOST: LazyLock<HostAlgorithms> = LazyLock::new(|| {
+    let answers: Vec<_> = known_answers()
+        .into_iter()
+        .map(|question| {
+            let answer = Some(right(question.check()));
+            (question, answer)
+        })
+        .collect();
+    HostAlgorithms::of(&answers)
+});
+
+/// What the host answers.
+pub fn right(check: &HostCheck) -> bool {
+    verifies(check.hash, &check.key, &check.signature, &check.text)
 }
 
 /// What the client saw of an answer.
@@ -80,7 +99,7 @@ impl Deployment {
         let policy = fhir_guard::config::read(config.to_string().as_bytes())
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         Deployment {
-            guard: Guard::new(policy),
+            guard: Guard::new(policy, HOST.clone()),
             issuer,
             certificate: Pki::new().client("clinic-a"),
             shared: HashMap::new(),
@@ -112,11 +131,17 @@ impl Deployment {
         }
     }
 
-    /// The head of a request through all of its decisions; charges are carried out.
+    /// The head of a request through all of its decisions; signatures are verified by the host, and
+    /// charges carried out.
     pub fn ask(&mut self, exchange: &mut Exchange, head: Vec<Pair>, ended: bool) -> Step {
         let attributes = self.attributes();
         let now = NOW * 1_000_000_000;
-        let step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        let mut step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        if step == Step::Verify {
+            let check = exchange.verifying().expect("a signature");
+            let answer = Some(right(check));
+            step = exchange.verified(&mut self.guard, answer);
+        }
         if step != Step::Charge {
             return step;
         }

@@ -14,6 +14,7 @@ const HEAD: [(&str, &str); 2] = [
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     Start,
+    Verifying,
     ReadingBody,
     Forwarded,
     Holding,
@@ -26,10 +27,12 @@ enum Stage {
 
 use Stage::{
     Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, Start, Streaming,
+    Verifying,
 };
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Start,
+    Verifying,
     ReadingBody,
     Forwarded,
     Holding,
@@ -46,6 +49,14 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
     let read = "GET /r4/Patient/p1";
     let mut exchange = match stage {
         Start => return Exchange::default(),
+        Verifying => {
+            let mut exchange = Exchange::default();
+            let head = world.head("patient/*.r", read, &[]);
+            let (attributes, now) = (world.attributes(), driver::NOW * 1_000_000_000);
+            let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+            assert_eq!(step, Step::Verify);
+            return exchange;
+        }
         ReadingBody => {
             let mut exchange = Exchange::default();
             let fields = &[("content-type", "application/fhir+json")];
@@ -215,7 +226,7 @@ fn an_answer_that_was_not_decided_on_does_not_pass() {
 
 #[test]
 fn a_request_that_goes_on_after_its_decision_is_cut() {
-    for stage in [Start, Forwarded, Holding, Streaming, Done] {
+    for stage in [Start, Verifying, Forwarded, Holding, Streaming, Done] {
         let mut world = Deployment::new();
         let mut exchange = at(stage, &mut world);
         let step = exchange.request_body(&world.guard, b"{}", true);
@@ -237,7 +248,7 @@ fn a_second_head_of_a_request_is_not_decided_on() {
         let now = driver::NOW * 1_000_000_000;
         let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
         let expected = match stage {
-            Start => Step::Charge,
+            Start => Step::Verify,
             Refused | Foreign => Step::Hold,
             _ => Step::Reset,
         };
@@ -272,9 +283,101 @@ fn a_verdict_that_nobody_asked_for_ends_the_exchange() {
 }
 
 #[test]
+fn an_answer_about_a_signature_that_nobody_asked_for_ends_the_exchange() {
+    for stage in STAGES.into_iter().filter(|stage| *stage != Verifying) {
+        for answer in [Some(true), Some(false), None] {
+            let mut world = Deployment::new();
+            let mut exchange = at(stage, &mut world);
+            assert_eq!(exchange.verifying(), None, "{stage:?}");
+            match exchange.verified(&mut world.guard, answer) {
+                Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
+                Step::Reply(reply) => {
+                    assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
+                    assert_eq!(reply.status, 503, "{stage:?}");
+                }
+                step => panic!("{stage:?}: {step:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_is_as_good_as_the_host_says_and_no_better() {
+    for (name, answer, flaw, expected) in [
+        ("it holds", Some(true), "", None),
+        ("it does not", Some(false), "", Some("token.signature")),
+        ("no answer, our own code", None, "", None),
+        (
+            "wrong, and the host says so",
+            Some(false),
+            "x",
+            Some("token.signature"),
+        ),
+        ("wrong, and no answer", None, "x", Some("token.signature")),
+    ] {
+        let mut world = Deployment::new();
+        let attributes = world.attributes();
+        let now = driver::NOW * 1_000_000_000;
+        let mut head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
+        let token = head.last_mut().expect("a token");
+        assert_eq!(token.0, b"authorization");
+        if !flaw.is_empty() {
+            // The first letter of the signature, which has no bits to spare.
+            let at = token
+                .1
+                .iter()
+                .rposition(|byte| *byte == b'.')
+                .expect("dots")
+                + 1;
+            token.1[at] = if token.1[at] == b'A' { b'B' } else { b'A' };
+        }
+        let mut exchange = Exchange::default();
+        let step = exchange.request_headers(&mut world.guard, head.clone(), &attributes, now, true);
+        assert_eq!(step, Step::Verify, "{name}");
+        let check = exchange.verifying().expect("a signature");
+        assert_eq!(driver::right(check), flaw.is_empty(), "{name}");
+        let step = exchange.verified(&mut world.guard, answer);
+        match expected {
+            None => assert_eq!(step, Step::Charge, "{name}"),
+            Some(rule) => {
+                assert!(
+                    matches!(&step, Step::Reply(reply) if reply.status == 401),
+                    "{name}: {step:?}"
+                );
+                assert_eq!(world.record(&mut exchange)["rule"], rule, "{name}");
+            }
+        }
+        // What holds is remembered, and nothing else.
+        let mut again = Exchange::default();
+        let step = again.request_headers(&mut world.guard, head, &attributes, now, true);
+        let remembered = if expected.is_none() {
+            Step::Charge
+        } else {
+            Step::Verify
+        };
+        assert_eq!(step, remembered, "{name}, again");
+    }
+}
+
+#[test]
+fn the_host_is_asked_about_no_signature_without_a_certificate() {
+    let mut world = Deployment::new();
+    let head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
+    let (attributes, now) = (Default::default(), driver::NOW * 1_000_000_000);
+    let mut exchange = Exchange::default();
+    let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+    assert!(
+        matches!(&step, Step::Reply(reply) if reply.status == 401),
+        "{step:?}"
+    );
+    assert_eq!(world.record(&mut exchange)["rule"], "token.certificate");
+}
+
+#[test]
 fn what_ends_early_is_recorded_as_it_ended() {
     for (stage, outcome) in [
         (Start, "undecided"),
+        (Verifying, "cut"),
         (ReadingBody, "cut"),
         (Forwarded, "cut"),
         (Holding, "cut"),

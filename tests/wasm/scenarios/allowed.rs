@@ -140,5 +140,9 @@ fn a_repeated_token_costs_few_host_calls() {
         .collect();
     let total: u64 = calls.values().sum();
     println!("host calls of an allowed read with a repeated token: {total}: {calls:#?}");
+    assert!(
+        !calls.contains_key("proxy_call_foreign_function"),
+        "{calls:#?}"
+    );
     assert!(total <= HOT_PATH, "{total} host calls: {calls:#?}");
 }

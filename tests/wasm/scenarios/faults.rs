@@ -12,7 +12,7 @@ use crate::stream::lines;
 use crate::vm::Vm;
 
 /// Statuses of the ABI, and some that nobody defined.
-fn statuses() -> impl Iterator<Item = u32> {
+pub(super) fn statuses() -> impl Iterator<Item = u32> {
     (0..=20).chain([u32::MAX])
 }
 
@@ -48,7 +48,7 @@ fn faults(function: &str) -> Vec<(String, Fault)> {
 }
 
 /// Bytes that are no map, no resource, no number, no slot of shared data and no word.
-fn damaged() -> Vec<Bytes> {
+pub(super) fn damaged() -> Vec<Bytes> {
     let map = encode_pairs(&lines(&[
         (":method", "GET"),
         (":path", "/r4/Patient/p1"),
@@ -287,6 +287,11 @@ fn a_worker_starts_or_refuses_to_whatever_the_host_does() {
         if function == "random_get" {
             continue;
         }
+        // The known answers: what is true of the first four is true of the others.
+        let count = match function.as_str() {
+            "proxy_call_foreign_function" => 4,
+            _ => count,
+        };
         for nth in 1..=count {
             for (_, fault) in faults(&function) {
                 deployment.host.fault_at(&function, nth, fault);

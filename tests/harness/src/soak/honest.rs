@@ -174,13 +174,7 @@ impl Caller<'_> {
                 Request::get(&path).bearer(&self.own)
             }
             Deed::ReadWithNewToken => {
-                let algorithm = self.random.choice(&[
-                    Algorithm::Es256,
-                    Algorithm::Es384,
-                    Algorithm::Rs256,
-                    Algorithm::Ps256,
-                    Algorithm::EdDsa,
-                ]);
+                let algorithm = self.random.choice(&Algorithm::ALL);
                 let token = self.token(*algorithm.unwrap_or(&Algorithm::Es256));
                 Request::get(&format!("/r4/Patient/p{patient}")).bearer(&token)
             }

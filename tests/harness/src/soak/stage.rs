@@ -17,7 +17,7 @@ use crate::client::{Client, Version};
 use crate::envoy::{Envoy, Manifest, Spec, free_port, module};
 use crate::fhir::{self, FhirServer, Hostile};
 use crate::pki::{ClientCertificate, Pki};
-use crate::tokens::{Claims, Issuer, now};
+use crate::tokens::{Algorithm, Claims, Issuer, now};
 
 /// The external base of the guarded API.
 pub(super) const BASE: &str = "https://fhir.example.org/r4";
@@ -92,8 +92,7 @@ impl Stage {
             .plugin(|policy| {
                 policy["fhir"]["upstream"]["base"] = json!(format!("http://{upstream}/fhir"));
                 policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] =
-                    json!(["ES256", "ES384", "RS256", "PS256", "EdDSA"]);
+                policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
                 if version < [1, 39, 0] {
                     // The operator's word: what stands in for the attribute on an older Envoy.
                     policy["client_certificate"]["validated_by"] = json!("listener");

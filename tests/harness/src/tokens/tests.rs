@@ -1,6 +1,8 @@
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaPublicKeyComponents, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 
 use super::*;
@@ -55,10 +57,22 @@ fn verifies(jwk: &Value, algorithm: Algorithm, token: &str) -> bool {
     match algorithm {
         Algorithm::Es256 => check(&ECDSA_P256_SHA256_FIXED, point()),
         Algorithm::Es384 => check(&ECDSA_P384_SHA384_FIXED, point()),
+        Algorithm::Es512 => p521_verifies(&point(), message, signature),
         Algorithm::Rs256 => rsa(&RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => rsa(&RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => rsa(&RSA_PKCS1_2048_8192_SHA512),
         Algorithm::Ps256 => rsa(&RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => rsa(&RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => rsa(&RSA_PSS_2048_8192_SHA512),
         Algorithm::EdDsa => check(&ED25519, bytes("x")),
     }
+}
+
+fn p521_verifies(point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    use p521::ecdsa::signature::Verifier as _;
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point).unwrap();
+    p521::ecdsa::Signature::from_slice(signature)
+        .is_ok_and(|signature| key.verify(message, &signature).is_ok())
 }
 
 #[test]
