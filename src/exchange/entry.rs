@@ -99,7 +99,8 @@ impl Exchange {
             Ok(phase) => {
                 let step = match phase {
                     Phase::Verifying { .. } => Step::Verify,
-                    _ => Step::Charge,
+                    Phase::Charging { .. } => Step::Charge,
+                    _ => return self.host_failed(),
                 };
                 self.phase = phase;
                 step

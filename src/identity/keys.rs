@@ -60,11 +60,17 @@ pub enum Verdict {
 }
 
 /// A signature about which the host is to be asked, with all that it takes to do without an answer.
-#[derive(Debug)]
 pub struct Undecided {
     check: HostCheck,
     key: Rc<PublicKey>,
     signature: Vec<u8>,
+}
+
+/// The signature is not shown.
+impl std::fmt::Debug for Undecided {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Undecided").field(&self.check).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +80,7 @@ struct Key {
 }
 
 impl Algorithm {
-    /// Every algorithm, for messages.
+    /// Every algorithm, in the order of the registry.
     pub const ALL: [Algorithm; 10] = [
         Algorithm::Rs256,
         Algorithm::Rs384,
@@ -197,7 +203,9 @@ impl KeySet {
                 key: Rc::clone(&key.public),
                 signature: signature.to_vec(),
             }),
-            None => Verdict::Wrong,
+            // Nothing can be asked about it: our own code decides, and where there is none it is no
+            // signature, because r or s is zero.
+            None => verdict(key.public.holds(signed, signature).or(Some(false))),
         }
     }
 }

@@ -19,7 +19,7 @@ use superboring::sign::Verifier;
 use super::Algorithm;
 
 /// A signature that the host is asked about, in the form that BoringSSL takes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct HostCheck {
     /// The hash function: `sha256`, `sha384` or `sha512`. The key tells the rest of the algorithm.
     pub hash: &'static str,
@@ -29,6 +29,15 @@ pub struct HostCheck {
     pub signature: Vec<u8>,
     /// The bytes that were signed.
     pub text: Vec<u8>,
+}
+
+/// Text and signature together are a token: they are not shown.
+impl std::fmt::Debug for HostCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostCheck")
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A public key that was read, and checked to be one, for exactly one algorithm.
@@ -60,7 +69,7 @@ enum Own {
 impl PublicKey {
     /// Reads a JWK (RFC 7517). `None`: a parameter is missing or of the wrong size, the point is not
     /// on the curve, or the modulus has not 2048 to 4096 bits with the exponent 65537. Whether a point
-    /// is on P-521 is not known here: under a key that is none the host lets no signature hold.
+    /// is on P-521 is not known here: a host has no answer about a key that is none.
     pub fn read(algorithm: Algorithm, members: &Map<String, Value>) -> Option<Self> {
         let jwk = || serde_json::to_string(members).ok();
         let (own, der, length) = match algorithm {
@@ -229,7 +238,15 @@ fn rsa<K: RSAPublicKeyLike>(key: &K) -> Option<Read> {
         hash: K::hash(),
         padding: key.padding_scheme(),
     };
-    Some((own, public.to_der().ok(), public.to_components().n.len()))
+    let der = match own {
+        Own::Rsa {
+            padding: Padding::PKCS1,
+            ..
+        } => Some(public.to_der().ok()?),
+        // The host does not know PSS.
+        _ => None,
+    };
+    Some((own, der, public.to_components().n.len()))
 }
 
 /// `None`: the library could not decide.

@@ -46,7 +46,7 @@ async fn what_is_relied_on_is_there_or_nothing_opens() {
     );
     let log = world.envoy.log();
     row(
-        "`verify_signature`: Envoy verifies every RSA and ECDSA signature, and none that is wrong",
+        "`verify_signature`: right and wrong signatures of RS256 to RS512 and ES256 to ES512 are told apart when the configuration is loaded",
         OLDEST,
         log.contains("signatures verified by Envoy: RS256 RS384 RS512 ES256 ES384 ES512"),
     );

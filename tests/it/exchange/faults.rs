@@ -15,6 +15,7 @@ const HEAD: [(&str, &str); 2] = [
 enum Stage {
     Start,
     Verifying,
+    Charging,
     ReadingBody,
     Forwarded,
     Holding,
@@ -26,13 +27,14 @@ enum Stage {
 }
 
 use Stage::{
-    Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, Start, Streaming,
-    Verifying,
+    Charging, Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, Start,
+    Streaming, Verifying,
 };
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Start,
     Verifying,
+    Charging,
     ReadingBody,
     Forwarded,
     Holding,
@@ -55,6 +57,12 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
             let (attributes, now) = (world.attributes(), driver::NOW * 1_000_000_000);
             let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
             assert_eq!(step, Step::Verify);
+            return exchange;
+        }
+        Charging => {
+            let mut exchange = at(Verifying, world);
+            let step = exchange.verified(&mut world.guard, Some(true));
+            assert_eq!(step, Step::Charge);
             return exchange;
         }
         ReadingBody => {
@@ -268,7 +276,7 @@ fn a_verdict_that_nobody_asked_for_ends_the_exchange() {
         remaining: Vec::new(),
         contended: false,
     };
-    for stage in STAGES {
+    for stage in STAGES.into_iter().filter(|stage| *stage != Charging) {
         let mut world = Deployment::new();
         let mut exchange = at(stage, &mut world);
         match exchange.charged(&world.guard, &verdict) {

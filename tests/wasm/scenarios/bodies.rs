@@ -280,7 +280,7 @@ fn exchanges_give_back_what_they_held() {
         refused,
         cut,
     ];
-    let mut run = |rounds: usize| {
+    let run = |rounds: usize| {
         for _ in 0..rounds {
             deployment.rest();
             for script in &scripts {
