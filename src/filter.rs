@@ -29,6 +29,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(Buffer::Configuration, size).unwrap_or_default();
         let fitting = config::read(&configuration).and_then(|policy| {
+            config::fits(&policy, host::envoy_version())?;
             let answers: Vec<_> = policy
                 .questions()
                 .into_iter()
@@ -37,9 +38,7 @@ impl RootContext for Root {
                     (question, answer)
                 })
                 .collect();
-            let algorithms = HostAlgorithms::of(&answers);
-            config::fits(&policy, host::envoy_version(), &algorithms)?;
-            Ok((policy, algorithms))
+            Ok((policy, HostAlgorithms::of(&answers)))
         });
         match fitting {
             Ok((policy, algorithms)) => {

@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use super::policy::Policy;
-use crate::identity::{HostAlgorithms, ValidatedBy};
+use crate::identity::ValidatedBy;
 
 /// The first Envoy with `connection.peer_certificate_valid`.
 const CERTIFICATE_VALID_SINCE: EnvoyVersion = EnvoyVersion {
@@ -34,16 +34,11 @@ impl EnvoyVersion {
 }
 
 /// Whether this Envoy has what the policy relies on. One that tells no version is taken at runtime as
-/// it is: a certificate of which it does not say that it was verified is refused. `host` are the
-/// algorithms that it was found to verify.
+/// it is: a certificate of which it does not say that it was verified is refused.
 ///
 /// # Errors
 /// What the policy asks for and this Envoy lacks, all of it.
-pub fn fits(
-    policy: &Policy,
-    envoy: Option<EnvoyVersion>,
-    host: &HostAlgorithms,
-) -> Result<(), Mistakes> {
+pub fn fits(policy: &Policy, envoy: Option<EnvoyVersion>) -> Result<(), Mistakes> {
     let mut m = Mistakes::default();
     if let (ValidatedBy::Attribute, Some(EnvoyVersion { major, minor })) =
         (policy.certificate.validated_by, envoy)
@@ -58,25 +53,6 @@ pub fn fits(
             ),
         );
     }
-    for (index, issuer) in policy.issuers.iter().enumerate() {
-        for (at, algorithm) in issuer.algorithms.iter().enumerate() {
-            if !algorithm.needs_host() || host.has(*algorithm) {
-                continue;
-            }
-            let found = match policy.host_signatures {
-                true => "an Envoy whose verify_signature gives wrong answers, or none",
-                false => "signatures.host: false",
-            };
-            m.add(
-                &format!("/issuers/{index}/algorithms/{at}"),
-                format!(
-                    "{}, which Envoy alone can verify, needs its foreign function verify_signature, found {found}; \
-                     expected another algorithm, or signatures.host: true with an Envoy that verifies it",
-                    algorithm.name()
-                ),
-            );
-        }
-    }
     if m.is_empty() { Ok(()) } else { Err(m) }
 }
 
@@ -84,12 +60,11 @@ pub fn fits(
 mod tests {
     use super::*;
 
-    fn policy(name: &str, validated_by: &str, algorithms: &str, host: bool) -> Policy {
+    fn policy(name: &str, validated_by: &str) -> Policy {
         let text = format!(
             r#"{{"fhir": {{"base": "https://a/r4", "upstream": {{"cluster": "c", "base": "http://b"}}}},
                 "client_certificate": {{"validated_by": "{validated_by}"}},
-                "signatures": {{"host": {host}}},
-                "issuers": [{{"issuer": "https://i", "audiences": ["https://a/r4"], "algorithms": {algorithms},
+                "issuers": [{{"issuer": "https://i", "audiences": ["https://a/r4"], "algorithms": ["EdDSA"],
                     "keys": {{"inline": {{"keys": [{{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
                         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}]}}}}}}],
                 "audit": {{"observer": "o"}}}}"#
@@ -98,9 +73,9 @@ mod tests {
     }
 
     fn check(name: &str, validated_by: &str, version: Option<(u64, u64)>, fitting: bool) {
-        let policy = policy(name, validated_by, r#"["EdDSA"]"#, true);
+        let policy = policy(name, validated_by);
         let version = version.map(|(major, minor)| EnvoyVersion { major, minor });
-        match fits(&policy, version, &HostAlgorithms::default()) {
+        match fits(&policy, version) {
             Ok(()) => assert!(fitting, "{name}"),
             Err(mistakes) => {
                 assert!(!fitting, "{name}: {mistakes}");
@@ -110,52 +85,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn an_algorithm_that_only_the_host_has_takes_a_host_that_has_it() {
-        let check = |name: &str, algorithms: &str, switch: bool, capable: bool, found: &str| {
-            let policy = policy(name, "listener", algorithms, switch);
-            let answers = policy.questions().into_iter().map(|question| {
-                let check = question.check();
-                let holds = fhir_guard_harness::verify::verifies(
-                    check.hash,
-                    &check.key,
-                    &check.signature,
-                    &check.text,
-                );
-                // A host that does not know P-521 knows none of its signatures.
-                let answer = holds && (capable || check.hash != "sha512");
-                (question, Some(answer))
-            });
-            let host = HostAlgorithms::of(&answers.collect::<Vec<_>>());
-            let said = fits(&policy, None, &host).err().unwrap_or_default();
-            assert_eq!(said.to_string(), found, "{name}");
-        };
-        let mistake = |place: &str, found: &str| {
-            format!(
-                "{place}: ES512, which Envoy alone can verify, needs its foreign function verify_signature, found {found}; \
-                 expected another algorithm, or signatures.host: true with an Envoy that verifies it"
-            )
-        };
-        let both = r#"["EdDSA", "ES512"]"#;
-        check("it has it", both, true, true, "");
-        let wrong = "an Envoy whose verify_signature gives wrong answers, or none";
-        let second = mistake("/issuers/0/algorithms/1", wrong);
-        check("it has not", both, true, false, &second);
-        let off = mistake("/issuers/0/algorithms/1", "signatures.host: false");
-        check("it is not to be asked", both, false, true, &off);
-        let all = r#"["RS512", "ES384", "EdDSA", "PS512"]"#;
-        check("nobody needs it", all, true, false, "");
-        check("nobody needs it, or asks", all, false, false, "");
-        // Every mistake at once.
-        let old = policy("two", "attribute", both, false);
-        let version = EnvoyVersion {
-            major: 1,
-            minor: 38,
-        };
-        let said = fits(&old, Some(version), &HostAlgorithms::default());
-        assert_eq!(said.err().map_or(0, |mistakes| mistakes.len()), 2);
     }
 
     #[test]

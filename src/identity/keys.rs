@@ -55,8 +55,6 @@ pub enum Verdict {
     WrongAlgorithm,
     /// The host is to be asked.
     Undecided(Undecided),
-    /// Only the host could have decided, and it did not.
-    Unable,
 }
 
 /// A signature about which the host is to be asked, with all that it takes to do without an answer.
@@ -93,11 +91,6 @@ impl Algorithm {
         Algorithm::Ps512,
         Algorithm::EdDsa,
     ];
-
-    /// Whether only a host can verify its signatures: our own code does not have P-521.
-    pub fn needs_host(self) -> bool {
-        self == Algorithm::Es512
-    }
 
     /// The algorithm of exactly this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -203,9 +196,8 @@ impl KeySet {
                 key: Rc::clone(&key.public),
                 signature: signature.to_vec(),
             }),
-            // Nothing can be asked about it: our own code decides, and where there is none it is no
-            // signature, because r or s is zero.
-            None => verdict(key.public.holds(signed, signature).or(Some(false))),
+            // Nothing can be asked about it.
+            None => verdict(key.public.holds(signed, signature)),
         }
     }
 }
@@ -216,18 +208,17 @@ impl Undecided {
         &self.check
     }
 
-    /// The verdict with the host's answer. Where it has none (`None`) our own code decides, which takes
-    /// longer; where it cannot, [`Verdict::Unable`].
-    pub fn answered(&self, answer: Option<bool>) -> Verdict {
-        verdict(answer.or_else(|| self.key.holds(&self.check.text, &self.signature)))
+    /// Whether it holds, with the host's answer. Where there is none (`None`) our own code decides, which
+    /// takes longer.
+    pub fn answered(&self, answer: Option<bool>) -> bool {
+        answer.unwrap_or_else(|| self.key.holds(&self.check.text, &self.signature))
     }
 }
 
-fn verdict(holds: Option<bool>) -> Verdict {
+fn verdict(holds: bool) -> Verdict {
     match holds {
-        Some(true) => Verdict::Holds,
-        Some(false) => Verdict::Wrong,
-        None => Verdict::Unable,
+        true => Verdict::Holds,
+        false => Verdict::Wrong,
     }
 }
 

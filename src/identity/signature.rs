@@ -10,6 +10,7 @@ use jwt_simple::prelude::{
     RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike,
 };
 use p256::ecdsa::signature::Verifier as _;
+use p521::pkcs8::EncodePublicKey as _;
 use serde_json::{Map, Value};
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
@@ -62,14 +63,12 @@ enum Own {
         hash: MessageDigest,
         padding: Padding,
     },
-    /// P-521, which only the host has.
-    None,
+    Es512(p521::ecdsa::VerifyingKey),
 }
 
 impl PublicKey {
     /// Reads a JWK (RFC 7517). `None`: a parameter is missing or of the wrong size, the point is not
-    /// on the curve, or the modulus has not 2048 to 4096 bits with the exponent 65537. Whether a point
-    /// is on P-521 is not known here: a host has no answer about a key that is none.
+    /// on the curve, or the modulus has not 2048 to 4096 bits with the exponent 65537.
     pub fn read(algorithm: Algorithm, members: &Map<String, Value>) -> Option<Self> {
         let jwk = || serde_json::to_string(members).ok();
         let (own, der, length) = match algorithm {
@@ -87,7 +86,11 @@ impl PublicKey {
                 let der = key.public_key().to_der().ok()?;
                 (Own::Es384(key), Some(der), 2 * 48)
             }
-            Algorithm::Es512 => (Own::None, Some(p521(members)?), 2 * P521),
+            Algorithm::Es512 => {
+                let key = p521(members)?;
+                let der = key.to_public_key_der().ok()?.into_vec();
+                (Own::Es512(key), Some(der), 2 * P521)
+            }
             Algorithm::Ps256 => rsa(&PS256PublicKey::from_jwk(&jwk()?).ok()?)?,
             Algorithm::Ps384 => rsa(&PS384PublicKey::from_jwk(&jwk()?).ok()?)?,
             Algorithm::Ps512 => rsa(&PS512PublicKey::from_jwk(&jwk()?).ok()?)?,
@@ -120,9 +123,9 @@ impl PublicKey {
     }
 
     /// Whether a signature that [`PublicKey::fits`] is that of these bytes, for PSS with a salt as long
-    /// as the hash (RFC 7518 section 3.5). `None`: only the host could tell.
-    pub fn holds(&self, signed: &[u8], signature: &[u8]) -> Option<bool> {
-        let holds = match &self.own {
+    /// as the hash (RFC 7518 section 3.5), by our own code.
+    pub fn holds(&self, signed: &[u8], signature: &[u8]) -> bool {
+        match &self.own {
             Own::EdDsa(key) => ed25519_compact::Signature::from_slice(signature)
                 .and_then(|signature| key.public_key().as_ref().verify(signed, &signature))
                 .is_ok(),
@@ -132,12 +135,13 @@ impl PublicKey {
             Own::Es384(key) => p384::ecdsa::Signature::from_slice(signature)
                 .and_then(|signature| key.public_key().as_ref().verify(signed, &signature))
                 .is_ok(),
+            Own::Es512(key) => p521::ecdsa::Signature::from_slice(signature)
+                .and_then(|signature| key.verify(signed, &signature))
+                .is_ok(),
             Own::Rsa { key, hash, padding } => {
                 rsa_holds(key, hash, *padding, signed, signature) == Some(true)
             }
-            Own::None => return None,
-        };
-        Some(holds)
+        }
     }
 }
 
@@ -170,25 +174,19 @@ pub(super) fn host_check(
 /// The bytes of a coordinate of P-521, and of its r and s.
 const P521: usize = 66;
 
-/// SubjectPublicKeyInfo of a point on P-521 (RFC 5480 section 2), up to the point: the lengths are
-/// fixed, the algorithm is id-ecPublicKey with secp521r1, the point is not compressed.
-const P521_PREFIX: [u8; 26] = [
-    0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05,
-    0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
-];
-
-/// The key of a JWK on P-521: both coordinates of full length (RFC 7518 section 6.2.1.2), below 2^521.
-fn p521(members: &Map<String, Value>) -> Option<Vec<u8>> {
-    let mut der = P521_PREFIX.to_vec();
+/// The key of a JWK on P-521: both coordinates of full length (RFC 7518 section 6.2.1.2).
+fn p521(members: &Map<String, Value>) -> Option<p521::ecdsa::VerifyingKey> {
+    // Not compressed (SEC 1 section 2.3.3).
+    let mut point = vec![4];
     for name in ["x", "y"] {
         let text = members.get(name)?.as_str()?;
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        if bytes.len() != P521 || bytes.first().is_none_or(|first| *first > 1) {
+        if bytes.len() != P521 {
             return None;
         }
-        der.extend(bytes);
+        point.extend(bytes);
     }
-    Some(der)
+    p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()
 }
 
 /// r and s of `size` bytes each, side by side (RFC 7518 section 3.4), to an Ecdsa-Sig-Value in DER.

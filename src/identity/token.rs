@@ -59,9 +59,13 @@ pub enum Verification {
 /// A token whose claims hold, and whose signature the host has not been asked about yet.
 #[derive(Debug)]
 pub struct Unverified {
-    token: AccessToken,
+    claims: Unsigned,
     signature: Undecided,
 }
+
+/// A token whose claims hold, and of whose signature nothing is known.
+#[derive(Debug)]
+struct Unsigned(AccessToken);
 
 impl Verification {
     /// The token without a host that could be asked: see [`Unverified::answered`].
@@ -80,12 +84,11 @@ impl Unverified {
     }
 
     /// The token, if the host says that its signature holds. Without an answer (`None`) our own code
-    /// decides; where it cannot, the token is refused as [`Denial::Unavailable`].
+    /// decides.
     pub fn answered(self, answer: Option<bool>) -> Result<AccessToken, Denial> {
-        match conclude(self.token, self.signature.answered(answer))? {
-            Verification::Verified(token) => Ok(token),
-            // It was asked once.
-            Verification::Unverified(_) => Err(Denial::Unavailable("signature")),
+        match self.signature.answered(answer) {
+            true => Ok(self.claims.0),
+            false => fault(TokenFault::Signature),
         }
     }
 }
@@ -111,27 +114,21 @@ pub fn verify(
     let claims = object(payload)?;
     let issuer = issuer(&claims, issuers)?;
     let algorithm = check_header(&header, issuer)?;
-    let token_claims = read_claims(claims, issuer, base)?;
-    token_claims.check_time(now)?;
+    let claims = read_claims(claims, issuer, base)?;
+    claims.0.check_time(now)?;
     let key_id = header.get("kid").and_then(Value::as_str);
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| Denial::Token(TokenFault::Signature))?;
     let keys = &issuer.keys;
-    let verdict = keys.verify(algorithm, key_id, signed.as_bytes(), &signature, host);
-    conclude(token_claims, verdict)
-}
-
-fn conclude(token: AccessToken, verdict: Verdict) -> Result<Verification, Denial> {
-    match verdict {
-        Verdict::Holds => Ok(Verification::Verified(token)),
+    match keys.verify(algorithm, key_id, signed.as_bytes(), &signature, host) {
+        Verdict::Holds => Ok(Verification::Verified(claims.0)),
         Verdict::Undecided(signature) => {
-            Ok(Verification::Unverified(Unverified { token, signature }))
+            Ok(Verification::Unverified(Unverified { claims, signature }))
         }
         Verdict::Wrong => fault(TokenFault::Signature),
         Verdict::NoKey => fault(TokenFault::Key),
         Verdict::WrongAlgorithm => fault(TokenFault::Algorithm),
-        Verdict::Unable => Err(Denial::Unavailable("signature")),
     }
 }
 
@@ -213,7 +210,7 @@ fn read_claims(
     claims: Map<String, Value>,
     issuer: &IssuerPolicy,
     base: &BaseUrl,
-) -> Result<AccessToken, Denial> {
+) -> Result<Unsigned, Denial> {
     if ID_TOKEN_CLAIMS
         .iter()
         .any(|name| claims.contains_key(*name))
@@ -229,7 +226,7 @@ fn read_claims(
     let missing = Denial::Token(TokenFault::Claims);
     let pointers = &issuer.claims;
     let required = |value: Option<String>| value.ok_or(missing.clone());
-    Ok(AccessToken {
+    Ok(Unsigned(AccessToken {
         issuer: issuer.issuer.clone(),
         tenant: issuer.tenant.clone(),
         proof: issuer.proof,
@@ -246,7 +243,7 @@ fn read_claims(
         confirmation,
         valid_from: issued.max(not_before).saturating_sub(issuer.clock_skew),
         valid_until: expires.saturating_add(issuer.clock_skew),
-    })
+    }))
 }
 
 /// RFC 7519 section 4.1.3: a string or a list of strings, one of which means us.

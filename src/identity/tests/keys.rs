@@ -263,31 +263,29 @@ fn a_key_can_verify() {
         key(Signer::Ps256, json!({"e": null})),
         Some(&unusable("PS256")),
     );
-    // Of P-521 both coordinates have all 66 bytes, and no more than 521 bits.
+    // Of P-521 both coordinates have all 66 bytes, and are those of a point.
     let of = |first: u8, length: usize| {
         let mut bytes = vec![0x55; length];
         bytes[0] = first;
         json!(base64url(&bytes))
     };
     for name in ["x", "y"] {
-        for (value, usable) in [
-            (of(0, 66), true),
-            (of(1, 66), true),
-            (of(2, 66), false),
-            (of(0xff, 66), false),
-            (of(1, 65), false),
-            (of(1, 67), false),
-            (json!(""), false),
-            (json!(1), false),
-            (json!(null), false),
-            (json!(base64url(&[1; 66]) + "="), false),
+        for value in [
+            of(0, 66),
+            of(1, 66),
+            of(2, 66),
+            of(0xff, 66),
+            of(1, 65),
+            of(1, 67),
+            json!(""),
+            json!(1),
+            json!(null),
+            json!(base64url(&[1; 66]) + "="),
         ] {
-            let unusable = unusable("ES512");
-            let expected = Some(unusable.as_str()).filter(|_| !usable);
             check(
                 "P-521",
                 key(Signer::Es512, json!({ name: value })),
-                expected,
+                Some(&unusable("ES512")),
             );
         }
     }

@@ -90,42 +90,13 @@ fn every_algorithm_is_verified_by_the_host_or_by_our_own_code() {
 
 #[test]
 fn with_the_switch_off_the_host_is_asked_nothing() {
-    let own: Vec<_> = Algorithm::ALL
-        .into_iter()
-        .filter(|algorithm| *algorithm != Algorithm::Es512)
-        .collect();
-    let deployment = deployment(&own, false);
+    let deployment = deployment(&Algorithm::ALL, false);
     let vm = deployment.vm();
     assert_eq!(said(&deployment), "none");
-    for algorithm in own {
+    for algorithm in Algorithm::ALL {
         check("our own code", &deployment, &vm, algorithm);
     }
     assert_eq!(deployment.host.calls(CALL), 0);
-}
-
-#[test]
-fn es512_takes_a_host_that_has_it() {
-    let refused = |name: &str, deployment: &Deployment| {
-        assert!(deployment.host.start().is_err(), "{name}: it was taken");
-        let logged = deployment.host.logged(4).join(" ");
-        for part in ["/issuers/0/algorithms/1: ES512", "signatures.host: true"] {
-            assert!(logged.contains(part), "{name}: {logged}");
-        }
-    };
-    let both = [Algorithm::Es256, Algorithm::Es512];
-    refused("switched off", &deployment(&both, false));
-    for (name, answer) in [
-        ("always yes", (status::OK, answer(true))),
-        ("always no", (status::OK, answer(false))),
-        ("nothing", (status::OK, Bytes::new())),
-        ("no such function", (status::NOT_FOUND, Bytes::new())),
-    ] {
-        let deployment = deployment(&both, true);
-        let answer = answer.clone();
-        let function = move |_: &[u8]| answer.clone();
-        deployment.host.foreign("verify_signature", function);
-        refused(name, &deployment);
-    }
 }
 
 #[test]
@@ -184,10 +155,8 @@ fn a_host_that_fails_later_leaves_it_to_our_own_code() {
     }
     for (name, fault) in faults {
         deployment.host.fault(CALL, fault);
-        check(&name, &deployment, &vm, Algorithm::Es256);
-        for forgery in [Forgery::None, Forgery::FlippedBit(7)] {
-            let end = read(&deployment, Algorithm::Es512, forgery).drive(&vm);
-            check_refused(&name, &end, 503, "unavailable.signature");
+        for algorithm in [Algorithm::Es256, Algorithm::Es512] {
+            check(&name, &deployment, &vm, algorithm);
         }
         assert_eq!(deployment.host.heal(), 4, "{name}");
         check("healed", &deployment, &vm, Algorithm::Es512);
