@@ -87,7 +87,8 @@ fn request(target: &str) -> Request {
 }
 
 fn decided(principal: &Rc<Principal>, target: &str) -> Result<Permit, Denial> {
-    authorize(principal, &request(target), false, &|_, _, _| false)
+    let found = authorize(principal, &request(target), false, &|_, _, _| false);
+    found.inspect(|permit| assert!(permit.principal().is_some()))
 }
 
 /// One of each interaction, with the letter that it needs, for a type that anybody may name.
