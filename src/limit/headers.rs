@@ -132,6 +132,12 @@ mod tests {
             [policy, Some("\"failures\";r=3;t=102"), None],
         );
         check(
+            "equally few, one of them full again",
+            &limits,
+            allowed(vec![remaining(0, 3, 0), remaining(1, 3, 6)]),
+            [policy, Some("\"failures\";r=3;t=6"), None],
+        );
+        check(
             "refused",
             &limits,
             refused(1, 6, false, vec![remaining(0, 0, 1), remaining(1, 0, 6)]),

@@ -275,3 +275,36 @@ fn a_later_refusal_keeps_the_earlier_charge() {
     let left = map.charge(&limits[..1], &caller, START).remaining[0].remaining;
     assert_eq!(left, 3);
 }
+
+#[test]
+fn what_is_charged_already_is_not_held_against_the_rest() {
+    // The first limit has nothing left once it is charged, and the second has to be read again.
+    let limits = [
+        limit("first", &[KeyPart::Client], 1, Period::Minute, 1),
+        limit("second", &[KeyPart::Client], 1, Period::Minute, 5),
+    ];
+    let caller = client("a");
+    let mut map = Map::default();
+    let mut slow = Charging::new(&limits, &caller, START);
+    for _ in 0..2 {
+        let answer = map.carry_out(&slow.step()).unwrap();
+        slow.answer(answer);
+    }
+    assert!(map.charge(&limits[1..], &caller, START).allowed);
+    while let Some(answer) = map.carry_out(&slow.step()) {
+        slow.answer(answer);
+    }
+    let allowed = verdict(&slow);
+    assert!(allowed.allowed, "{allowed:?}");
+    let left: Vec<u32> = allowed.remaining.iter().map(|one| one.remaining).collect();
+    assert_eq!(left, [0, 3]);
+}
+
+#[test]
+fn of_limits_that_refuse_for_as_long_the_first_is_told() {
+    let limits = ["first", "second"].map(|name| limit(name, &[], 1, Period::Hour, 1));
+    let mut map = Map::default();
+    assert!(map.charge(&limits, &client("a"), START).allowed);
+    let refused = map.charge(&limits, &client("a"), START);
+    assert_eq!((refused.allowed, refused.refused_by), (false, Some(0)));
+}
