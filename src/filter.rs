@@ -30,15 +30,8 @@ impl RootContext for Root {
         let configuration = host::buffer(Buffer::Configuration, size).unwrap_or_default();
         let fitting = config::read(&configuration).and_then(|policy| {
             config::fits(&policy, host::envoy_version())?;
-            let answers: Vec<_> = policy
-                .questions()
-                .into_iter()
-                .map(|question| {
-                    let answer = host::verify_signature(question.check());
-                    (question, answer)
-                })
-                .collect();
-            Ok((policy, HostAlgorithms::of(&answers)))
+            let algorithms = HostAlgorithms::asking(policy.questions(), host::verify_signature);
+            Ok((policy, algorithms))
         });
         match fitting {
             Ok((policy, algorithms)) => {

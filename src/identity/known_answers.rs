@@ -28,6 +28,21 @@ pub fn known_answers() -> Vec<KnownAnswer> {
 }
 
 impl HostAlgorithms {
+    /// What a host is trusted with that answers these questions so; see [`HostAlgorithms::of`].
+    pub fn asking(
+        questions: Vec<KnownAnswer>,
+        mut host: impl FnMut(&HostCheck) -> Option<bool>,
+    ) -> Self {
+        let questions = questions.into_iter();
+        let answers: Vec<_> = questions
+            .map(|question| {
+                let answer = host(&question.check);
+                (question, answer)
+            })
+            .collect();
+        HostAlgorithms::of(&answers)
+    }
+
     /// The algorithms of which every question was answered, and rightly; `None` is a call that failed,
     /// which is as good as `false` where the signature does not hold. A host that says `true` to
     /// everything, or `false`, verifies nothing.

@@ -86,16 +86,8 @@ pub fn decided(
 }
 
 /// A host that has every algorithm that a host can have.
-pub static HOST: LazyLock<HostAlgorithms> = LazyLock::new(|| {
-    let answers: Vec<_> = known_answers()
-        .into_iter()
-        .map(|question| {
-            let answer = Some(right(question.check()));
-            (question, answer)
-        })
-        .collect();
-    HostAlgorithms::of(&answers)
-});
+pub static HOST: LazyLock<HostAlgorithms> =
+    LazyLock::new(|| HostAlgorithms::asking(known_answers(), |check| Some(right(check))));
 
 /// What a host answers, by other libraries than the filter's.
 pub fn right(check: &HostCheck) -> bool {

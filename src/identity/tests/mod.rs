@@ -81,14 +81,7 @@ static HOST: LazyLock<HostAlgorithms> = LazyLock::new(|| answered(|check| Some(r
 
 /// What a host is trusted with that answers so.
 fn answered(answer: impl Fn(&HostCheck) -> Option<bool>) -> HostAlgorithms {
-    let questions = known_answers().into_iter();
-    let answers: Vec<_> = questions
-        .map(|question| {
-            let answer = answer(question.check());
-            (question, answer)
-        })
-        .collect();
-    HostAlgorithms::of(&answers)
+    HostAlgorithms::asking(known_answers(), answer)
 }
 
 /// The right answer, by other libraries.

@@ -249,30 +249,35 @@ fn shared_data_that_does_not_answer_refuses() {
     );
 }
 
-#[test]
-fn a_later_refusal_keeps_the_earlier_charge() {
-    let limits = [
-        limit("first", &[KeyPart::Client], 1, Period::Minute, 5),
-        limit("second", &[KeyPart::Client], 1, Period::Minute, 1),
-    ];
+/// A worker charges two limits, and another the second of them after the first worker has read both.
+fn overtaken(map: &mut Map, limits: &[Limit; 2]) -> Verdict {
     let caller = client("a");
-    let mut map = Map::default();
-    let mut slow = Charging::new(&limits, &caller, START);
+    let mut slow = Charging::new(limits, &caller, START);
     for _ in 0..2 {
         let answer = map.carry_out(&slow.step()).unwrap();
         slow.answer(answer);
     }
-    // Another worker takes the only request of the second limit, and not of the first.
     assert!(map.charge(&limits[1..], &caller, START).allowed);
     while let Some(answer) = map.carry_out(&slow.step()) {
         slow.answer(answer);
     }
-    let refused = verdict(&slow);
+    verdict(&slow)
+}
+
+#[test]
+fn a_later_refusal_keeps_the_earlier_charge() {
+    // The second limit lets one request through, and that is the other worker's.
+    let limits = [
+        limit("first", &[KeyPart::Client], 1, Period::Minute, 5),
+        limit("second", &[KeyPart::Client], 1, Period::Minute, 1),
+    ];
+    let mut map = Map::default();
+    let refused = overtaken(&mut map, &limits);
     assert_eq!(
         (refused.allowed, refused.refused_by, refused.contended),
         (false, Some(1), false)
     );
-    let left = map.charge(&limits[..1], &caller, START).remaining[0].remaining;
+    let left = map.charge(&limits[..1], &client("a"), START).remaining[0].remaining;
     assert_eq!(left, 3);
 }
 
@@ -283,18 +288,7 @@ fn what_is_charged_already_is_not_held_against_the_rest() {
         limit("first", &[KeyPart::Client], 1, Period::Minute, 1),
         limit("second", &[KeyPart::Client], 1, Period::Minute, 5),
     ];
-    let caller = client("a");
-    let mut map = Map::default();
-    let mut slow = Charging::new(&limits, &caller, START);
-    for _ in 0..2 {
-        let answer = map.carry_out(&slow.step()).unwrap();
-        slow.answer(answer);
-    }
-    assert!(map.charge(&limits[1..], &caller, START).allowed);
-    while let Some(answer) = map.carry_out(&slow.step()) {
-        slow.answer(answer);
-    }
-    let allowed = verdict(&slow);
+    let allowed = overtaken(&mut Map::default(), &limits);
     assert!(allowed.allowed, "{allowed:?}");
     let left: Vec<u32> = allowed.remaining.iter().map(|one| one.remaining).collect();
     assert_eq!(left, [0, 3]);

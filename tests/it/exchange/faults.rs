@@ -279,14 +279,19 @@ fn a_verdict_that_nobody_asked_for_ends_the_exchange() {
     for stage in STAGES.into_iter().filter(|stage| *stage != Charging) {
         let mut world = Deployment::new();
         let mut exchange = at(stage, &mut world);
-        match exchange.charged(&world.guard, &verdict) {
-            Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
-            Step::Reply(reply) => {
-                assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
-                assert_eq!(reply.status, 503, "{stage:?}");
-            }
-            step => panic!("{stage:?}: {step:?}"),
+        check_ended(stage, &exchange.charged(&world.guard, &verdict));
+    }
+}
+
+/// A reply where one is still possible, a reset where none is.
+fn check_ended(stage: Stage, step: &Step) {
+    match step {
+        Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
+        Step::Reply(reply) => {
+            assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
+            assert_eq!(reply.status, 503, "{stage:?}");
         }
+        step => panic!("{stage:?}: {step:?}"),
     }
 }
 
@@ -297,14 +302,7 @@ fn an_answer_about_a_signature_that_nobody_asked_for_ends_the_exchange() {
             let mut world = Deployment::new();
             let mut exchange = at(stage, &mut world);
             assert_eq!(exchange.verifying(), None, "{stage:?}");
-            match exchange.verified(&mut world.guard, answer) {
-                Step::Reset => assert!(head_has_left(stage) || stage == Refused, "{stage:?}"),
-                Step::Reply(reply) => {
-                    assert!(!head_has_left(stage) && stage != Refused, "{stage:?}");
-                    assert_eq!(reply.status, 503, "{stage:?}");
-                }
-                step => panic!("{stage:?}: {step:?}"),
-            }
+            check_ended(stage, &exchange.verified(&mut world.guard, answer));
         }
     }
 }
