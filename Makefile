@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test oracles lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -29,15 +29,22 @@ test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, 
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
+interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs)
+
 oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
 	@cargo test --package fhir-guard --test oracles
 
-bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, DOCS=1: renew docs/benchmarks.md
+tables: toolchain ## make src/fhir/tables/ anew from the published definitions; DEFINITIONS=folder, else that of FHIR_GUARD_VECTORS
+	@cargo run --quiet --package fhir-guard-tables --bin tables -- $(DEFINITIONS)
+
+bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
 	@echo "building the bench"
 	@cargo build --quiet --release --package fhir-guard-bench-filter --target wasm32-wasip1
 	@cp "$(BUILD)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
 	@cargo build --quiet --package fhir-guard-bench
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
 	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"
@@ -94,7 +101,7 @@ deny: ## licences, sources and advisories of all dependencies
 	cargo deny --config deny.toml --manifest-path fuzz/Cargo.toml --all-features check --hide-inclusion-graph $(CHECKS)
 
 # ROOM=access,json: only these rooms of src/.
-ROOM := access,identity,json,limit
+ROOM := access,identity,json,limit,remote
 mutants: ## change the rooms that decide, and see whether the native tests notice (hours; SHARD=0/10 a tenth)
 	@command -v cargo-mutants >/dev/null || { \
 	    echo "cargo-mutants is missing: cargo install --locked cargo-mutants, then run this again"; exit 1; }

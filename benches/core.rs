@@ -14,15 +14,20 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fhir_guard::access::Granted;
 use fhir_guard::audit::{Outcome, Record};
+use fhir_guard::cel::{self, Condition, Environment, Facts, Timestamp, Type, Value, Variable};
 use fhir_guard::config::{self, Policy};
 use fhir_guard::exchange::{Exchange, Guard, Step};
 use fhir_guard::fhir::ResourceType;
-use fhir_guard::identity::{self, ConnectionAttributes, HostAlgorithms, TokenCache};
+use fhir_guard::identity::{
+    self, ConnectionAttributes, HostAlgorithms, KeyRing, Scopes, TokenCache,
+};
 use fhir_guard::json::{Document, Limits};
-use fhir_guard::limit::{Answer, Caller, Charging, Step as Charge, Verdict};
+use fhir_guard::limit::{Caller, Charging, Verdict};
 use fhir_guard::request::{Request, RequestHead};
 use fhir_guard::response::{self, Action, BundleKind, Cover, Expected, Redaction, Screen};
+use fhir_guard::shared::{Answer, Step as Charge, Work as _};
 use fhir_guard::wire::{self, Pair};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
@@ -32,7 +37,9 @@ use serde_json::json;
 const NOW: u64 = 1_800_000_000;
 const BASE: &str = "https://fhir.example.org/r4";
 
-criterion_group!(benches, lexer, screen, token, request, limit, record);
+criterion_group!(
+    benches, lexer, screen, token, scopes, request, condition, limit, record
+);
 criterion_main!(benches);
 
 fn lexer(criterion: &mut Criterion) {
@@ -77,20 +84,52 @@ fn screen(criterion: &mut Criterion) {
 fn token(criterion: &mut Criterion) {
     let world = World::new();
     let policy = world.policy();
-    let nobody = HostAlgorithms::default();
+    let (nobody, keys) = (HostAlgorithms::default(), KeyRing::new(&policy.issuers));
     let mut group = criterion.benchmark_group("token");
     for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
         let text = world.token(algorithm);
         group.bench_function(format!("verify {}", algorithm.name()), |bencher| {
             bencher.iter(|| {
                 let (issuers, base) = (&policy.issuers, &policy.fhir.base);
-                identity::verify(black_box(&text), issuers, base, NOW, &nobody).unwrap()
+                identity::verify(black_box(&text), issuers, &keys, base, NOW, &nobody).unwrap()
             });
         });
     }
     let text = world.token(Algorithm::Es256);
     group.bench_function("key of the cache", |bencher| {
         bencher.iter(|| TokenCache::key(black_box(&text)));
+    });
+    group.finish();
+}
+
+/// Granular scopes: read once for a token, held against every resource.
+fn scopes(criterion: &mut Criterion) {
+    let category = "http://terminology.hl7.org/CodeSystem/observation-category";
+    let plain = [
+        "patient/Patient.r",
+        "patient/Condition.rs",
+        "launch/patient",
+    ];
+    let granular = ["laboratory", "vital-signs", "survey", "social-history"]
+        .map(|code| format!("patient/Observation.rs?category={category}|{code}"));
+    let texts: Vec<String> = plain
+        .map(str::to_owned)
+        .into_iter()
+        .chain(granular)
+        .collect();
+    let mut group = criterion.benchmark_group("scopes");
+    group.bench_function("read a token's", |bencher| {
+        bencher.iter(|| Scopes::read(black_box(texts.clone())));
+    });
+    let scopes = Scopes::read(texts.clone());
+    let scopes = scopes.data().filter(|scope| scope.is_granular());
+    let granted = Granted::Matching(scopes.cloned().collect());
+    let observation = format!(
+        r#"{{"resourceType":"Observation","id":"o1","status":"final","category":[{{"coding":[{{"system":"{category}","code":"social-history"}}]}}]}}"#
+    );
+    let document = Document::parse(observation.as_bytes(), &Limits::default()).unwrap();
+    group.bench_function("match a resource", |bencher| {
+        bencher.iter(|| granted.covers(black_box(document.root())));
     });
     group.finish();
 }
@@ -121,6 +160,72 @@ fn request(criterion: &mut Criterion) {
             assert!(step == Step::Charge);
             exchange
         });
+    });
+    group.finish();
+}
+
+/// The values of a request, as far as the conditions here are about them.
+struct Known {
+    roles: Vec<String>,
+    claims: serde_json::Value,
+}
+
+impl Facts for Known {
+    fn value(&self, variable: usize) -> Option<Value<'_>> {
+        match variable {
+            0 => Some(Value::Strings(&self.roles)),
+            1 => Some(Value::of(&self.claims)),
+            2 => Some(Value::Ip([10, 1, 2, 3].into())),
+            3 => Timestamp::from_nanoseconds(i128::from(NOW) * 1_000_000_000).map(Value::Timestamp),
+            _ => Some(Value::String("north")),
+        }
+    }
+}
+
+fn condition(criterion: &mut Criterion) {
+    let variables = [
+        ("principal.roles", Type::Strings),
+        ("token.claims", Type::Map),
+        ("source.address", Type::Ip),
+        ("request.time", Type::Timestamp),
+        ("principal.tenant", Type::String),
+    ]
+    .map(|(name, kind)| Variable {
+        name,
+        kind,
+        words: Vec::new(),
+    });
+    let zone = cel::Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+    let environment = Environment {
+        variables: &variables,
+        zones: Some(&[("Europe/Berlin".to_owned(), zone)]),
+    };
+    let known = Known {
+        roles: ["nurse", "physician"].map(str::to_owned).to_vec(),
+        claims: json!({"unit": "icu", "level": 3}),
+    };
+    let mut group = criterion.benchmark_group("condition");
+    for (name, text) in [
+        ("role", "'physician' in principal.roles"),
+        (
+            "role, tenant, claim and network",
+            "'physician' in principal.roles && principal.tenant == 'north' && has(token.claims.unit) \
+             && token.claims.unit in ['er', 'icu'] && cidr('10.0.0.0/8').containsIP(source.address)",
+        ),
+        (
+            "office hours",
+            "request.time.getDayOfWeek('Europe/Berlin') in [0, 6] || \
+             request.time.getHours('Europe/Berlin') < 8 || request.time.getHours('Europe/Berlin') >= 18",
+        ),
+    ] {
+        let condition = Condition::read(text, &environment).unwrap();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(&condition).holds(&known))
+        });
+    }
+    group.bench_function("read", |bencher| {
+        let text = "'physician' in principal.roles && principal.tenant == 'north'";
+        bencher.iter(|| Condition::read(black_box(text), &environment));
     });
     group.finish();
 }
@@ -227,7 +332,7 @@ impl World {
             mtls: Some(vec![1]),
             digest: Some(self.certificate.thumbprint_hex.clone().into_bytes()),
             validated: Some(vec![1]),
-            source: None,
+            ..Default::default()
         }
     }
 }
@@ -275,6 +380,7 @@ fn cover(hidden: &str) -> Cover {
             id: None,
         },
         patient: Some("p1".to_owned()),
+        granted: Granted::All,
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),

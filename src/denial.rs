@@ -3,6 +3,12 @@
 //! A [`Denial`] says why, for the audit record; a [`Reply`] is what the client gets, which is less:
 //! the status, a challenge where OAuth asks for one, and an OperationOutcome with the request id.
 
+mod challenge;
+
+use std::borrow::Cow;
+
+pub use challenge::{Challenge, DpopFault, Scheme};
+
 /// Why an exchange was refused or an answer withheld.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Denial {
@@ -16,25 +22,49 @@ pub enum Denial {
     Answer(&'static str),
     /// The request's body is not what the interaction takes; which check failed, and what was found,
     /// without data.
-    Body(&'static str, &'static str),
+    Body(&'static str, Cow<'static, str>),
+    /// What a patient would write is not the own patient's, or names another; what was found, without
+    /// data.
+    Compartment(&'static str),
+    /// The client's `If-Match` is not the current version.
+    Conflict,
     /// Two credentials, or one that is not of its scheme's grammar (RFC 6750 section 3.1).
     CredentialsMalformed,
     /// No credentials, or only of a scheme that is not accepted.
     CredentialsMissing,
+    /// The DPoP proof does not hold.
+    Dpop(DpopFault),
+    /// The DPoP proof lacks a nonce of ours, or has an old one; the one to use.
+    DpopNonce(String),
     /// A method that this path does not have; the ones it has.
     Method(&'static str),
     /// The caller takes no answer in JSON.
     NotAcceptable,
     /// A search parameter, modifier, header or form that is not understood, hence not allowed.
     NotSupported(&'static str),
+    /// A patch that cannot be applied to the current version; what was found, without data.
+    Patch(&'static str),
     /// A path that is nothing of this API.
     Path,
     /// The answer cannot be inspected, so it does not pass.
     Uninspectable(&'static str),
     /// The request is ambiguous or not well-formed.
     Request(&'static str),
+    /// A rule of the operator's refuses, or its condition cannot be decided; its name in the audit
+    /// record.
+    Rule(String),
     /// The token's scopes lack the interaction; the scope that would have been enough.
     Scope(String),
+    /// A rule asks for a stronger or fresher login (RFC 9470); which one, and what it asks for.
+    StepUp {
+        /// The rule's name.
+        rule: String,
+        /// The classes of authentication that would do, with spaces between them: visible ASCII
+        /// without quotes and backslashes.
+        acr_values: Option<String>,
+        /// The most seconds since the login.
+        max_age: Option<u64>,
+    },
     /// A limit is used up; the fields of the answer.
     Throttled {
         /// `Retry-After`, `RateLimit` and `RateLimit-Policy`.
@@ -48,6 +78,15 @@ pub enum Denial {
     TooLarge,
     /// Something that the decision needs is away.
     Unavailable(&'static str),
+    /// The current version of what is to be written does not allow a decision; what was found, without
+    /// data.
+    Undecided {
+        /// It is not known whose it is, so that the answer is that of [`Denial::Absent`], with this
+        /// `forbidden`. `None` where it is the caller's own.
+        absent: Option<bool>,
+        /// What was found.
+        found: &'static str,
+    },
     /// The upstream refused; its status, for the ones that mean something to a client.
     Upstream(u16),
     /// A request body of a type that is not understood.
@@ -67,10 +106,14 @@ pub enum TokenFault {
     Certificate,
     /// A claim is missing, doubled, of the wrong shape, or in conflict with another.
     Claims,
+    /// Of a client that the issuer's entry does not name.
+    Client,
     /// Expired.
     Expired,
     /// A header member that must not be there: `crit`, `jku`, `x5u`, `jwk`, and their like.
     Header,
+    /// Not active, by the word of its issuer.
+    Inactive,
     /// Of an issuer that is not configured.
     Issuer,
     /// No key, or more than one, that the token could have been signed with.
@@ -79,6 +122,14 @@ pub enum TokenFault {
     Malformed,
     /// `nbf` or `iat` lie in the future.
     NotYet,
+    /// The certificate is none of those that its client may use.
+    Pin,
+    /// Shut out for a time, by the filter itself.
+    Quarantined,
+    /// Taken back before its time.
+    Revoked,
+    /// A scope about data is not understood, and the issuer's entry says that this refuses the token.
+    Scope,
     /// The signature is wrong.
     Signature,
     /// Longer than a token may be.
@@ -100,16 +151,17 @@ pub struct Reply {
 
 impl Denial {
     /// The answer on the wire. `request_id` goes into `diagnostics`.
-    pub fn reply(&self, request_id: &str) -> Reply {
+    pub fn reply(&self, request_id: &str, challenge: &Challenge) -> Reply {
         let (status, code) = self.status_and_code();
         let mut headers = vec![
             ("content-type", "application/fhir+json".to_owned()),
             ("cache-control", "no-store, private".to_owned()),
         ];
-        if let Some(challenge) = self.challenge() {
+        if let Some(challenge) = challenge.of(self) {
             headers.push(("www-authenticate", challenge));
         }
         match self {
+            Denial::DpopNonce(nonce) => headers.push(("dpop-nonce", nonce.clone())),
             Denial::Method(allow) => headers.push(("allow", (*allow).to_owned())),
             Denial::Throttled {
                 headers: fields, ..
@@ -130,18 +182,26 @@ impl Denial {
             Denial::Absent { .. } => "compartment".to_owned(),
             Denial::Answer(found) => format!("answer.body: {found}"),
             Denial::Body(check, found) => format!("request.malformed.{check}: {found}"),
+            Denial::Compartment(found) => format!("compartment.body: {found}"),
+            Denial::Conflict => "request.if-match".to_owned(),
             Denial::CredentialsMalformed => "credentials.malformed".to_owned(),
             Denial::CredentialsMissing => "credentials.missing".to_owned(),
+            Denial::Dpop(fault) => format!("dpop.{}", fault.name()),
+            Denial::DpopNonce(_) => "dpop.nonce".to_owned(),
             Denial::Method(_) => "request.method".to_owned(),
             Denial::NotAcceptable => "request.accept".to_owned(),
             Denial::NotSupported(what) => format!("request.not-supported.{what}"),
+            Denial::Patch(found) => format!("request.patch: {found}"),
             Denial::Path => "request.path".to_owned(),
             Denial::Request(what) => format!("request.malformed.{what}"),
+            Denial::Rule(rule) => rule.clone(),
             Denial::Scope(_) => "scope".to_owned(),
+            Denial::StepUp { rule, .. } => format!("step-up.{rule}"),
             Denial::Throttled { limit, .. } => format!("limit.{limit}"),
             Denial::Token(fault) => format!("token.{}", fault.name()),
             Denial::TooLarge => "request.too-large".to_owned(),
             Denial::Unavailable(what) => format!("unavailable.{what}"),
+            Denial::Undecided { found, .. } => format!("answer.current-version: {found}"),
             Denial::Uninspectable(what) => format!("answer.{what}"),
             Denial::UnsupportedMediaType => "request.media-type".to_owned(),
             Denial::Upstream(status) => format!("upstream.{status}"),
@@ -151,40 +211,38 @@ impl Denial {
     /// Status and `issue.code` (<https://hl7.org/fhir/R4/valueset-issue-type.html>).
     fn status_and_code(&self) -> (u16, &'static str) {
         match self {
-            Denial::Absent { forbidden: false } => (404, "not-found"),
-            Denial::Absent { forbidden: true } => (403, "forbidden"),
+            Denial::Absent { forbidden: false }
+            | Denial::Undecided {
+                absent: Some(false),
+                ..
+            } => (404, "not-found"),
+            Denial::Absent { forbidden: true }
+            | Denial::Undecided {
+                absent: Some(true), ..
+            }
+            | Denial::Compartment(_) => (403, "forbidden"),
+            Denial::Conflict => (412, "conflict"),
+            Denial::Patch(_) => (422, "processing"),
             Denial::Body(..) | Denial::CredentialsMalformed | Denial::Request(_) => {
                 (400, "invalid")
             }
-            Denial::CredentialsMissing => (401, "login"),
+            Denial::CredentialsMissing | Denial::Dpop(_) | Denial::DpopNonce(_) => (401, "login"),
             Denial::Method(_) => (405, "not-supported"),
             Denial::NotAcceptable => (406, "not-supported"),
             Denial::NotSupported(_) => (400, "not-supported"),
             Denial::Path => (404, "not-found"),
-            Denial::Scope(_) => (403, "forbidden"),
+            Denial::Rule(_) | Denial::Scope(_) => (403, "forbidden"),
+            Denial::StepUp { .. } => (401, "login"),
             Denial::Throttled { .. } => (429, "throttled"),
             Denial::Token(TokenFault::Expired) => (401, "expired"),
             Denial::Token(_) => (401, "login"),
             Denial::TooLarge => (413, "too-long"),
             Denial::Unavailable(_) => (503, "transient"),
-            Denial::Answer(_) | Denial::Uninspectable(_) => (502, "exception"),
+            Denial::Answer(_)
+            | Denial::Undecided { absent: None, .. }
+            | Denial::Uninspectable(_) => (502, "exception"),
             Denial::UnsupportedMediaType => (415, "not-supported"),
             Denial::Upstream(status) => upstream(*status),
-        }
-    }
-
-    /// `WWW-Authenticate`, where RFC 6750 section 3 asks for it.
-    fn challenge(&self) -> Option<String> {
-        match self {
-            Denial::CredentialsMissing => Some(r#"Bearer realm="fhir""#.to_owned()),
-            Denial::CredentialsMalformed => {
-                Some(r#"Bearer realm="fhir", error="invalid_request""#.to_owned())
-            }
-            Denial::Token(_) => Some(r#"Bearer realm="fhir", error="invalid_token""#.to_owned()),
-            Denial::Scope(scope) => Some(format!(
-                r#"Bearer realm="fhir", error="insufficient_scope", scope="{scope}""#
-            )),
-            _ => None,
         }
     }
 }
@@ -197,12 +255,18 @@ impl TokenFault {
             TokenFault::Binding => "binding",
             TokenFault::Certificate => "certificate",
             TokenFault::Claims => "claims",
+            TokenFault::Client => "client",
             TokenFault::Expired => "expired",
             TokenFault::Header => "header",
+            TokenFault::Inactive => "inactive",
             TokenFault::Issuer => "issuer",
             TokenFault::Key => "key",
             TokenFault::Malformed => "malformed",
             TokenFault::NotYet => "not-yet",
+            TokenFault::Pin => "pin",
+            TokenFault::Quarantined => "quarantined",
+            TokenFault::Revoked => "revoked",
+            TokenFault::Scope => "scope",
             TokenFault::Signature => "signature",
             TokenFault::Size => "size",
             TokenFault::Type => "type",
@@ -240,7 +304,7 @@ mod tests {
     use super::*;
 
     fn check(denial: Denial, status: u16, code: &str, challenge: Option<&str>) {
-        let reply = denial.reply("r-1");
+        let reply = denial.reply("r-1", &Challenge::default());
         assert_eq!(reply.status, status, "{denial:?}");
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         assert_eq!(body["resourceType"], "OperationOutcome", "{denial:?}");
@@ -296,6 +360,23 @@ mod tests {
                 r#"Bearer realm="fhir", error="insufficient_scope", scope="patient/Observation.s""#,
             ),
         );
+        let step_up = |acr_values: Option<&str>, max_age| Denial::StepUp {
+            rule: "writes".to_owned(),
+            acr_values: acr_values.map(str::to_owned),
+            max_age,
+        };
+        for (denial, parameters) in [
+            (step_up(None, None), ""),
+            (step_up(None, Some(300)), r#", max_age="300""#),
+            (
+                step_up(Some("loa3 urn:loa:2"), Some(60)),
+                r#", acr_values="loa3 urn:loa:2", max_age="60""#,
+            ),
+        ] {
+            let error = r#"Bearer realm="fhir", error="insufficient_user_authentication""#;
+            let challenge = format!("{error}{parameters}");
+            check(denial, 401, "login", Some(&challenge));
+        }
         check(throttled, 429, "throttled", None);
         check(
             Denial::Token(TokenFault::Expired),
@@ -309,11 +390,25 @@ mod tests {
             "login",
             Some(r#"Bearer realm="fhir", error="invalid_token""#),
         );
+        for fault in [TokenFault::Quarantined, TokenFault::Revoked] {
+            let forged = r#"Bearer realm="fhir", error="invalid_token""#;
+            check(Denial::Token(fault), 401, "login", Some(forged));
+        }
         check(Denial::TooLarge, 413, "too-long", None);
         check(Denial::Unavailable("keys"), 503, "transient", None);
         check(Denial::Uninspectable("json"), 502, "exception", None);
         check(Denial::Answer("found"), 502, "exception", None);
-        check(Denial::Body("body", "found"), 400, "invalid", None);
+        check(Denial::Body("body", "found".into()), 400, "invalid", None);
+        let undecided = |absent| Denial::Undecided {
+            absent,
+            found: "found",
+        };
+        check(undecided(None), 502, "exception", None);
+        check(undecided(Some(false)), 404, "not-found", None);
+        check(undecided(Some(true)), 403, "forbidden", None);
+        check(Denial::Compartment("found"), 403, "forbidden", None);
+        check(Denial::Conflict, 412, "conflict", None);
+        check(Denial::Patch("found"), 422, "processing", None);
         check(Denial::UnsupportedMediaType, 415, "not-supported", None);
         check(Denial::Upstream(404), 404, "not-found", None);
         check(Denial::Upstream(410), 410, "deleted", None);
@@ -323,7 +418,8 @@ mod tests {
 
     #[test]
     fn a_request_id_cannot_break_out_of_the_outcome() {
-        let body = Denial::Path.reply("\",\"x\":\"\u{1}").body;
+        let id = "\",\"x\":\"\u{1}";
+        let body = Denial::Path.reply(id, &Challenge::default()).body;
         assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
     }
 }

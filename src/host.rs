@@ -1,4 +1,4 @@
-//! Every call into the host: the only room with `unsafe`, and the only one that sees proxy-wasm.
+//! Every call into the host, and the allocator: the only room with `unsafe`, and the only one that sees proxy-wasm.
 //!
 //! The functions are declared here again, with a plain number for a status: the SDK's own wrappers
 //! panic on statuses and bytes that they do not expect (proxy-wasm-rust-sdk issues 25, 155, 263),
@@ -9,12 +9,15 @@
     reason = "calls into the host; each block states why it is sound"
 )]
 
+mod allocator;
+
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::config::EnvoyVersion;
 use crate::denial::Reply;
 use crate::identity::HostCheck;
-use crate::limit::{Answer, Charging, Step, Verdict};
+use crate::remote::Call;
+use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
 
 /// Which header map (`proxy_header_map_type_t`).
@@ -27,6 +30,8 @@ pub enum Map {
     Response = 2,
     /// Response trailer fields.
     ResponseTrailers = 3,
+    /// Header fields of the answer to a call.
+    CallAnswer = 6,
 }
 
 /// Which buffer (`proxy_buffer_type_t`).
@@ -37,6 +42,8 @@ pub enum Buffer {
     Request = 0,
     /// The response body.
     Response = 1,
+    /// The body of the answer to a call.
+    CallAnswer = 4,
     /// The configuration of the filter.
     Configuration = 7,
 }
@@ -99,6 +106,9 @@ pub fn buffer(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
 
 /// Puts `bytes` in the place of the first `size` bytes of a buffer.
 pub fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> bool {
+    if size == 0 && bytes.is_empty() {
+        return true;
+    }
     // SAFETY: bytes is a live buffer of the length given.
     unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) == OK }
 }
@@ -138,26 +148,59 @@ pub fn reset_response() -> bool {
     unsafe { proxy_close_stream(HTTP_RESPONSE) == OK }
 }
 
+/// Lets a request that was kept back go on.
+pub fn continue_request() -> bool {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: no pointers.
+    unsafe { proxy_continue_stream(HTTP_REQUEST) == OK }
+}
+
+/// Which stream the following calls are about; for the rest of this callback.
+pub fn set_context(id: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_effective_context(id) == OK }
+}
+
+/// Asks for a tick every so many milliseconds.
+pub fn set_tick_period(milliseconds: u32) -> bool {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_tick_period_milliseconds(milliseconds) == OK }
+}
+
+/// Sends a request to another server; the number by which its answer will be known. The one call that
+/// goes through the SDK, which must know the number as well: it panics at an answer that it does not
+/// know. It panics too where the host refuses in a way of its own, as a host does that was told to
+/// withhold the function.
+pub fn call(call: &Call) -> Option<u32> {
+    let headers: Vec<(&str, &str)> = call
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_str()))
+        .collect();
+    let body = Some(call.body.as_slice()).filter(|body| !body.is_empty());
+    let (cluster, timeout) = (&call.cluster, call.timeout);
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
+}
+
 /// Keeps the record where the access log finds it.
 pub fn set_audit(line: &str) -> bool {
     // SAFETY: both are live buffers of the lengths given.
     unsafe { proxy_set_property(AUDIT.as_ptr(), AUDIT.len(), line.as_ptr(), line.len()) == OK }
 }
 
-/// Charges limits in the host's shared data, until there is a verdict. The number of rounds is
-/// bounded by [`Charging`] itself.
-pub fn charge(charging: &mut Charging) -> Verdict {
+/// Carries out work on the host's shared data, until it is done.
+pub fn share<W: Work>(work: &mut W) -> W::Outcome {
     loop {
-        let answer = match charging.step() {
+        let answer = match work.step() {
             Step::Read { key } => shared_data(key),
             Step::Write {
                 key,
                 value,
                 version,
             } => set_shared_data(key, value, version),
-            Step::Done(verdict) => return verdict,
+            Step::Done(outcome) => return outcome,
         };
-        charging.answer(answer);
+        work.answer(answer);
     }
 }
 
@@ -316,6 +359,7 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
         start: usize,
@@ -356,6 +400,7 @@ unsafe extern "C" {
         data: *const u8,
         length: usize,
     ) -> u32;
+    fn proxy_set_effective_context(id: u32) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_set_shared_data(
@@ -365,6 +410,7 @@ unsafe extern "C" {
         size: usize,
         version: u32,
     ) -> u32;
+    fn proxy_set_tick_period_milliseconds(milliseconds: u32) -> u32;
 }
 
 /// The entry of the module, in the place of the SDK's macro, which brings its own `unsafe`.

@@ -7,22 +7,26 @@
 //! | room | its one duty |
 //! | --- | --- |
 //! | [`wire`] | header maps and signatures in the host's own forms |
-//! | [`json`] | strict JSON documents that keep their bytes |
-//! | [`fhir`] | facts of the standard: types, compartments, search parameters |
+//! | [`shared`] | work on the proxy's shared data, as values |
+//! | [`remote`] | documents of other servers, fetched by one worker for all |
+//! | [`json`] | strict JSON documents that keep their bytes, and what a JSON Patch makes of them |
+//! | [`cel`] | conditions in the Common Expression Language |
+//! | [`fhir`] | facts of the standard: types and their structure, compartments, search parameters |
 //! | [`denial`] | every reason to refuse, and its form on the wire |
 //! | [`request`] | head and body of a request, to an interaction that cannot be misread |
-//! | [`identity`] | certificate and token, to a principal |
-//! | [`access`] | scopes and compartments, to a permit |
+//! | [`identity`] | certificate and token, to a principal and its scopes |
+//! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers |
 //! | [`audit`] | the record of an exchange |
 //! | [`config`] | the operator's configuration, to a policy |
 //! | [`exchange`] | the phases; each callback of the proxy is one method |
-//! | `host` | wasm only: every host call, none of which can panic |
+//! | `host` | wasm only: every host call, none of which can panic, and the allocator |
 //! | `filter` | wasm only: contexts, a few lines a callback |
 
 pub mod access;
 pub mod audit;
+pub mod cel;
 pub mod config;
 pub mod denial;
 pub mod exchange;
@@ -30,8 +34,10 @@ pub mod fhir;
 pub mod identity;
 pub mod json;
 pub mod limit;
+pub mod remote;
 pub mod request;
 pub mod response;
+pub mod shared;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]

@@ -4,13 +4,14 @@ mod model;
 mod stage;
 
 use fhir_guard::exchange::{Exchange, Guard, Step};
-use fhir_guard::limit::{Answer, Step as Charge, Verdict};
+use fhir_guard::limit::Verdict;
+use fhir_guard::shared::{Answer, Step as Charge, Work as _};
 use fhir_guard::wire::{self, Pair};
 
 use crate::input::Input;
 use crate::token::{NOW, attributes};
 use model::Model;
-pub use stage::{ANSWERS, DETAILS, SCOPES, STATUSES, TARGETS};
+pub use stage::{ANSWERS, DETAILS, SCOPES, STATUSES, TARGETS, cold_policy};
 
 /// The time of every exchange, in nanoseconds since 1970.
 const NANOSECONDS: u64 = NOW * 1_000_000_000;
@@ -23,39 +24,51 @@ thread_local! {
     static GUARD: std::cell::RefCell<Guard> = std::cell::RefCell::new(stage::guard());
 }
 
+/// A program that begins with this byte has a worker of its own, whose keys are yet to be fetched.
+pub const COLD: u8 = 0xff;
+
 /// A program: for each callback a byte that says which, and what it is called with; says whether a
 /// request was forwarded.
 ///
 /// # Panics
 /// Where something happens for which there was no decision, or after which it must not.
 pub fn check(bytes: &[u8]) -> bool {
-    GUARD.with_borrow_mut(|guard| {
-        let mut run = Run {
-            exchange: Exchange::default(),
-            model: Model::default(),
-        };
-        let mut input = Input(bytes);
-        for _ in 0..CALLS {
-            // After a reset the shell calls no more.
-            if input.is_empty() || run.model.reset {
-                break;
-            }
-            run.call(guard, &mut input);
+    match bytes.split_first() {
+        Some((&COLD, program)) => run(&mut stage::cold(), program, true),
+        _ => GUARD.with_borrow_mut(|guard| run(guard, bytes, false)),
+    }
+}
+
+fn run(guard: &mut Guard, program: &[u8], cold: bool) -> bool {
+    let mut run = Run {
+        exchange: Exchange::default(),
+        model: Model::default(),
+        now: NANOSECONDS,
+    };
+    run.model.cold = cold;
+    let mut input = Input(program);
+    for _ in 0..CALLS {
+        // After a reset the shell calls no more.
+        if input.is_empty() || run.model.reset {
+            break;
         }
-        run.finish();
-        run.model.forwarded
-    })
+        run.call(guard, &mut input);
+    }
+    run.finish();
+    run.model.forwarded
 }
 
 struct Run {
     exchange: Exchange,
     model: Model,
+    /// Nanoseconds since 1970.
+    now: u64,
 }
 
 impl Run {
     fn call(&mut self, guard: &mut Guard, input: &mut Input<'_>) {
         let call = input.byte();
-        match call % 10 {
+        match call % 14 {
             0 => self.request_head(guard, input),
             1 => self.charge(guard, stage::shared),
             2 => {
@@ -64,8 +77,9 @@ impl Run {
             }
             3 => {
                 let ended = input.byte() & 1 == 1;
+                let waits = self.exchange.leaves_body();
                 let step = self.exchange.request_body(guard, input.chunk(), ended);
-                self.model.request_body(&step);
+                self.model.request_body(&step, waits);
             }
             4 => {
                 let step = self.exchange.request_trailers();
@@ -92,8 +106,55 @@ impl Run {
                 let step = self.exchange.host_failed();
                 self.model.failed(&step);
             }
-            _ => self.whole_answer(guard, input),
+            9 => self.whole_answer(guard, input),
+            10 => self.fetch(guard, input),
+            11 => self.wake(guard, input),
+            12 => self.read(guard, input),
+            _ => self.exchange.orphaned(),
         }
+    }
+
+    /// The upstream says what is there, asked or not.
+    fn read(&mut self, guard: &Guard, input: &mut Input<'_>) {
+        let asked = self.exchange.call(guard);
+        assert!(asked.is_none() || self.exchange.is_waiting());
+        let (answer, good) = stage::current(input.byte());
+        let waits = self.exchange.is_waiting();
+        let answer = answer.as_ref().map(|(head, body)| (head.as_slice(), *body));
+        let step = self.exchange.answered(guard, answer);
+        self.model.read(&step, waits && good);
+    }
+
+    /// A look, and the answer to the call if one is due.
+    fn fetch(&mut self, guard: &mut Guard, input: &mut Input<'_>) {
+        let answer = stage::key_answer(input.byte());
+        let Some(mut look) = guard.look(0, self.now) else {
+            return;
+        };
+        let looked = loop {
+            let answer = match look.step() {
+                Charge::Done(looked) => break looked,
+                step => stage::shared(&step),
+            };
+            look.answer(answer);
+        };
+        drop(look);
+        let (call, _) = guard.looked(0, &looked, self.now);
+        if call.is_some() {
+            let answer = answer
+                .as_ref()
+                .map(|(status, body)| (*status, body.as_slice()));
+            self.model.keys |= guard.answered(0, answer).is_ok();
+        }
+    }
+
+    /// Wakes the request after some tenths of a second.
+    fn wake(&mut self, guard: &mut Guard, input: &mut Input<'_>) {
+        self.now += u64::from(input.byte()) * 100_000_000;
+        let waits = self.exchange.is_waiting();
+        let step = self.exchange.wake(guard, self.now);
+        self.model.woken(&step, waits);
+        assert_eq!(self.exchange.is_waiting(), waits && step == Step::Wait);
     }
 
     fn request_head(&mut self, guard: &mut Guard, input: &mut Input<'_>) {
@@ -108,8 +169,11 @@ impl Run {
             connection.source = Some(input.chunk().to_vec());
         }
         let ended = flags & 1 == 1;
-        let now = NANOSECONDS;
+        let now = self.now;
         let step = (self.exchange).request_headers(guard, head, &connection, now, ended);
+        if matches!(step, Step::Charge | Step::Wait) {
+            self.model.changes = stage::is_confined(scope) && stage::changes(target);
+        }
         if step == Step::Charge {
             self.model.confined = stage::is_confined(scope);
             // What is public passes as it is.
@@ -118,7 +182,7 @@ impl Run {
         self.model.request_head(&step);
     }
 
-    fn charge(&mut self, guard: &Guard, mut host: impl FnMut(&Charge<'_>) -> Answer) {
+    fn charge(&mut self, guard: &Guard, mut host: impl FnMut(&Charge<'_, Verdict>) -> Answer) {
         let mut verdict = None;
         if let Some(charging) = self.exchange.charging() {
             for _ in 0..64 {

@@ -24,6 +24,7 @@ pub fn check(bytes: &[u8]) -> bool {
         digest: attribute(&mut input),
         validated: attribute(&mut input),
         source: attribute(&mut input),
+        ..ConnectionAttributes::default()
     };
     certificate(&attributes);
     address(&attributes);

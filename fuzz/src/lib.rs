@@ -6,11 +6,18 @@
 //! whether the bytes were accepted, so that a search (and the test of the seeds) can tell whether it
 //! ever gets behind the door.
 
+pub mod certificate;
+pub mod condition;
 pub mod configuration;
 pub mod exchange;
 pub mod host;
 mod input;
+pub mod introspection;
+pub mod jwks;
 pub mod lexer;
+pub mod patch;
+pub mod proof;
+pub mod remote;
 pub mod request;
 pub mod screen;
 pub mod slots;
@@ -30,7 +37,7 @@ pub struct Target {
 }
 
 /// Every property.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 15] = [
     Target {
         name: "lexer",
         check: lexer::check,
@@ -45,6 +52,11 @@ pub const TARGETS: [Target; 8] = [
         name: "token",
         check: token::check,
         seeds: seeds::token,
+    },
+    Target {
+        name: "proof",
+        check: proof::check,
+        seeds: seeds::proof,
     },
     Target {
         name: "request",
@@ -70,6 +82,36 @@ pub const TARGETS: [Target; 8] = [
         name: "exchange",
         check: exchange::check,
         seeds: seeds::exchange,
+    },
+    Target {
+        name: "jwks",
+        check: jwks::check,
+        seeds: seeds::jwks,
+    },
+    Target {
+        name: "remote",
+        check: remote::check,
+        seeds: seeds::remote,
+    },
+    Target {
+        name: "certificate",
+        check: certificate::check,
+        seeds: certificate::seeds,
+    },
+    Target {
+        name: "introspection",
+        check: introspection::check,
+        seeds: introspection::seeds,
+    },
+    Target {
+        name: "condition",
+        check: condition::check,
+        seeds: condition::seeds,
+    },
+    Target {
+        name: "patch",
+        check: patch::check,
+        seeds: patch::seeds,
     },
 ];
 

@@ -4,6 +4,7 @@ mod canary;
 
 use std::rc::Rc;
 
+use fhir_guard::access::Granted;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::json::{Document, Node};
 use fhir_guard::response::{
@@ -89,6 +90,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
     Cover {
         expected,
         patient: (rules & 4 != 0).then(|| "1".to_owned()),
+        granted: Granted::All,
         base: BASE.to_owned(),
         redactions: HIDDEN.into_iter().filter_map(rule).collect(),
         self_link: format!("{BASE}/Observation?code=1"),

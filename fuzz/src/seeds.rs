@@ -7,6 +7,14 @@ use crate::exchange::{ANSWERS, DETAILS, SCOPES, STATUSES, TARGETS};
 use crate::input::chunk;
 use crate::sources::literals;
 use crate::{configuration, token};
+pub use keys::{jwks, remote};
+
+mod current;
+mod keys;
+
+mod proof;
+
+pub use proof::proof;
 
 /// The largest seed, in bytes: a larger one slows the search more than it helps.
 const LARGEST: usize = 4096;
@@ -107,7 +115,7 @@ pub fn token() -> Vec<Vec<u8>> {
         let text = token::token(&text(&good.0), &text(&good.1), elliptic);
         seeds.push([&[0][..], text.as_bytes()].concat());
     }
-    for scope in literals(&["src/access/tests.rs", "src/access/scope.rs"]) {
+    for scope in literals(&["src/access/tests.rs", "src/identity/scope"]) {
         let claims = token::claims(&scope).to_string();
         let header = token::header(false).to_string();
         seeds.push([&[2][..], header.as_bytes(), &[0], claims.as_bytes()].concat());
@@ -399,10 +407,13 @@ pub fn exchange() -> Vec<Vec<u8>> {
     ] {
         seeds.push(order.to_vec());
     }
+    seeds.extend(keys::waiting());
+    seeds.extend(current::reading());
     small(seeds)
 }
 
-fn small(mut seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+/// Those of a size that a search can use.
+pub fn small(mut seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     seeds.retain(|seed| seed.len() <= LARGEST);
     seeds.sort();
     seeds.dedup();

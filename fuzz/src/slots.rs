@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fhir_guard::limit::{Answer, Caller, Charging, KeyPart, Limit, Period, Quota, Step, headers};
+use fhir_guard::limit::{Caller, Charging, KeyPart, Limit, Period, Quota, headers};
+use fhir_guard::shared::{Answer, Step, Work as _};
 
 use crate::input::Input;
 

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fhir_guard::access::{Letter, Level, Scope, authorize};
+use fhir_guard::access::{Circumstances, Letter, Level, Rules, Scope, Terms, authorize};
 use fhir_guard::denial::Denial;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::identity::{
     AccessToken, Algorithm, CertificatePolicy, ClaimPointers, ConnectionAttributes, HostAlgorithms,
-    IssuerPolicy, KeySet, MAX_TOKEN, PeerCertificate, Principal, Proof, ValidatedBy, Verification,
-    verify,
+    IssuerPolicy, KeyRing, KeySet, KeySource, MAX_TOKEN, PeerCertificate, Principal, Proof,
+    ValidatedBy, Verification, verify,
 };
 use fhir_guard::request::{BaseUrl, Interaction, Request};
 use p256::ecdsa::signature::Signer as _;
@@ -69,7 +69,9 @@ fn judged(
     base: &BaseUrl,
     now: u64,
 ) -> Result<AccessToken, Denial> {
-    verify(text, issuers, base, now, &HostAlgorithms::default()).and_then(Verification::unaided)
+    let keys = KeyRing::new(issuers);
+    let verified = verify(text, issuers, &keys, base, now, &HostAlgorithms::default());
+    verified.and_then(Verification::unaided)
 }
 
 /// A compact JWS of these bytes, signed with the issuer's key.
@@ -128,6 +130,7 @@ pub fn attributes() -> ConnectionAttributes {
         digest: Some(THUMBPRINT.into()),
         validated: Some(vec![1]),
         source: Some(b"192.0.2.1:4711".to_vec()),
+        ..ConnectionAttributes::default()
     }
 }
 
@@ -139,22 +142,28 @@ fn ed25519() -> ed25519_compact::KeyPair {
     ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([7; 32]))
 }
 
-fn policy(proof: Proof) -> IssuerPolicy {
+/// A policy with the issuer's keys, and a clock skew of 30 s.
+pub fn policy(proof: Proof) -> IssuerPolicy {
     let algorithms = vec![Algorithm::Es256, Algorithm::EdDsa];
     IssuerPolicy {
         issuer: ISSUER.to_owned(),
         tenant: None,
         audiences: vec!["https://fhir.example.org".to_owned()],
-        keys: Rc::new(KeySet::read(&keys(), &algorithms).expect("good keys")),
+        keys: KeySource::Inline(Rc::new(
+            KeySet::read(&keys(), &algorithms).expect("good keys"),
+        )),
+        clients: None,
         algorithms,
         types: vec!["at+jwt".to_owned()],
         proof,
         clock_skew: 30,
         claims: ClaimPointers::default(),
+        introspection: None,
     }
 }
 
-fn part(text: &str, index: usize) -> Value {
+/// One part of a token, by another reader.
+pub fn part(text: &str, index: usize) -> Value {
     let part = text.split('.').nth(index).expect("three parts");
     let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
@@ -177,7 +186,7 @@ fn form(text: &str) {
 }
 
 /// A token of which any part is changed does not hold.
-fn damaged(text: &str, holds: &dyn Fn(&str) -> bool) {
+pub fn damaged(text: &str, holds: &dyn Fn(&str) -> bool) {
     let [header, claims, signature] = text.split('.').collect::<Vec<_>>()[..] else {
         panic!("three parts");
     };
@@ -211,7 +220,7 @@ fn bound(token: AccessToken, policy: &IssuerPolicy, text: &str) {
     let token = Rc::new(token);
     let establish = |attributes: &ConnectionAttributes, must: bool| {
         let certificate = PeerCertificate::read(attributes, required(must)).expect("readable");
-        Principal::establish(Rc::clone(&token), certificate, required(must))
+        Principal::establish(Rc::clone(&token), certificate, None, required(must))
     };
     let claims = part(text, 1);
     let own = claims.get("cnf").map(|cnf| cnf["x5t#S256"].clone());
@@ -280,13 +289,21 @@ fn permitted(
         interaction,
         head_only: false,
     };
-    let scopes: Vec<Scope> = principal
-        .scopes()
-        .iter()
-        .filter_map(|text| Scope::parse(text))
-        .collect();
+    let texts = principal.scopes().texts().iter();
+    let scopes: Vec<Scope> = texts.filter_map(|text| Scope::parse(text)).collect();
     let covers = |scope: &&Scope| scope.covers(resource_type, letter);
-    match authorize(principal, &request, false, &|_, _, _| false) {
+    match authorize(
+        principal,
+        &request,
+        &Terms {
+            fhir: &crate::request::policy(),
+            forbidden: false,
+            hidden: &|_, _, _| false,
+            step_up: &[],
+            rules: &Rules::default(),
+            circumstances: Circumstances::default(),
+        },
+    ) {
         Ok(permit) => {
             let by: Vec<&Scope> = scopes.iter().filter(covers).collect();
             assert!(!by.is_empty(), "{letter:?} {resource_type} without a scope");
@@ -296,6 +313,8 @@ fn permitted(
             if let Some(patient) = permit.patient() {
                 assert_eq!(Some(patient), principal.patient());
             }
+            let granular = by.iter().all(|scope| scope.is_granular());
+            assert_eq!(permit.is_for_all(), !granular, "parameters were dropped");
         }
         Err(Denial::Scope(_)) => {}
         Err(_) => assert!(scopes.iter().any(|scope| covers(&scope)), "another reason"),

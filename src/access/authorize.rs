@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
-use super::{Letter, Level, Scope};
+use super::facts::{Circumstances, Facts};
+use super::rules::{Rules, Spared};
+use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchKind, patient_membership};
-use crate::identity::Principal;
-use crate::request::{Interaction, Request, Search};
+use crate::fhir::{Compartment, ResourceType, Searched};
+use crate::identity::{Principal, Scopes};
+use crate::json::Node;
+use crate::request::{FhirPolicy, Interaction, Request, Search};
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -15,10 +18,15 @@ pub struct Permit {
     request: Request,
     principal: Option<Rc<Principal>>,
     rule: String,
-    /// The scopes that count for the caller; none on a public path.
-    scopes: Vec<Scope>,
     patient: Option<String>,
-    may_read: bool,
+    /// What the interaction is permitted for.
+    granted: Granted,
+    /// What the caller may read of the type; `None` where that is nothing.
+    readable: Option<Granted>,
+    /// The level of the scopes; `None` on a public path.
+    level: Option<Level>,
+    spared: Spared,
+    reported: Vec<String>,
 }
 
 impl Permit {
@@ -42,9 +50,46 @@ impl Permit {
         self.patient.as_deref()
     }
 
-    /// Whether the caller may read what a write leaves behind.
+    /// Whether it rests on the current version of what is written: it must be read, and be the own
+    /// patient's, and the write be pinned to it.
+    pub fn rests_on_current(&self) -> bool {
+        let changes = matches!(
+            self.request.interaction,
+            Interaction::Update { .. } | Interaction::Patch { .. } | Interaction::Delete { .. }
+        );
+        self.patient.is_some() && changes
+    }
+
+    /// Whether the caller may read what a write leaves behind, or some of it.
     pub fn may_read(&self) -> bool {
-        self.may_read
+        self.readable.is_some()
+    }
+
+    /// Whether the caller may read every resource of the type.
+    pub fn may_read_all(&self) -> bool {
+        self.readable.as_ref().is_some_and(Granted::is_all)
+    }
+
+    /// Which resources of the type an answer may hold: those that the interaction is permitted for, and
+    /// after a write those that the caller may read. `None`: none of them.
+    pub fn visible(&self) -> Option<&Granted> {
+        match letter(&self.request.interaction) {
+            Some(Letter::Create | Letter::Update | Letter::Delete) => self.readable.as_ref(),
+            Some(Letter::Read | Letter::Search) | None => Some(&self.granted),
+        }
+    }
+
+    /// Whether the interaction is permitted for all resources of its type.
+    pub fn is_for_all(&self) -> bool {
+        self.granted.is_all()
+    }
+
+    /// Whether this resource may be written: refuses one that the interaction is not permitted for.
+    pub fn check_written(&self, resource: Node<'_>) -> Result<(), Denial> {
+        match self.granted.covers(resource) {
+            true => Ok(()),
+            false => Err(lacking(self.level, &self.request.interaction)),
+        }
     }
 
     /// The search that this permit is for.
@@ -58,10 +103,35 @@ impl Permit {
         }
     }
 
+    /// Whether the condition of the redaction at this place does not hold.
+    pub fn spares_redaction(&self, place: usize) -> bool {
+        bit(self.spared.redactions, place)
+    }
+
+    /// Whether the condition of the limit at this place does not hold.
+    pub fn spares_limit(&self, place: usize) -> bool {
+        bit(self.spared.limits, place)
+    }
+
+    /// What rules that only report would have refused it for, as the audit record names them.
+    pub fn reported(&self) -> &[String] {
+        &self.reported
+    }
+
     /// Whether an active scope of the caller includes this one, for rules that spare some callers.
     pub fn holds_scope(&self, wanted: &Scope) -> bool {
-        self.scopes.iter().any(|scope| scope.includes(wanted))
+        let counting = self.principal.as_ref().and_then(|caller| granting(caller));
+        counting.is_some_and(|(_, scopes)| scopes.data().any(|scope| scope.includes(wanted)))
     }
+}
+
+fn bit(bits: u64, place: usize) -> bool {
+    let place = u32::try_from(place).ok();
+    place
+        .and_then(|place| bits.checked_shr(place))
+        .unwrap_or_default()
+        & 1
+        == 1
 }
 
 /// Permits a request for a public path.
@@ -70,40 +140,52 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         request: request.clone(),
         principal: None,
         rule: "public".to_owned(),
-        scopes: Vec::new(),
         patient: None,
-        may_read: true,
+        granted: Granted::All,
+        readable: Some(Granted::All),
+        level: None,
+        spared: Spared::default(),
+        reported: Vec::new(),
     })
 }
 
+/// What a decision rests on beside the request and who is calling.
+pub struct Terms<'a> {
+    /// Where the API is: a search may be made narrower only in a form that can be read again.
+    pub fhir: &'a FhirPolicy,
+    /// The deployment's answer for absent instances is 403.
+    pub forbidden: bool,
+    /// Whether an element of a type is hidden from this caller: a search on it would tell what may
+    /// not be seen.
+    pub hidden: &'a dyn Fn(&Permit, ResourceType, Searched) -> bool,
+    /// Where more is asked of the login.
+    pub step_up: &'a [StepUp],
+    /// Rules with conditions.
+    pub rules: &'a Rules,
+    /// What conditions may be about beside the caller and the request.
+    pub circumstances: Circumstances,
+}
+
 /// Permits a request of an established principal, or refuses it.
-///
-/// `hidden` tells whether an element of a type is hidden from this caller: a search on it would
-/// tell what may not be seen. `forbidden` is the deployment's answer for absent instances.
 pub fn authorize(
     principal: &Rc<Principal>,
     request: &Request,
-    forbidden: bool,
-    hidden: &dyn Fn(&Permit, ResourceType, &str) -> bool,
+    terms: &Terms<'_>,
 ) -> Result<Permit, Denial> {
     let interaction = &request.interaction;
     let (Some(resource_type), Some(letter)) = (interaction.resource_type(), letter(interaction))
     else {
         return Err(Denial::Path);
     };
-    let granted = granting(principal);
-    let level = granted.as_ref().map_or(Level::User, |(level, _)| *level);
-    let (scopes, text) = granted
-        .and_then(|(_, scopes)| {
-            let covers = |(_, scope): &&(&str, Scope)| scope.covers(resource_type, letter);
-            let text = scopes.iter().find(covers)?.0;
-            Some((scopes, text))
-        })
-        .ok_or_else(|| {
-            let (level, letter) = (level.name(), letter.symbol());
-            Denial::Scope(format!("{level}/{resource_type}.{letter}"))
-        })?;
-    let scopes: Vec<Scope> = scopes.into_iter().map(|(_, scope)| scope).collect();
+    let counting = granting(principal);
+    let found = counting.and_then(|(level, scopes)| {
+        let granted = Granted::of(scopes, resource_type, letter)?;
+        Some((level, scopes, granted))
+    });
+    let Some((level, scopes, granted)) = found else {
+        let level = counting.map(|(level, _)| level);
+        return Err(lacking(level, interaction));
+    };
     // Other resources, or bytes, inside: what the type says decides nothing about them.
     if resource_type.is_container() {
         return Err(Denial::NotSupported("type"));
@@ -112,28 +194,46 @@ pub fn authorize(
     if writes && resource_type.steers_server() {
         return Err(Denial::NotSupported("type"));
     }
-    let permit = Permit {
+    // Whether what is there already matches is not known before it was read.
+    if writes && letter != Letter::Create && !granted.is_all() {
+        return Err(Denial::NotSupported("granular-write"));
+    }
+    let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
-        rule: format!("scope:{text}"),
+        rule: rule(scopes, resource_type, letter, &granted),
         patient: match level {
             Level::Patient => principal.patient().map(str::to_owned),
             Level::System | Level::User => None,
         },
-        may_read: scopes
-            .iter()
-            .any(|scope| scope.covers(resource_type, Letter::Read)),
-        scopes,
+        granted,
+        readable: Granted::of(scopes, resource_type, Letter::Read),
+        level: Some(level),
+        spared: Spared::default(),
+        reported: Vec::new(),
     };
     if level == Level::Patient {
-        confine(principal, interaction, resource_type, forbidden)?;
+        confine(principal, interaction, resource_type, terms)?;
     }
-    let searched = permit.search().into_iter().flat_map(Search::elements);
-    for element in searched {
-        if hidden(&permit, resource_type, element) {
+    let facts = Facts::new(principal, interaction, terms.circumstances);
+    let mut reported = Vec::new();
+    terms.rules.admit(interaction, &facts, &mut reported)?;
+    permit.spared = terms.rules.spared(&facts)?;
+    let searched = permit.search().into_iter().flat_map(Search::searched);
+    for searched in searched {
+        if (terms.hidden)(&permit, resource_type, searched) {
             return Err(Denial::NotSupported("parameter"));
         }
     }
+    permit = narrowed(permit, resource_type, terms);
+    // Last: another login is of no use to whoever may not do it at all.
+    let now = terms.circumstances.time / 1_000_000_000;
+    for rule in terms.step_up {
+        rule.check(interaction, principal.login(), now)?;
+    }
+    let rules = terms.rules;
+    rules.require(principal, interaction, &facts, now, &mut reported)?;
+    permit.reported = reported;
     Ok(permit)
 }
 
@@ -151,27 +251,59 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
     }
 }
 
-/// The scopes that count, and their one level. A token that mixes levels would, as a union, let the
-/// widest win unseen; so it grants nothing, even where a scope of another level is not understood
-/// otherwise. `patient/` means nothing without a patient in context, nor `user/` without a user whose
-/// rights are known.
-fn granting(principal: &Principal) -> Option<(Level, Vec<(&str, Scope)>)> {
-    let scopes: Vec<(&str, Scope)> = principal
-        .scopes()
-        .iter()
-        .filter_map(|text| Some((text.as_str(), Scope::parse(text)?)))
-        .collect();
-    let level = scopes.first()?.1.level;
+/// The refusal for want of a scope, which names the one that would be enough.
+fn lacking(level: Option<Level>, interaction: &Interaction) -> Denial {
+    let level = level.unwrap_or(Level::User).name();
+    match (interaction.resource_type(), letter(interaction)) {
+        (Some(resource_type), Some(letter)) => {
+            Denial::Scope(format!("{level}/{resource_type}.{}", letter.symbol()))
+        }
+        _ => Denial::Path,
+    }
+}
+
+/// The scope that allowed it: the first for all resources of the type, else the first granular one.
+fn rule(scopes: &Scopes, resource_type: ResourceType, letter: Letter, granted: &Granted) -> String {
+    let allowing = scopes.data().find(|scope| {
+        scope.covers(resource_type, letter) && scope.is_granular() != granted.is_all()
+    });
+    let name = allowing.map(|scope| scopes.name(scope));
+    format!("scope:{}", name.unwrap_or_default())
+}
+
+/// The same permit, with a search that asks for less: only for what granular scopes match, where one
+/// more condition can say that.
+fn narrowed(permit: Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Permit {
+    let Interaction::Search { search, .. } = &permit.request.interaction else {
+        return permit;
+    };
+    let mut more = permit.granted.narrowing(search);
+    // A link to the next page asks for it too, and would be refused.
+    more.retain(|parameter| {
+        let hidden = |searched| (terms.hidden)(&permit, resource_type, searched);
+        let searched = parameter.definition.searched();
+        searched.is_some_and(|mut searched| !searched.any(hidden))
+    });
+    if more.is_empty() {
+        return permit;
+    }
+    match permit.request.narrowed(more, terms.fhir) {
+        Some(request) => Permit { request, ..permit },
+        None => permit,
+    }
+}
+
+/// The scopes that count, and their one level. `patient/` means nothing without a patient in context,
+/// nor `user/` without a user whose rights are known.
+fn granting(principal: &Principal) -> Option<(Level, &Scopes)> {
+    let scopes = principal.scopes();
+    let level = scopes.level()?;
     let established = match level {
         Level::Patient => principal.patient().is_some(),
         Level::User => principal.user().is_some_and(is_professional),
         Level::System => true,
     };
-    let levels = principal.scopes().iter();
-    let single = levels
-        .filter_map(|text| Level::of(text))
-        .all(|other| other == level);
-    (established && single).then_some((level, scopes))
+    established.then_some((level, scopes))
 }
 
 /// Whether this user may be taken for somebody whose own rights reach beyond one patient. What a
@@ -180,15 +312,18 @@ fn is_professional(user: &str) -> bool {
     user.starts_with("Practitioner/") || user.starts_with("PractitionerRole/")
 }
 
-/// What a `patient/` scope opens: the own Patient, and searches that name the own patient exactly
-/// once. Everything else cannot be decided before the answer is there, and is refused.
+/// What a `patient/` scope opens: the own Patient, searches that are confined to the own patient
+/// ([`confine_search`]), and writes of the configured types. Everything else cannot be decided before the
+/// answer is there, and is refused.
 fn confine(
     principal: &Principal,
     interaction: &Interaction,
     resource_type: ResourceType,
-    forbidden: bool,
+    terms: &Terms<'_>,
 ) -> Result<(), Denial> {
-    let absent = Denial::Absent { forbidden };
+    let absent = Denial::Absent {
+        forbidden: terms.forbidden,
+    };
     let own = |id: &str| principal.patient() == Some(id);
     match interaction {
         Interaction::Read { id, .. }
@@ -201,32 +336,73 @@ fn confine(
             }
         }
         Interaction::Search { search, .. } => {
-            let naming: Vec<_> = search
-                .parameters
-                .iter()
-                .filter(|parameter| match resource_type.name() {
-                    "Patient" => parameter.definition.name == "_id",
-                    _ => parameter.definition.kind == SearchKind::Patient,
-                })
-                .collect();
-            let [parameter] = naming.as_slice() else {
-                return Err(Denial::NotSupported("parameter"));
-            };
-            let [id] = parameter.values.as_slice() else {
-                return Err(absent);
-            };
-            if !own(id) || patient_membership(resource_type).is_empty() {
+            let own = principal.patient().unwrap_or_default();
+            confine_search(own, search, resource_type, absent)
+        }
+        // Whose it is shows in the body, and what is there in the current version: both are looked at
+        // before anything is forwarded.
+        Interaction::Create { .. } | Interaction::Delete { .. } if resource_type.is_patient() => {
+            Err(Denial::NotSupported("patient-write-type"))
+        }
+        Interaction::Create { .. }
+        | Interaction::Update { .. }
+        | Interaction::Patch { .. }
+        | Interaction::Delete { .. } => {
+            let writes = &terms.fhir.writes;
+            let pinned = writes.if_match || matches!(interaction, Interaction::Create { .. });
+            let foreign = resource_type.is_patient() && !interaction.id().is_some_and(own);
+            if !writes.patient_types.contains(&resource_type) {
+                Err(Denial::NotSupported("patient-write-type"))
+            } else if !pinned {
+                Err(Denial::NotSupported("patient-write"))
+            } else if foreign {
                 Err(absent)
             } else {
                 Ok(())
             }
         }
-        Interaction::Create { .. }
-        | Interaction::Update { .. }
-        | Interaction::Patch { .. }
-        | Interaction::Delete { .. } => Err(Denial::NotSupported("patient-write")),
         Interaction::HistoryType { .. } | Interaction::Public(_) => {
             Err(Denial::NotSupported("interaction"))
         }
+    }
+}
+
+/// A search is confined when some parameter lets nothing through but what belongs to the own patient:
+/// it looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
+/// found by `_id` alone: one that links to another is not the other.) Beside it others may narrow the
+/// search further, also by references in membership elements: parameters are joined by *and*. But none
+/// that looks at a membership element may name another patient.
+fn confine_search(
+    own: &str,
+    search: &Search,
+    resource_type: ResourceType,
+    absent: Denial,
+) -> Result<(), Denial> {
+    let compartment = Compartment::Patient;
+    let mut confined = false;
+    for parameter in &search.parameters {
+        let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
+        if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
+            continue;
+        }
+        let mut only_own = true;
+        for value in &parameter.values {
+            let patient = match by_id {
+                true => Some(value.as_str()),
+                false => value.strip_prefix("Patient/"),
+            };
+            match patient {
+                Some(id) if id == own => {}
+                Some(_) => return Err(absent),
+                None => only_own = false,
+            }
+        }
+        let tells = by_id || !resource_type.is_patient();
+        confined |= tells && only_own && !parameter.values.is_empty();
+    }
+    if confined {
+        Ok(())
+    } else {
+        Err(Denial::NotSupported("parameter"))
     }
 }

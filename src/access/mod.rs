@@ -1,9 +1,18 @@
-//! From a principal and an interaction to a permit.
+//! From a principal and an interaction to a permit, and whose a resource is.
 
 mod authorize;
-mod scope;
+mod facts;
+mod granted;
+mod membership;
+mod rules;
+mod step_up;
 #[cfg(test)]
 mod tests;
 
-pub use authorize::{Permit, authorize, permit_public};
-pub use scope::{Letter, Level, Scope};
+pub use crate::identity::{Letter, Level, Scope};
+pub use authorize::{Permit, Terms, authorize, permit_public};
+pub use facts::{Circumstances, Fact};
+pub use granted::{Granted, MAX_LOOKED_AT};
+pub(crate) use membership::{Membership, last_instance};
+pub use rules::{Effect, Named, Rule, Rules};
+pub use step_up::{Requirement, StepUp};

@@ -49,6 +49,8 @@ pub struct Record {
     pub status: u16,
     /// The rule that decided.
     pub rule: String,
+    /// What rules that only report would have refused it for.
+    pub reported: Vec<String>,
     /// The operator's name for whom the issuer serves.
     pub tenant: Option<String>,
     /// `iss`.
@@ -65,6 +67,8 @@ pub struct Record {
     pub resource_type: Option<&'static str>,
     /// The instance that was asked for, as `Type/id`.
     pub refs: Vec<String>,
+    /// The version to which a write was pinned, as an entity tag: it was read before.
+    pub current: Option<String>,
     /// Resources that left.
     pub passed: u64,
     /// Resources that were taken out of the answer.
@@ -110,14 +114,8 @@ impl Record {
         out.text("certificate", self.certificate.as_deref());
         out.text("interaction", self.interaction);
         out.text("type", self.resource_type);
-        if !self.refs.is_empty() {
-            out.key("refs");
-            out.open('[');
-            for reference in &self.refs {
-                out.item(reference);
-            }
-            out.close(']');
-        }
+        out.list("refs", &self.refs);
+        out.text("current", self.current.as_deref());
         out.number("passed", self.passed);
         out.number("removed", self.removed);
         out.number("redacted", self.redacted);
@@ -129,6 +127,7 @@ impl Record {
             }
             out.close('}');
         }
+        out.list("reported", &self.reported);
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
         out.0
@@ -177,6 +176,18 @@ impl Line {
             self.key(key);
             self.quoted(text);
         }
+    }
+
+    fn list(&mut self, key: &str, texts: &[String]) {
+        if texts.is_empty() {
+            return;
+        }
+        self.key(key);
+        self.open('[');
+        for text in texts {
+            self.item(text);
+        }
+        self.close(']');
     }
 
     fn open(&mut self, bracket: char) {
@@ -318,7 +329,9 @@ mod tests {
             interaction: Some("read"),
             resource_type: Some("Patient"),
             refs: vec!["Patient/1".to_owned()],
+            current: some(),
             limits: vec![("per-client".to_owned(), 3)],
+            reported: vec!["deny.night".to_owned()],
             ..Record::default()
         };
         let line = record.line(2_000);
@@ -339,10 +352,12 @@ mod tests {
             "interaction",
             "type",
             "refs",
+            "current",
             "passed",
             "removed",
             "redacted",
             "limits",
+            "reported",
             "us",
         ] {
             let found = line

@@ -3,10 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::claims;
+use super::introspection;
+use super::keys;
 use super::mistakes::Mistakes;
 use super::policy::{URL, name};
 use super::reader::{Node, each, or};
-use crate::identity::{Algorithm, ClaimPointers, IssuerPolicy, KeySet, Pointer, Proof};
+use super::secrets::Outside;
+use crate::identity::{Algorithm, ClaimPointers, IssuerPolicy, KeySource, Proof};
 
 /// Issuers of one configuration.
 const ISSUERS: usize = 64;
@@ -14,18 +20,22 @@ const ISSUERS: usize = 64;
 /// Audiences of one issuer.
 const AUDIENCES: usize = 64;
 
+/// Clients of one issuer, where they are named.
+const CLIENTS: usize = 1024;
+
 /// Media types of one issuer's tokens.
 const TYPES: usize = 8;
-
-/// Places at which one claim may be.
-const PLACES: usize = 8;
 
 /// The most that an issuer's clock may be off.
 const SKEW: Duration = Duration::from_secs(300);
 
-pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<IssuerPolicy>> {
+pub(super) fn read(
+    node: &Node<'_>,
+    outside: &mut Outside<'_>,
+    m: &mut Mistakes,
+) -> Option<Vec<IssuerPolicy>> {
     let items = node.list("issuers", 1..=ISSUERS, m)?;
-    let issuers = each(&items, |item| issuer(item, m));
+    let issuers = each(&items, |item| issuer(item, outside, m));
     // Tokens of an issuer are judged by the first with its name: a second would never be asked.
     let names = items.iter().map(|item| item.value().get("issuer"));
     for (index, name) in names.enumerate() {
@@ -41,10 +51,31 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<IssuerPolicy
             );
         }
     }
+    // An opaque token does not say whose it is.
+    let asked = |item: &&Node<'_>| {
+        let tokens = item.value().pointer("/introspection/tokens");
+        let opaque = |tokens: &Value| {
+            tokens
+                .as_array()
+                .is_none_or(|words| words.iter().any(|word| word == "opaque"))
+        };
+        item.value().get("introspection").is_some() && tokens.is_none_or(opaque)
+    };
+    let mut asked = items.iter().filter(asked);
+    if let (Some(first), Some(second)) = (asked.next(), asked.next()) {
+        let place = format!("{}/introspection/tokens", second.pointer());
+        m.add(
+            &place,
+            format!(
+                "expected [jwt], because {} is asked about opaque tokens, found opaque",
+                first.pointer()
+            ),
+        );
+    }
     issuers
 }
 
-fn issuer(node: &Node<'_>, m: &mut Mistakes) -> Option<IssuerPolicy> {
+fn issuer(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<IssuerPolicy> {
     let mut object = node.object(
         "an issuer, an object with issuer, audiences, algorithms and keys",
         m,
@@ -66,17 +97,34 @@ fn issuer(node: &Node<'_>, m: &mut Mistakes) -> Option<IssuerPolicy> {
             item.text("an audience", 1..=URL, m).map(str::to_owned)
         })
     });
-    let algorithms = object.required(
-        "algorithms",
-        "a list of signature algorithms such as ES256",
-        m,
-    );
-    let algorithms =
-        algorithms.and_then(|node| distinct(&node, "algorithms", &algorithm_words(), m));
-    let keys = object.required("keys", "inline: {keys: [...]}, the issuer's public keys", m);
+    let clients = or(object.optional("clients"), None, |node| {
+        clients(node, m).map(Some)
+    });
+    let introspection = or(object.optional("introspection"), None, |node| {
+        introspection::read(node, outside, m).map(Some)
+    });
+    // Where only the server knows what a token means, there need be nothing to verify one with.
+    let asked = matches!(&introspection, Some(Some(introspection)) if !introspection.jwt);
+    let needed = !asked
+        || ["algorithms", "keys"]
+            .iter()
+            .any(|key| node.value().get(key).is_some());
+    let mut needed = |key, expected, m: &mut Mistakes| match needed {
+        true => object.required(key, expected, m).map(Some),
+        false => Some(None),
+    };
+    let expected = "a list of signature algorithms such as ES256";
+    let algorithms = needed("algorithms", expected, m).and_then(|node| match node {
+        Some(node) => distinct(&node, "algorithms", &algorithm_words(), m),
+        None => Some(Vec::new()),
+    });
+    let keys = needed("keys", keys::EXPECTED, m);
     // Keys are checked even where the algorithms are wrong: every mistake at once.
     let allowed = algorithms.as_deref().unwrap_or(&Algorithm::ALL);
-    let keys = keys.and_then(|node| key_set(&node, allowed, m));
+    let keys = keys.and_then(|node| match node {
+        Some(node) => keys::read(&node, allowed, m),
+        None => Some(KeySource::Inline(Rc::default())),
+    });
     let types = or(
         object.optional("types"),
         vec!["at+jwt".to_owned()],
@@ -96,19 +144,32 @@ fn issuer(node: &Node<'_>, m: &mut Mistakes) -> Option<IssuerPolicy> {
     let claims = or(
         object.optional("claims"),
         ClaimPointers::default(),
-        |node| claims(node, m),
+        |node| claims::read(node, m),
     );
     object.finish(m);
     Some(IssuerPolicy {
         issuer: issuer?,
         tenant: tenant?,
         audiences: audiences?,
+        clients: clients?,
         algorithms: algorithms?,
-        keys: Rc::new(keys?),
+        keys: keys?,
         types: types?,
         proof: proof?,
         clock_skew: clock_skew?,
         claims: claims?,
+        introspection: introspection?,
+    })
+}
+
+/// The clients that are taken; an empty list would take none.
+fn clients(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<String>> {
+    let items = node.list("client ids", 1..=CLIENTS, m)?;
+    each(&items, |item| {
+        let text = item.text("a client id", 1..=256, m)?;
+        let holds = !text.chars().any(char::is_control);
+        item.check(holds, "a client id without control characters", m)?;
+        Some(text.to_owned())
     })
 }
 
@@ -131,35 +192,6 @@ fn issuer_url(node: &Node<'_>, expected: &str, m: &mut Mistakes) -> Option<Strin
     Some(text.to_owned())
 }
 
-fn key_set(node: &Node<'_>, allowed: &[Algorithm], m: &mut Mistakes) -> Option<KeySet> {
-    let expected = "inline: {keys: [...]}, the issuer's public keys";
-    let mut object = node.object(expected, m)?;
-    let mut remote = false;
-    for key in ["uri", "cluster", "refresh"] {
-        remote |= object.unavailable(key, "inline: {keys: [...]}", m);
-    }
-    // Whoever wrote a URI did not forget `inline`.
-    let inline = if remote {
-        object.optional("inline")
-    } else {
-        object.required("inline", "a JWK set, {keys: [...]}", m)
-    };
-    object.finish(m);
-    let inline = inline?;
-    match KeySet::read(inline.value(), allowed) {
-        Ok(keys) => Some(keys).filter(|_| !remote),
-        Err(found) => {
-            for mistake in found {
-                m.add(
-                    &format!("{}{}", inline.pointer(), mistake.pointer),
-                    mistake.message,
-                );
-            }
-            None
-        }
-    }
-}
-
 /// RFC 9068 section 2.1, as it is compared: `at+jwt`.
 fn media_type(node: &Node<'_>, m: &mut Mistakes) -> Option<String> {
     let text = node.text("a media type such as at+jwt", 1..=64, m)?;
@@ -176,56 +208,24 @@ fn media_type(node: &Node<'_>, m: &mut Mistakes) -> Option<String> {
 /// The proofs that are taken. `none` stands alone: beside another it would not be a choice of the
 /// operator but of whoever stole the token.
 fn proof(node: &Node<'_>, m: &mut Mistakes) -> Option<Proof> {
-    let words = [("certificate", Proof::Certificate), ("none", Proof::None)];
-    let items = node.list("proofs", 1..=3, m)?;
-    let proofs = each(&items, |item| match item.value().as_str() {
-        Some("dpop") => item.unavailable("dpop", "\"certificate\" or \"none\"", m),
-        _ => item.keyword(&words, m),
-    })?;
+    let words = [
+        ("certificate", Proof::Certificate),
+        ("dpop", Proof::Dpop),
+        ("none", Proof::None),
+    ];
+    let proofs = distinct(node, "proofs", &words, m)?;
     match proofs.as_slice() {
         [proof] => Some(*proof),
-        _ => node.refuse("one proof", "more than one", m),
+        proofs if proofs.contains(&Proof::None) => node.refuse(
+            "\"none\" alone, or not at all",
+            "it beside another proof",
+            m,
+        ),
+        _ => Some(Proof::Either),
     }
 }
 
-fn claims(node: &Node<'_>, m: &mut Mistakes) -> Option<ClaimPointers> {
-    let mut object = node.object("an object with the places of claims", m)?;
-    let default = ClaimPointers::default();
-    let mut places = |key, default| {
-        or(object.optional(key), default, |node| {
-            let items = node.list("JSON pointers", 1..=PLACES, m)?;
-            each(&items, |item| pointer(item, m))
-        })
-    };
-    let client = places("client", default.client);
-    let patient = places("patient", default.patient);
-    let scope = places("scope", default.scope);
-    let token_id = places("token_id", default.token_id);
-    let user = places("user", default.user);
-    object.finish(m);
-    Some(ClaimPointers {
-        client: client?,
-        patient: patient?,
-        scope: scope?,
-        token_id: token_id?,
-        user: user?,
-    })
-}
-
-/// A JSON pointer (RFC 6901 section 3: `~` begins `~0` or `~1`).
-fn pointer(node: &Node<'_>, m: &mut Mistakes) -> Option<Pointer> {
-    let text = node.text("a JSON pointer such as /client_id", 1..=256, m)?;
-    let escaped = text
-        .split('~')
-        .skip(1)
-        .all(|rest| rest.starts_with(['0', '1']));
-    match Pointer::parse(text).filter(|_| escaped) {
-        Some(pointer) => Some(pointer),
-        None => node.refuse("a JSON pointer such as /client_id", "other text", m),
-    }
-}
-
-fn algorithm_words() -> [(&'static str, Algorithm); 10] {
+pub(super) fn algorithm_words() -> [(&'static str, Algorithm); 10] {
     Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm))
 }
 

@@ -14,28 +14,90 @@
 //! | `fhir.upstream.cluster` | an Envoy cluster, 1 to 256 bytes | required |
 //! | `fhir.upstream.base` | base URL of the server behind | required |
 //! | `fhir.upstream.authorization` | `strip`, `keep` | `strip` |
+//! | `fhir.upstream.trust` | `[if_match]` or none | none |
+//! | `fhir.upstream.identity` | a header name of 1 to 64 bytes for each of `client`, `encounter`, `issuer`, `patient`, `purpose`, `request_id`, `roles`, `scope`, `subject`, `tenant`, `user` | none |
+//! | `fhir.body_check` | `structure`, `names`, `none` | `structure` |
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
+//! | `fhir.client_labels` | `refused`, `kept` | `refused` |
+//! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `client_certificate.required` | boolean | `true` |
-//! | `client_certificate.source` | `connection` | `connection` |
+//! | `client_certificate.source` | `connection`, or `xfcc` | `connection` |
+//! | `client_certificate.source.xfcc.trusted_hops` | 1 to 16 URIs, or certificates as below | required |
+//! | `client_certificate.source.xfcc.earlier_elements` | `refused`, `ignored` | `refused` |
 //! | `client_certificate.validated_by` | `attribute`, `listener` | `attribute` |
+//! | `client_certificate.clients` | 0 to 256 | none |
+//! | `client_certificate.clients[].client_id` | 1 to 256 bytes | required |
+//! | `client_certificate.clients[].issuer` | the `issuer` of one of `issuers` | every issuer |
+//! | `client_certificate.clients[].certificates` | 1 to 16 | required |
+//! | `client_certificate.clients[].certificates[].*` | one or more of `thumbprint` (64 hexadecimal digits), `san_uri`, `san_dns`, `subject_dn`; with them `issuer_dn` | none |
+//! | `client_certificate.unlisted_clients` | `unpinned`, `refused`, `san_uri`, `san_dns`, `subject_cn` | `unpinned` |
+//! | `client_certificate.forward` | 1 to 4 of `hash`, `subject`, `uri`, `dns`, each once | none |
 //! | `issuers` | 1 to 64 | required |
 //! | `issuers[].issuer` | URL, compared exactly with `iss`, each once | required |
 //! | `issuers[].tenant` | name | none |
 //! | `issuers[].audiences` | 1 to 64 texts | required |
+//! | `issuers[].clients` | 1 to 1024 client ids of 1 to 256 bytes | every client |
 //! | `issuers[].algorithms` | `RS256`, `RS384`, `RS512`, `ES256`, `ES384`, `ES512`, `PS256`, `PS384`, `PS512`, `EdDSA`, each once | required |
-//! | `issuers[].keys.inline` | JWK set of public keys | required |
+//! | `issuers[].keys.inline` | JWK set of public keys | this, or the following |
+//! | `issuers[].keys.uri` | URL without user name and fragment | required without `inline` |
+//! | `issuers[].keys.cluster` | 1 to 256 bytes of printable ASCII | required without `inline` |
+//! | `issuers[].keys.refresh` | duration, 10s to 24h | `5m` |
+//! | `issuers[].keys.max_age` | duration, 10s to 720h, at least twice `refresh` | `1h` |
+//! | `issuers[].keys.cooldown` | duration, 1s to 1h | `10s` |
+//! | `issuers[].keys.timeout` | duration, 100ms to 30s | `2s` |
 //! | `issuers[].types` | 1 to 8 media types in lower case, without `application/` | `at+jwt` |
-//! | `issuers[].proof` | `[certificate]` or `[none]` | `[certificate]` |
+//! | `issuers[].proof` | `certificate`, `dpop` or both; or `[none]` | `[certificate]` |
 //! | `issuers[].clock_skew` | duration in whole seconds, 0s to 5m | `30s` |
-//! | `issuers[].claims.*` | `client`, `patient`, `scope`, `token_id`, `user`: 1 to 8 JSON pointers of at most 256 bytes | as [`crate::identity::ClaimPointers`] |
+//! | `issuers[].claims.*` | `client`, `encounter`, `patient`, `purpose`, `roles`, `scope`, `token_id`, `user`: 1 to 8 JSON pointers of at most 256 bytes | as [`crate::identity::ClaimPointers`] |
+//! | `issuers[].claims.scope_separator` | `/`, `.`, `$`, `%2f` | `/` |
+//! | `issuers[].claims.scope_prefixes` | 1 to 8 URLs with a slash at the end | none |
+//! | `issuers[].claims.malformed_scopes` | `ignore`, `refuse` | `ignore` |
+//! | `issuers[].claims.bases` | 1 to 8 base URLs | none |
+//! | `dpop.algorithms` | as `issuers[].algorithms` | all |
+//! | `dpop.window` | duration in whole seconds, 1s to 5m | `60s` |
+//! | `dpop.clock_skew` | duration in whole seconds, 0s to 30s | `5s` |
+//! | `dpop.nonce` | `none`, `required` | `none` |
+//! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
+//! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
+//! | `issuers[].introspection.uri` | URL without user name and fragment | none |
+//! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
+//! | `issuers[].introspection.client` | `id` of 1 to 256 bytes and `secret`, `{env: NAME}` or `{inline: TEXT}` | none |
+//! | `issuers[].introspection.tokens` | `opaque`, `jwt` or both | `[opaque]` |
+//! | `issuers[].introspection.audience` | `required`, `server` | `required` |
+//! | `issuers[].introspection.timeout` | duration, 100ms to 30s | `2s` |
+//! | `issuers[].introspection.cache` | duration, 100ms to 5m | `30s` |
+//! | `issuers[].introspection.negative_cache` | duration, 100ms to 1m | `5s` |
 //! | `signatures.host` | boolean | `true` |
+//! | `revocation` | 0 to 8 | none |
+//! | `revocation[].refresh` | duration, 10s to 24h | `30s` |
+//! | `revocation[].max_age` | duration, 10s to 720h, at least twice `refresh` | `10m` |
+//! | `waiting.requests` | whole number, 1 to 4096 | 256 |
+//! | `waiting.time` | duration, 100ms to 30s | `5s` |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
 //! | `limits[].key` | 1 to 7 of `address`, `certificate`, `client`, `issuer`, `patient`, `subject`, `tenant`, each once | required |
 //! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | required |
 //! | `limits[].burst` | whole number from 1 | required |
+//! | `limits[].when` | condition, as `rules[].when` | always |
+//! | `step_up` | 0 to 64 | none |
+//! | `step_up[].name` | name, each once | required |
+//! | `step_up[].interactions` | 1 to 9 of `read`, `vread`, `history-instance`, `history-type`, `search-type`, `create`, `update`, `patch`, `delete`, each once | all |
+//! | `step_up[].types` | 1 to 64 FHIR R4 resource types | all |
+//! | `step_up[].acr` | 1 to 16 texts of 1 to 256 bytes | not asked for |
+//! | `step_up[].amr` | 1 to 16 texts of 1 to 64 bytes | not asked for |
+//! | `step_up[].max_age` | duration in whole seconds, 1s to 720h | not asked for |
+//! | `time_zones` | 0 to 16 names of 1 to 64 bytes, each with a POSIX TZ string of at most 128 bytes | none |
+//! | `rules` | 0 to 64 | none |
+//! | `rules[].name` | name, each once | required |
+//! | `rules[].interactions` | as `step_up[].interactions` | all |
+//! | `rules[].types` | as `step_up[].types` | all |
+//! | `rules[].when` | condition: CEL of 1 to 4096 bytes | always |
+//! | `rules[].effect` | `allow`, `deny`, `require` | required |
+//! | `rules[].require` | `acr`, `amr`, `max_age` as in `step_up`, `bound`: 1 to 2 of `certificate`, `dpop` | required with `effect: require` |
+//! | `rules[].report` | boolean | `false` |
 //! | `redaction` | 0 to 64 | none |
 //! | `redaction[].name` | name, each once | required |
+//! | `redaction[].when` | condition, as `rules[].when` | always |
 //! | `redaction[].unless.scope` | SMART scope without parameters | spares nobody |
 //! | `redaction[].resource` | FHIR R4 resource type | required |
 //! | `redaction[].elements` | 1 to 256 paths of at most 2048 bytes | required |
@@ -43,6 +105,9 @@
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
 //! | `response.hold_limit` | size, 1KiB to 16MiB | `512KiB` |
 //! | `response.resource_limit` | size, 1KiB to 64MiB, at least `hold_limit` | `8MiB` |
+//! | `discovery.enabled` | boolean | `true` |
+//! | `discovery.authorization_servers` | 1 to 64 of the issuers | all issuers |
+//! | `discovery.scopes` | 1 to 256 scopes of 1 to 256 bytes | not told |
 //! | `audit.observer` | name | required |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
 //!
@@ -54,28 +119,50 @@
 //! document has at most [`SIZE`] bytes and [`DEPTH`] levels. Texts are JSON strings, so that YAML
 //! that reads as a number or a boolean has to be quoted.
 
+mod certificates;
+mod claims;
+mod conditions;
+mod discovery;
 mod document;
+mod dpop;
+mod fhir;
+mod introspection;
 mod issuers;
+mod keys;
 mod mistakes;
 mod platform;
 mod policy;
 mod reader;
+mod revocation;
 mod rules;
+mod secrets;
+mod step_up;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod told;
 mod units;
 
+pub use discovery::Discovery;
 pub use document::{DEPTH, SIZE};
 pub use mistakes::{KEPT, Mistake, Mistakes, SHOWN};
 pub use platform::{EnvoyVersion, fits};
-pub use policy::{Policy, ResponsePolicy};
+pub use policy::{Policy, ResponsePolicy, WaitingPolicy};
 pub use rules::RedactionRule;
+pub use secrets::Environment;
 
-/// Reads a configuration, a serialised Struct or JSON text.
+/// Reads a configuration, a serialised Struct or JSON text, where no environment variable is set.
 ///
 /// # Errors
 /// Every mistake. Bytes that are neither form, or empty, are one.
 pub fn read(bytes: &[u8]) -> Result<Policy, Mistakes> {
-    policy::read(&document::read(bytes)?)
+    read_with(bytes, &|_| None)
+}
+
+/// Reads a configuration whose secrets may be in the environment.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(bytes: &[u8], environment: Environment<'_>) -> Result<Policy, Mistakes> {
+    policy::read(&document::read(bytes)?, environment)
 }

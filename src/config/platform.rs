@@ -2,12 +2,18 @@
 
 use super::mistakes::Mistakes;
 use super::policy::Policy;
-use crate::identity::ValidatedBy;
+use crate::identity::{CertificateMatch, CertificateRules, CertificateSource, ValidatedBy};
 
 /// The first Envoy with `connection.peer_certificate_valid`.
 const CERTIFICATE_VALID_SINCE: EnvoyVersion = EnvoyVersion {
     major: 1,
     minor: 39,
+};
+
+/// The first Envoy with `connection.peer_certificate`.
+const CERTIFICATE_SINCE: EnvoyVersion = EnvoyVersion {
+    major: 1,
+    minor: 38,
 };
 
 /// The version that an Envoy tells of itself, without its patch level.
@@ -53,7 +59,58 @@ pub fn fits(policy: &Policy, envoy: Option<EnvoyVersion>) -> Result<(), Mistakes
             ),
         );
     }
+    if let Some(envoy @ EnvoyVersion { major, minor }) = envoy
+        && envoy < CERTIFICATE_SINCE
+    {
+        for place in needing_leaf(&policy.certificate_rules) {
+            m.add(
+                &place,
+                format!(
+                    "all names and the issuer of the connection's certificate need Envoy 1.38 or later, found {major}.{minor} \
+                     (node.user_agent_build_version), which tells one name of each kind, and may cut it; expected a newer Envoy, \
+                     or a rule of thumbprints or subjects"
+                ),
+            );
+        }
+    }
     if m.is_empty() { Ok(()) } else { Err(m) }
+}
+
+/// The places of the rules that need more of the connection's certificate than its thumbprint and its
+/// subject. The attributes with a name of each kind do for none of them: they have the first only,
+/// and before 1.39 cut it at a NUL (CVE-2026-47778).
+fn needing_leaf(rules: &CertificateRules) -> Vec<String> {
+    let root = "/client_certificate";
+    let each = |place: String, matches: &[CertificateMatch]| -> Vec<String> {
+        let matches = matches.iter().enumerate();
+        matches
+            .filter(|(_, wanted)| wanted.needs().leaf)
+            .map(|(index, _)| format!("{place}/{index}"))
+            .collect()
+    };
+    if let CertificateSource::Forwarded { trusted_hops, .. } = &rules.source {
+        // All other rules are about the certificate that the hop passes on.
+        return each(format!("{root}/source/xfcc/trusted_hops"), trusted_hops);
+    }
+    let clients = rules.clients.iter().enumerate();
+    let mut places: Vec<String> = clients
+        .flat_map(|(index, client)| {
+            each(
+                format!("{root}/clients/{index}/certificates"),
+                &client.certificates,
+            )
+        })
+        .collect();
+    if rules.unlisted.needs().leaf {
+        places.push(format!("{root}/unlisted_clients"));
+    }
+    let forward = rules.forward.iter().enumerate();
+    places.extend(
+        forward
+            .filter(|(_, part)| part.needs().leaf)
+            .map(|(index, _)| format!("{root}/forward/{index}")),
+    );
+    places
 }
 
 #[cfg(test)]
@@ -96,6 +153,63 @@ mod tests {
         check("another major", "attribute", Some((2, 0)), true);
         check("it tells no version", "attribute", None, true);
         check("the operator's word", "listener", Some((1, 36)), true);
+    }
+
+    /// The places that an Envoy of this version cannot serve.
+    fn unserved(rules: &str, minor: u64) -> Vec<String> {
+        let text = format!(
+            r#"{{"fhir": {{"base": "https://a/r4", "upstream": {{"cluster": "c", "base": "http://b"}}}},
+                "client_certificate": {{"validated_by": "listener", {rules}}},
+                "issuers": [{{"issuer": "https://i", "audiences": ["https://a/r4"], "algorithms": ["EdDSA"],
+                    "keys": {{"inline": {{"keys": [{{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
+                        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}]}}}}}}],
+                "audit": {{"observer": "o"}}}}"#
+        );
+        let policy = crate::config::read(text.as_bytes()).unwrap_or_else(|m| panic!("{m}"));
+        let version = EnvoyVersion { major: 1, minor };
+        let Err(mistakes) = fits(&policy, Some(version)) else {
+            return Vec::new();
+        };
+        mistakes
+            .iter()
+            .map(|mistake| {
+                mistake
+                    .pointer
+                    .trim_start_matches("/client_certificate/")
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_rule_that_needs_more_than_the_envoy_can_give_is_refused() {
+        let clients = r#""clients": [{"client_id": "a", "certificates": [{"subject_dn": "CN=a"}]},
+            {"client_id": "b", "certificates": [{"subject_dn": "CN=b"}, {"san_uri": "x:b"}, {"san_dns": "b"}]},
+            {"client_id": "c", "certificates": [{"subject_dn": "CN=c", "issuer_dn": "CN=ca"}]}]"#;
+        let xfcc = r#""source": {"xfcc": {"trusted_hops": [{"subject_dn": "CN=a"}, "x:hop"]}}, "forward": ["uri"]"#;
+        for (rules, places) in [
+            (
+                clients,
+                &[
+                    "clients/1/certificates/1",
+                    "clients/1/certificates/2",
+                    "clients/2/certificates/0",
+                ][..],
+            ),
+            (xfcc, &["source/xfcc/trusted_hops/1"]),
+            (r#""unlisted_clients": "san_uri""#, &["unlisted_clients"]),
+            (r#""unlisted_clients": "san_dns""#, &["unlisted_clients"]),
+            (r#""unlisted_clients": "subject_cn""#, &[]),
+            (r#""unlisted_clients": "refused""#, &[]),
+            (
+                r#""forward": ["hash", "uri", "subject", "dns"]"#,
+                &["forward/1", "forward/3"],
+            ),
+            (r#""forward": ["hash", "subject"]"#, &[]),
+        ] {
+            assert_eq!(unserved(rules, 37), places, "{rules}");
+            assert_eq!(unserved(rules, 38), &[] as &[&str], "{rules}");
+        }
     }
 
     #[test]

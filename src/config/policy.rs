@@ -1,38 +1,77 @@
 //! The document to a [`Policy`].
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::certificates;
+use super::conditions::{self, Conditions};
+use super::discovery::{self, Discovery};
+use super::dpop;
+use super::fhir;
 use super::issuers;
 use super::mistakes::Mistakes;
-use super::reader::{Node, Object, each, or};
+use super::reader::{Node, each, or};
+use super::revocation;
 use super::rules::{self, RedactionRule};
+use super::secrets::{self, Environment, Outside, Secrets};
+use super::step_up;
+use crate::access::{Fact, Rules, StepUp};
 use crate::audit::AuditPolicy;
-use crate::fhir::ResourceType;
-use crate::identity::{CertificatePolicy, IssuerPolicy, KnownAnswer, ValidatedBy, known_answers};
+use crate::identity::{
+    CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, Told, known_answers,
+};
 use crate::limit::Limit;
-use crate::request::{Authorization, BaseUrl, FhirPolicy, Upstream};
+use crate::remote::Source;
+use crate::request::FhirPolicy;
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// `fhir`: where the API is, outside and inside.
     pub fhir: FhirPolicy,
+    /// `fhir.upstream.identity`: what the upstream is told about the caller.
+    pub told: Told,
     /// `client_certificate`: how the connection's certificate is judged.
     pub certificate: CertificatePolicy,
+    /// `client_certificate`: where a caller's certificate is read, and whose it must be.
+    pub certificate_rules: CertificateRules,
     /// `issuers`: whose tokens are taken; at least one, no two of the same `issuer`.
     pub issuers: Vec<IssuerPolicy>,
+    /// `dpop`: how DPoP proofs are judged, where an issuer's tokens are taken with them.
+    pub dpop: DpopPolicy,
     /// `signatures.host`: whether the host verifies the signatures that it can.
     pub host_signatures: bool,
+    /// `revocation`: where lists of what was taken back are fetched.
+    pub revocations: Vec<Source>,
+    /// `waiting`: how many requests wait for another server, and how long.
+    pub waiting: WaitingPolicy,
     /// `limits`: how often a caller may ask; no two of the same name.
     pub limits: Rc<[Limit]>,
+    /// `step_up`: where more is asked of the login; no two of the same name.
+    pub step_up: Vec<StepUp>,
+    /// `rules`, and the conditions of `redaction` and `limits`.
+    pub rules: Rules,
     /// `redaction`: what is hidden, and from whom; no two of the same name.
     pub redactions: Vec<RedactionRule>,
     /// `response`: what inspecting an answer may cost.
     pub response: ResponsePolicy,
+    /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
+    pub discovery: Option<Discovery>,
     /// `audit`: how an exchange is remembered.
     pub audit: AuditPolicy,
+    /// What is no mistake, and should be known all the same: a line each, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// How many requests wait for what another server says, and how long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WaitingPolicy {
+    /// Requests of one worker at a time.
+    pub requests: usize,
+    /// How long one waits, in nanoseconds.
+    pub time: u64,
 }
 
 /// What inspecting an answer may cost.
@@ -66,46 +105,64 @@ pub(super) const URL: usize = 2048;
 /// Bytes of a name: tenant, observer, redaction.
 pub(super) const NAME: usize = 64;
 
-/// Bytes of the name of an Envoy cluster; Istio's are long.
-const CLUSTER: usize = 256;
+const WAITING: WaitingPolicy = WaitingPolicy {
+    requests: 256,
+    time: 5_000_000_000,
+};
 
-/// Paths below the base that need no credentials.
-const PUBLIC: usize = 64;
-
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+pub(super) const KIB: usize = 1 << 10;
+pub(super) const MIB: usize = 1 << 20;
 
 /// Reads a whole document.
-pub(super) fn read(document: &Value) -> Result<Policy, Mistakes> {
+pub(super) fn read(document: &Value, environment: Environment<'_>) -> Result<Policy, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let policy = policy(&Node::root(document), &mut mistakes);
+    let policy = policy(&Node::root(document), environment, &mut mistakes);
     match policy {
         Some(policy) if mistakes.is_empty() => Ok(policy),
         _ => Err(mistakes),
     }
 }
 
-fn policy(document: &Node<'_>, m: &mut Mistakes) -> Option<Policy> {
+fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -> Option<Policy> {
     let mut object = document.object("an object", m)?;
     let fhir = object.required("fhir", "an object with base and upstream", m);
-    let fhir = fhir.and_then(|node| fhir_policy(&node, m));
-    let certificate = CertificatePolicy {
-        required: true,
-        validated_by: ValidatedBy::Attribute,
-    };
-    let certificate = or(object.optional("client_certificate"), certificate, |node| {
-        certificate_policy(node, m)
+    let fhir = fhir.and_then(|node| fhir::read(&node, m));
+    let certificate = object.optional("client_certificate");
+    let certificate = or(certificate, certificates::default(), |node| {
+        certificates::read(node, m)
     });
     let issuers = object.required("issuers", "a list of issuers whose tokens are taken", m);
-    let issuers = issuers.and_then(|node| issuers::read(&node, m));
+    let mut outside = Outside {
+        environment,
+        warnings: Vec::new(),
+    };
+    let issuers = issuers.and_then(|node| issuers::read(&node, &mut outside, m));
+    let secrets = or(object.optional("secrets"), Secrets::default(), |node| {
+        secrets::read(node, &mut outside, m)
+    });
+    let dpop = dpop::read(&mut object, secrets.as_ref(), m);
     let host_signatures = or(object.optional("signatures"), true, |node| {
         host_signatures(node, m)
     });
+    let revocations = or(object.optional("revocation"), Vec::new(), |node| {
+        revocation::read(node, m)
+    });
+    let waiting = or(object.optional("waiting"), WAITING, |node| waiting(node, m));
+    let zones = or(object.optional("time_zones"), Vec::new(), |node| {
+        conditions::time_zones(node, m)
+    });
+    let conditions = Conditions::new(zones);
     let limits = or(object.optional("limits"), Vec::new(), |node| {
-        rules::limits(node, m)
+        rules::limits(node, &conditions, m)
+    });
+    let step_up = or(object.optional("step_up"), Vec::new(), |node| {
+        step_up::read(node, m)
+    });
+    let with_conditions = or(object.optional("rules"), Vec::new(), |node| {
+        conditions::rules(node, &conditions, m)
     });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
-        rules::redactions(node, m)
+        rules::redactions(node, &conditions, m)
     });
     let response = ResponsePolicy {
         hold_limit: 512 * KIB,
@@ -115,147 +172,54 @@ fn policy(document: &Node<'_>, m: &mut Mistakes) -> Option<Policy> {
     let response = or(object.optional("response"), response, |node| {
         response_policy(node, response, m)
     });
+    let known = issuers.as_deref();
+    let discovery = or(
+        object.optional("discovery"),
+        discovery::Wish::default(),
+        |node| discovery::read(node, known, m),
+    );
     let audit = object.required("audit", "an object with observer", m);
     let audit = audit.and_then(|node| audit_policy(&node, m));
-    object.unavailable(
-        "secrets",
-        "no secrets, because no feature of this version needs one",
-        m,
-    );
     object.finish(m);
+    let (fhir, told) = fhir?;
+    let (certificate, mut certificate_rules) = certificate?;
+    let mut issuers = issuers?;
+    let dpop = dpop?;
+    let names: Vec<&str> = issuers.iter().map(|known| known.issuer.as_str()).collect();
+    certificates::check_issuers(&certificate_rules, &names, m);
+    let discovery = discovery::metadata(discovery?, &fhir.base, &issuers, &dpop);
+    let (limits, limits_when): (Vec<_>, Vec<_>) = limits?.into_iter().unzip();
+    let (redactions, redactions_when): (Vec<_>, Vec<_>) = redactions?.into_iter().unzip();
+    let limit_names = limits.iter().map(|limit| limit.name.clone());
+    let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
+    let rules = Rules {
+        rules: with_conditions?,
+        limits: limit_names.zip(limits_when).collect(),
+        redactions: redaction_names.zip(redactions_when).collect(),
+    };
+    // Tokens are not made larger, and certificates not asked for, where nobody looks at them.
+    certificate_rules.conditions = rules.certificate_needs();
+    for issuer in &mut issuers {
+        issuer.claims.kept = rules.uses(Fact::TokenClaims);
+    }
     Some(Policy {
-        fhir: fhir?,
-        certificate: certificate?,
-        issuers: issuers?,
+        fhir,
+        told,
+        certificate,
+        certificate_rules,
+        issuers,
+        dpop,
         host_signatures: host_signatures?,
-        limits: limits?.into(),
-        redactions: redactions?,
+        revocations: revocations?,
+        waiting: waiting?,
+        limits: limits.into(),
+        step_up: step_up?,
+        rules,
+        redactions,
         response: response?,
+        discovery,
         audit: audit?,
-    })
-}
-
-fn fhir_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<FhirPolicy> {
-    let mut object = node.object("an object with base and upstream", m)?;
-    let base = base(&mut object, m);
-    let well_known = ["metadata", ".well-known/smart-configuration"]
-        .map(str::to_owned)
-        .to_vec();
-    let public = or(object.optional("public"), well_known, |node| {
-        let paths = node.list("paths", 0..=PUBLIC, m)?;
-        each(&paths, |path| public_path(path, m))
-    });
-    let upstream = object.required("upstream", "an object with cluster and base", m);
-    let upstream = upstream.and_then(|node| upstream_policy(&node, m));
-    let body_limit = or(object.optional("body_limit"), 512 * KIB, |node| {
-        node.size(KIB..=8 * MIB, m)
-    });
-    object.finish(m);
-    Some(FhirPolicy {
-        base: base?,
-        public: public?,
-        upstream: upstream?,
-        body_limit: body_limit?,
-    })
-}
-
-fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<Upstream> {
-    let mut object = node.object("an object with cluster and base", m)?;
-    let expected = "the name of an Envoy cluster";
-    let cluster = object.required("cluster", expected, m);
-    let cluster = cluster.and_then(|node| {
-        let name = node.text(expected, 1..=CLUSTER, m)?;
-        node.check(
-            name.bytes().all(|byte| byte.is_ascii_graphic()),
-            "printable ASCII without spaces",
-            m,
-        )?;
-        Some(name.to_owned())
-    });
-    let base = base(&mut object, m);
-    let authorization = or(
-        object.optional("authorization"),
-        Authorization::Strip,
-        |node| {
-            node.keyword(
-                &[
-                    ("strip", Authorization::Strip),
-                    ("keep", Authorization::Keep),
-                ],
-                m,
-            )
-        },
-    );
-    object.finish(m);
-    Some(Upstream {
-        cluster: cluster?,
-        base: base?,
-        authorization: authorization?,
-    })
-}
-
-fn base(object: &mut Object<'_>, m: &mut Mistakes) -> Option<BaseUrl> {
-    let expected = "the base URL of a FHIR API";
-    let node = object.required("base", expected, m)?;
-    let text = node.text(expected, 1..=URL, m)?;
-    match BaseUrl::parse(text) {
-        Ok(base) => Some(base),
-        Err(expected) => node.refuse(expected, "other text", m),
-    }
-}
-
-/// A path below the base, compared exactly. What it leads to is neither decided on nor screened:
-/// paths of resources, of operations and of the server's history lead to data.
-fn public_path(node: &Node<'_>, m: &mut Mistakes) -> Option<String> {
-    let expected = "a path below the base such as metadata";
-    let path = node.text(expected, 1..=URL, m)?;
-    let letter =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let plain = path
-        .split('/')
-        .all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(letter));
-    node.check(
-        plain,
-        "a path below the base, without a slash before or after it, of the characters A-Z a-z 0-9 - . _ ~",
-        m,
-    )?;
-    let first = path.split('/').next().unwrap_or_default();
-    let data = ResourceType::parse(first).is_some() || first.starts_with('_');
-    if data {
-        return node.refuse("a path without patient data", "the path of resources", m);
-    }
-    Some(path.to_owned())
-}
-
-fn certificate_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<CertificatePolicy> {
-    let mut object = node.object("an object", m)?;
-    let required = or(object.optional("required"), true, |node| node.bool(m));
-    let source = or(object.optional("source"), (), |node| {
-        if node.value().get("xfcc").is_none() {
-            return node.keyword(&[("connection", ())], m);
-        }
-        let mut source = node.object("connection", m)?;
-        source.unavailable("xfcc", "source: connection", m);
-        None
-    });
-    let validated_by = or(
-        object.optional("validated_by"),
-        ValidatedBy::Attribute,
-        |node| {
-            node.keyword(
-                &[
-                    ("attribute", ValidatedBy::Attribute),
-                    ("listener", ValidatedBy::Listener),
-                ],
-                m,
-            )
-        },
-    );
-    object.finish(m);
-    source?;
-    Some(CertificatePolicy {
-        required: required?,
-        validated_by: validated_by?,
+        warnings: outside.warnings,
     })
 }
 
@@ -264,6 +228,23 @@ fn host_signatures(node: &Node<'_>, m: &mut Mistakes) -> Option<bool> {
     let host = or(object.optional("host"), true, |node| node.bool(m));
     object.finish(m);
     host
+}
+
+fn waiting(node: &Node<'_>, m: &mut Mistakes) -> Option<WaitingPolicy> {
+    let mut object = node.object("an object with requests and time", m)?;
+    let requests = or(object.optional("requests"), WAITING.requests, |node| {
+        usize::try_from(node.integer(1..=4096, m)?).ok()
+    });
+    let time = or(object.optional("time"), WAITING.time, |node| {
+        let longest = Duration::from_secs(30);
+        let time = node.duration(Duration::from_millis(100)..=longest, m)?;
+        u64::try_from(time.as_nanos()).ok()
+    });
+    object.finish(m);
+    Some(WaitingPolicy {
+        requests: requests?,
+        time: time?,
+    })
 }
 
 fn response_policy(

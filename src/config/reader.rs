@@ -349,6 +349,14 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Every member, for an object whose keys are the operator's.
+    pub fn members(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
+        self.map.iter().map(|(key, value)| {
+            let pointer = self.pointer_of(key);
+            (key.as_str(), Node { value, pointer })
+        })
+    }
+
     /// The place of the object.
     pub fn pointer(&self) -> &str {
         &self.pointer

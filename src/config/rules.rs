@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use super::conditions::Conditions;
 use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
 use super::policy::name;
 use super::reader::{Node, each, or};
 use crate::access::Scope;
+use crate::cel::Condition;
 use crate::fhir::{self, ResourceType};
 use crate::limit::{KeyPart, Limit, Quota};
 use crate::response::{Action, Redaction};
@@ -32,21 +34,35 @@ const ELEMENTS: usize = 256;
 /// Bytes of the path of an element, the URL of an extension included.
 const ELEMENT: usize = 2048;
 
-pub(super) fn limits(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Limit>> {
+/// Each with its condition, where it has one.
+pub(super) fn limits(
+    node: &Node<'_>,
+    conditions: &Conditions,
+    m: &mut Mistakes,
+) -> Option<Vec<(Limit, Option<Condition>)>> {
     let items = node.list("limits", 0..=LIMITS, m)?;
-    let limits = each(&items, |item| limit(item, m));
+    let limits = each(&items, |item| limit(item, conditions, m));
     names_differ(&items, m)?;
     limits
 }
 
-pub(super) fn redactions(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<RedactionRule>> {
+/// Each with its condition, where it has one.
+pub(super) fn redactions(
+    node: &Node<'_>,
+    conditions: &Conditions,
+    m: &mut Mistakes,
+) -> Option<Vec<(RedactionRule, Option<Condition>)>> {
     let items = node.list("redactions", 0..=REDACTIONS, m)?;
-    let rules = each(&items, |item| redaction(item, m));
+    let rules = each(&items, |item| redaction(item, conditions, m));
     names_differ(&items, m)?;
     rules
 }
 
-fn limit(node: &Node<'_>, m: &mut Mistakes) -> Option<Limit> {
+fn limit(
+    node: &Node<'_>,
+    conditions: &Conditions,
+    m: &mut Mistakes,
+) -> Option<(Limit, Option<Condition>)> {
     let mut object = node.object("a limit, an object with name, key, rate and burst", m)?;
     let expected = "a name of the characters a-z 0-9 -";
     let name = object.required("name", expected, m);
@@ -67,19 +83,22 @@ fn limit(node: &Node<'_>, m: &mut Mistakes) -> Option<Limit> {
         m,
     );
     let burst = burst.and_then(|node| node.integer(1..=u32::MAX, m));
-    object.unavailable(
-        "when",
-        "a limit that charges every request, without \"when\"",
-        m,
-    );
+    let when = or(object.optional("when"), None, |node| {
+        conditions.read(node, m).map(Some)
+    });
     let place = object.pointer().to_owned();
     object.finish(m);
     let (name, key, (count, per), burst) = (name?, key?, rate?, burst?);
     let limit = Quota::new(count, per, burst).and_then(|quota| Limit::new(name, &key, quota));
-    limit.map_err(|message| m.add(&place, message)).ok()
+    let limit = limit.map_err(|message| m.add(&place, message)).ok();
+    limit.zip(when)
 }
 
-fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
+fn redaction(
+    node: &Node<'_>,
+    conditions: &Conditions,
+    m: &mut Mistakes,
+) -> Option<(RedactionRule, Option<Condition>)> {
     let mut object = node.object(
         "a redaction, an object with name, resource, elements and action",
         m,
@@ -88,6 +107,9 @@ fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
     let own = own.and_then(|node| name(&node, m));
     let unless = or(object.optional("unless"), None, |node| {
         exception(node, m).map(Some)
+    });
+    let when = or(object.optional("when"), None, |node| {
+        conditions.read(node, m).map(Some)
     });
     let resource = object.required("resource", "a FHIR resource type such as Patient", m);
     let resource = resource.and_then(|node| resource_type(&node, m));
@@ -124,10 +146,11 @@ fn redaction(node: &Node<'_>, m: &mut Mistakes) -> Option<RedactionRule> {
     own?;
     resource?;
     action?;
-    Some(RedactionRule {
+    let rule = RedactionRule {
         unless: unless?,
         redaction: Rc::new(redaction?),
-    })
+    };
+    Some((rule, when?))
 }
 
 /// A misspelt element would hide nothing, and nobody would notice: each path must begin with an
@@ -168,12 +191,12 @@ fn exception(node: &Node<'_>, m: &mut Mistakes) -> Option<Scope> {
     let scope = scope?;
     let text = scope.text(expected, 1..=256, m)?;
     match Scope::parse(text) {
-        Some(scope) => Some(scope),
-        None => scope.refuse(expected, "other text", m),
+        Some(scope) if !scope.is_granular() => Some(scope),
+        _ => scope.refuse(expected, "other text", m),
     }
 }
 
-fn resource_type(node: &Node<'_>, m: &mut Mistakes) -> Option<ResourceType> {
+pub(super) fn resource_type(node: &Node<'_>, m: &mut Mistakes) -> Option<ResourceType> {
     let expected = "a FHIR R4 resource type such as Patient";
     let text = node.text(expected, 1..=64, m)?;
     match ResourceType::parse(text) {
@@ -201,8 +224,8 @@ fn action_of(node: &Node<'_>, m: &mut Mistakes) -> Option<Action> {
     }
 }
 
-/// A name tells one rule from the others, and in the audit record one limit.
-fn names_differ(items: &[Node<'_>], m: &mut Mistakes) -> Option<()> {
+/// A name tells one rule from the others, in the audit record too.
+pub(super) fn names_differ(items: &[Node<'_>], m: &mut Mistakes) -> Option<()> {
     let mut differ = Some(());
     for (index, item) in items.iter().enumerate() {
         let name = item.value().get("name").filter(|name| name.is_string());

@@ -1,6 +1,13 @@
 //! Whole configurations, and the whole text of what is said about wrong ones.
 
 mod bounds;
+mod certificates;
+mod conditions;
+mod dpop;
+mod identity;
+mod introspection;
+mod scopes;
+mod writes;
 
 use serde_json::{Value, json};
 
@@ -8,9 +15,10 @@ use super::structure::encode;
 use super::*;
 use crate::access::Scope;
 use crate::fhir::ResourceType;
-use crate::identity::{Algorithm, ClaimPointers, Pointer, Proof, ValidatedBy};
+use crate::identity::{Algorithm, CertificateRules, ClaimPointers, Proof, ValidatedBy};
 use crate::limit::{KeyPart, Period, Quota};
 use crate::request::Authorization;
+use crate::request::body::BodyCheck;
 use crate::response::Action;
 
 /// A public key on P-256 (RFC 7517 appendix A.1).
@@ -20,30 +28,57 @@ fn key(id: &str) -> Value {
         "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})
 }
 
-/// Every key that this version has.
+/// Every key that this version has, but for one that repeats names of issuers.
 fn complete() -> Value {
     json!({
         "fhir": {
             "base": "https://fhir.example.org/r4",
             "public": ["metadata", ".well-known/smart-configuration"],
-            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip"},
+            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip", "trust": ["if_match"],
+                "identity": {"subject": "x-auth-subject", "scope": "x-auth-scope"}},
             "body_limit": "1MiB",
+            "body_check": "names",
+            "client_labels": "kept",
+            "patient_writes": ["Observation", "Appointment"],
         },
-        "client_certificate": {"required": true, "source": "connection", "validated_by": "listener"},
+        "client_certificate": {
+            "required": true,
+            "source": {"xfcc": {"trusted_hops": ["spiffe://mesh/ns/edge/sa/gateway", {"subject_dn": "CN=edge,O=Clinic"}],
+                "earlier_elements": "refused"}},
+            "validated_by": "listener",
+            "clients": [{
+                "client_id": "lab",
+                "certificates": [{"thumbprint": "0a".repeat(32)}, {"san_uri": "spiffe://lab", "issuer_dn": "CN=CA"}],
+            }],
+            "unlisted_clients": "san_dns",
+            "forward": ["hash", "subject"],
+        },
         "issuers": [{
             "issuer": "https://as.example.org",
             "tenant": "clinic-a",
             "audiences": ["https://fhir.example.org/r4"],
+            "clients": ["app", "portal"],
             "algorithms": ["ES256", "RS256"],
             "keys": {"inline": {"keys": [key("one")]}},
             "types": ["at+jwt", "jwt"],
             "proof": ["certificate"],
             "clock_skew": "60s",
             "claims": {"patient": ["/patient"], "user": ["/fhirUser"], "scope": ["/scope"],
-                "client": ["/client_id", "/azp"], "token_id": ["/jti", "/uti"]},
+                "client": ["/client_id", "/azp"], "token_id": ["/jti", "/uti"],
+                "encounter": ["/encounter"], "roles": ["/realm_access/roles"], "purpose": ["/purpose"],
+                "scope_separator": ".",
+                "scope_prefixes": ["http://smarthealthit.org/fhir/scopes/"], "malformed_scopes": "refuse", "bases": ["https://store.example.org/fhir"]},
         }],
         "signatures": {"host": false},
-        "limits": [{"name": "per-client", "key": ["client"], "rate": "50/s", "burst": 100}],
+        "waiting": {"requests": 256, "time": "5s"},
+        "limits": [{"name": "per-client", "key": ["client"], "rate": "50/s", "burst": 100,
+            "when": "'partner' in principal.roles"}],
+        "time_zones": {"Europe/Berlin": "CET-1CEST,M3.5.0,M10.5.0/3"},
+        "rules": [{"name": "office", "interactions": ["create"], "types": ["Observation"],
+            "when": "request.time.getHours('+01:00') >= 18", "effect": "require",
+            "require": {"amr": ["otp"], "bound": ["certificate", "dpop"]}, "report": true}],
+        "step_up": [{"name": "writes", "interactions": ["create", "update"], "types": ["Observation"],
+            "acr": ["loa3", "loa2"], "amr": ["otp"], "max_age": "5m"}],
         "redaction": [{
             "name": "demographics",
             "unless": {"scope": "user/Patient.rs"},
@@ -51,8 +86,10 @@ fn complete() -> Value {
             "elements": ["address", "telecom", "birthDate",
                 "extension(http://hl7.org/fhir/us/core/StructureDefinition/us-core-race)"],
             "action": "remove",
+            "when": "!('physician' in principal.roles)",
         }],
         "response": {"hold_limit": "512KiB", "resource_limit": "8MiB"},
+        "discovery": {"enabled": true, "scopes": ["patient/*.rs", "launch/patient"]},
         "audit": {"observer": "fhir.example.org", "sinks": ["access_log"]},
     })
 }
@@ -76,6 +113,7 @@ fn said(changes: &[(&str, Value)]) -> String {
 /// Puts a value at a place; `REMOVED` takes away what is there.
 fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let key = &key.replace("~1", "/").replace("~0", "~");
     match document.pointer_mut(parent).unwrap() {
         Value::Object(map) if value == REMOVED => drop(map.remove(key).unwrap()),
         Value::Object(map) => drop(map.insert(key.to_owned(), value)),
@@ -104,26 +142,25 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.upstream.base.as_str(), "http://fhir/r4");
         assert_eq!(policy.fhir.upstream.authorization, Authorization::Strip);
         assert_eq!(policy.fhir.body_limit, 1 << 20);
+        assert_eq!(policy.fhir.body_check, BodyCheck::Names);
+        assert_eq!(policy.fhir.writes, writes::of_complete());
+        assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);
+        assert_eq!(policy.certificate_rules, certificates::complete());
         let [issuer] = policy.issuers.as_slice() else {
             panic!("{form}")
         };
         assert_eq!(issuer.issuer, "https://as.example.org");
         assert_eq!(issuer.tenant.as_deref(), Some("clinic-a"));
         assert_eq!(issuer.audiences, ["https://fhir.example.org/r4"]);
+        let clients = ["app", "portal"].map(str::to_owned).to_vec();
+        assert_eq!(issuer.clients, Some(clients));
         assert_eq!(issuer.algorithms, [Algorithm::Es256, Algorithm::Rs256]);
         assert_eq!(issuer.types, ["at+jwt", "jwt"]);
         assert_eq!(issuer.proof, Proof::Certificate);
         assert_eq!(issuer.clock_skew, 60);
-        let token_id = ["/jti", "/uti"].map(|text| Pointer::parse(text).unwrap());
-        assert_eq!(
-            issuer.claims,
-            ClaimPointers {
-                token_id: token_id.to_vec(),
-                ..ClaimPointers::default()
-            }
-        );
+        assert_eq!(issuer.claims, identity::claims_of_complete());
         assert!(!policy.host_signatures && policy.questions().is_empty());
         let [limit] = &policy.limits[..] else {
             panic!("{form}")
@@ -133,6 +170,7 @@ fn the_complete_example_is_read_in_both_forms() {
             ("per-client", &[KeyPart::Client][..])
         );
         assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
+        assert_eq!(policy.step_up, [identity::step_up_of_complete()]);
         let [rule] = policy.redactions.as_slice() else {
             panic!("{form}")
         };
@@ -151,6 +189,8 @@ fn the_complete_example_is_read_in_both_forms() {
                 absent_is_forbidden: false,
             }
         );
+        let discovery = policy.discovery.expect("a document");
+        assert_eq!(discovery, identity::discovery_of_complete());
         assert_eq!(policy.audit.observer, "fhir.example.org");
     }
 }
@@ -169,11 +209,16 @@ fn what_is_left_out_has_the_safe_default() {
     );
     assert_eq!(policy.fhir.upstream.authorization, Authorization::Strip);
     assert_eq!(policy.fhir.body_limit, 512 << 10);
+    assert_eq!(policy.fhir.body_check, BodyCheck::Structure);
+    assert_eq!(policy.fhir.writes, crate::request::WritePolicy::default());
+    assert!(policy.told.fields.is_empty());
     assert!(policy.certificate.required);
     assert_eq!(policy.certificate.validated_by, ValidatedBy::Attribute);
+    assert_eq!(policy.certificate_rules, CertificateRules::default());
     let [issuer] = policy.issuers.as_slice() else {
         panic!()
     };
+    assert_eq!(issuer.clients, None);
     assert_eq!(
         (issuer.tenant.as_deref(), issuer.proof, issuer.clock_skew),
         (None, Proof::Certificate, 30)
@@ -184,6 +229,10 @@ fn what_is_left_out_has_the_safe_default() {
     );
     assert!(policy.host_signatures && !policy.questions().is_empty());
     assert!(policy.limits.is_empty() && policy.redactions.is_empty());
+    assert!(policy.step_up.is_empty());
+    let discovery = policy.discovery.expect("a document");
+    let document: Value = serde_json::from_slice(&discovery.document).unwrap();
+    assert_eq!(document["authorization_servers"], json!(["https://as"]));
     assert_eq!(
         policy.response,
         ResponsePolicy {
@@ -199,7 +248,6 @@ fn the_shape_of_later_versions_is_refused_key_by_key() {
     let later = json!({
         "fhir": {"base": "https://fhir.example.org/r4", "public": ["metadata", ".well-known/smart-configuration"],
             "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip"}},
-        "client_certificate": {"required": true, "source": {"xfcc": {"trusted_hops": ["spiffe://mesh/ns/edge/sa/gateway"]}}},
         "issuers": [{
             "issuer": "https://as.example.org", "tenant": "clinic-a", "audiences": ["https://fhir.example.org/r4"],
             "algorithms": ["ES256", "RS256"],
@@ -211,20 +259,13 @@ fn the_shape_of_later_versions_is_refused_key_by_key() {
             {"name": "a", "resource": "Patient", "elements": ["birthDate"], "action": "generalize"},
             {"name": "b", "resource": "Patient", "elements": ["birthDate"], "action": "replace"},
         ],
-        "secrets": {"nonce_key": {"env": "FHIR_GUARD_NONCE_KEY"}},
         "audit": {"observer": "fhir.example.org", "sinks": ["opentelemetry"]},
     });
     let expected = "\
 /audit/sinks/0: \"opentelemetry\" is not available in this version; expected \"access_log\"
-/client_certificate/source/xfcc: \"xfcc\" is not available in this version; expected source: connection
-/issuers/0/keys/cluster: \"cluster\" is not available in this version; expected inline: {keys: [...]}
-/issuers/0/keys/refresh: \"refresh\" is not available in this version; expected inline: {keys: [...]}
-/issuers/0/keys/uri: \"uri\" is not available in this version; expected inline: {keys: [...]}
-/issuers/0/proof/1: \"dpop\" is not available in this version; expected \"certificate\" or \"none\"
-/limits/0/when: \"when\" is not available in this version; expected a limit that charges every request, without \"when\"
+/limits/0/when: line 1, column 1: expected a variable, found \"denied\"
 /redaction/0/action: \"generalize\" is not available in this version; expected \"remove\" or \"mask\"
-/redaction/1/action: \"replace\" is not available in this version; expected \"remove\" or \"mask\"
-/secrets: \"secrets\" is not available in this version; expected no secrets, because no feature of this version needs one";
+/redaction/1/action: \"replace\" is not available in this version; expected \"remove\" or \"mask\"";
     for bytes in [later.to_string().into_bytes(), encode::object(&later)] {
         assert_eq!(read(&bytes).unwrap_err().to_string(), expected);
     }
@@ -244,13 +285,13 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, signatures, limits, redaction, response, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, redaction, response, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
-        "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, found the unknown key \"bass\" (did you mean \"base\"?)",
+        "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",
         "/fhir/upstream/cluster: expected the name of an Envoy cluster, found a number (write it in quotes)",
         "/fhir/public/1: expected a path without patient data, found the path of resources",
-        "/issuers/0/isuer: expected one of the keys issuer, tenant, audiences, algorithms, keys, types, proof, clock_skew, claims, found the unknown key \"isuer\" (did you mean \"issuer\"?)",
+        "/issuers/0/isuer: expected one of the keys issuer, tenant, audiences, clients, introspection, algorithms, keys, types, proof, clock_skew, claims, found the unknown key \"isuer\" (did you mean \"issuer\"?)",
         "/issuers/0/issuer: expected the URL that tokens name in iss, found nothing",
         "/issuers/0/audiences: expected a list of 1 to 64 audiences, found 0",
         "/issuers/0/algorithms/0: expected \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"ES512\", \"PS256\", \"PS384\", \"PS512\" or \"EdDSA\", found \"none\"",
@@ -298,6 +339,12 @@ fn each_key_has_its_mistakes() {
     let url = "/issuers/0/issuer: expected a URL that begins with https:// or http://, without query and fragment, found other text";
     let pointer =
         "/issuers/0/claims/user/0: expected a JSON pointer such as /client_id, found other text";
+    let uri = "/issuers/0/keys/uri: expected a URL that begins with https:// or http://, without user name and fragment, found other text";
+    let fetched = |key: &str, value: &str| {
+        let mut keys = json!({"uri": "https://as.example.org/jwks", "cluster": "as"});
+        keys[key] = json!(value);
+        keys
+    };
     let kind = "/issuers/0/types/0: expected a media type such as at+jwt, in lower case and without application/, found other text";
     let scope = "/redaction/0/unless/scope: expected a SMART scope without parameters, such as user/Patient.rs, found other text";
     let rows: Vec<(&str, &str, Value, String)> = vec![
@@ -316,9 +363,6 @@ fn each_key_has_its_mistakes() {
         ("authorization misspelt", "/fhir/upstream/authorization", json!("stripp"), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found \"stripp\" (did you mean \"strip\"?)".into()),
         ("a token in the place of a keyword", "/fhir/upstream/authorization", json!("Bearer eyJ.eyJ.c2ln="), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found other text".into()),
         ("certificate quoted", "/client_certificate/required", json!("no"), "/client_certificate/required: expected true or false, found a string (write it without quotes)".into()),
-        ("unknown source", "/client_certificate/source", json!("header"), "/client_certificate/source: expected \"connection\", found \"header\"".into()),
-        ("unknown source object", "/client_certificate/source", json!({"xfc": {}}), "/client_certificate/source: expected \"connection\", found an object".into()),
-        ("source of nothing", "/client_certificate/source", json!({}), "/client_certificate/source: expected \"connection\", found an object".into()),
         ("issuer without scheme", "/issuers/0/issuer", json!("as.example.org"), url.into()),
         ("issuer with query", "/issuers/0/issuer", json!("https://as.example.org?x"), url.into()),
         ("issuer without host", "/issuers/0/issuer", json!("https:///x"), url.into()),
@@ -328,16 +372,28 @@ fn each_key_has_its_mistakes() {
         ("host as a word", "/signatures/host", json!("yes"), "/signatures/host: expected true or false, found a string (write it without quotes)".into()),
         ("a key of signatures", "/signatures/envoy", json!(true), "/signatures/envoy: expected the key \"host\" alone, found the unknown key \"envoy\"".into()),
         ("audience as a boolean", "/issuers/0/audiences/0", json!(false), "/issuers/0/audiences/0: expected an audience, found false (write it in quotes)".into()),
-        ("keys empty", "/issuers/0/keys", json!({}), "/issuers/0/keys/inline: expected a JWK set, {keys: [...]}, found nothing".into()),
+        ("keys empty", "/issuers/0/keys", json!({}), "/issuers/0/keys: expected {uri, cluster} where the keys are fetched, or inline: {keys: [...]}, found neither".into()),
+        ("keys here and there", "/issuers/0/keys/uri", json!("https://as.example.org/jwks"), "/issuers/0/keys/uri: expected the key \"inline\" alone, found the unknown key \"uri\"".into()),
+        ("keys of nobody", "/issuers/0/keys", json!({"uri": "https://as.example.org/jwks"}), "/issuers/0/keys/cluster: expected the name of an Envoy cluster, found nothing".into()),
+        ("keys without a scheme", "/issuers/0/keys", fetched("uri", "as.example.org/jwks"), uri.into()),
+        ("keys with a user", "/issuers/0/keys", fetched("uri", "https://u:p@as.example.org/jwks"), uri.into()),
+        ("keys with a fragment", "/issuers/0/keys", fetched("uri", "https://as.example.org/jwks#1"), uri.into()),
+        ("keys with a space", "/issuers/0/keys", fetched("uri", "https://as.example.org/jw ks"), uri.into()),
+        ("keys of no host", "/issuers/0/keys", fetched("uri", "https:///jwks"), uri.into()),
+        ("keys that may not fail once", "/issuers/0/keys", fetched("max_age", "9m"), "/issuers/0/keys/max_age: expected at least twice `refresh`, so that one fetch may fail, found less".into()),
+        ("keys that come too late", "/issuers/0/keys", json!({"uri": "https://as/jwks", "cluster": "as", "refresh": "10s", "max_age": "20s", "timeout": "4501ms"}), "/issuers/0/keys/timeout: expected a time that passes twice, and a second, between `refresh` and `max_age`, so that one fetch may fail, found more".into()),
+        ("nobody may wait", "/waiting/requests", json!(0), "/waiting/requests: expected a whole number from 1 to 4096, found another number".into()),
+        ("too many wait", "/waiting/requests", json!(4097), "/waiting/requests: expected a whole number from 1 to 4096, found another number".into()),
+        ("a key of waiting", "/waiting/limit", json!(3), "/waiting/limit: expected one of the keys requests, time, found the unknown key \"limit\"".into()),
         ("upper-case type", "/issuers/0/types/0", json!("AT+JWT"), kind.into()),
         ("type with application/", "/issuers/0/types/0", json!("application/at+jwt"), kind.into()),
-        ("proof misspelt", "/issuers/0/proof/0", json!("certficate"), "/issuers/0/proof/0: expected \"certificate\" or \"none\", found \"certficate\" (did you mean \"certificate\"?)".into()),
-        ("proof and none", "/issuers/0/proof/-", json!("none"), "/issuers/0/proof: expected one proof, found more than one".into()),
+        ("proof misspelt", "/issuers/0/proof/0", json!("certficate"), "/issuers/0/proof/0: expected \"certificate\", \"dpop\" or \"none\", found \"certficate\" (did you mean \"certificate\"?)".into()),
+        ("proof and none", "/issuers/0/proof/-", json!("none"), "/issuers/0/proof: expected \"none\" alone, or not at all, found it beside another proof".into()),
         ("proof of nothing", "/issuers/0/proof", json!([]), "/issuers/0/proof: expected a list of 1 to 3 proofs, found 0".into()),
         ("skew of half a second", "/issuers/0/clock_skew", json!("500ms"), "/issuers/0/clock_skew: expected a duration of whole seconds, found other text".into()),
         ("claim without a slash", "/issuers/0/claims/user/0", json!("fhirUser"), pointer.into()),
         ("claim with a bad escape", "/issuers/0/claims/user/0", json!("/a~2"), pointer.into()),
-        ("unknown claim", "/issuers/0/claims/scopes", json!(["/scp"]), "/issuers/0/claims/scopes: expected one of the keys client, patient, scope, token_id, user, found the unknown key \"scopes\"".into()),
+        ("unknown claim", "/issuers/0/claims/scopes", json!(["/scp"]), "/issuers/0/claims/scopes: expected one of the keys client, encounter, patient, purpose, roles, scope, token_id, user, scope_separator, scope_prefixes, malformed_scopes, bases, found the unknown key \"scopes\"".into()),
         ("an issuer twice", "/issuers/-", complete()["issuers"][0].clone(), "/issuers/1/issuer: expected an issuer of its own, found that of /issuers/0".into()),
         ("a limit's name twice", "/limits/-", complete()["limits"][0].clone(), "/limits/1/name: expected a name of its own, found that of /limits/0".into()),
         ("a limit in upper case", "/limits/0/name", json!("Clients"), "/limits/0/name: expected a name of the characters a-z 0-9 -, found other text".into()),

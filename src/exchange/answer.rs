@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Exchange, Field, Guard, OnFault, Phase, Step};
-use crate::access::Permit;
+use crate::access::{Granted, Permit};
 use crate::audit::Outcome;
 use crate::denial::Denial;
 use crate::request::{Interaction, page_of};
@@ -128,8 +128,10 @@ impl Exchange {
         let writes = is_write(interaction);
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
             let forbidden = policy.response.absent_is_forbidden;
+            // That an instance was deleted tells that it was there, perhaps of a kind not granted.
+            let alike = forbidden || !permit.is_for_all();
             return Err(match head.status {
-                404 | 410 if forbidden => Denial::Absent { forbidden },
+                404 | 410 if alike => Denial::Absent { forbidden },
                 status => Denial::Upstream(status),
             });
         }
@@ -169,7 +171,7 @@ impl Exchange {
         let known_large = head
             .content_length
             .is_some_and(|length| length > policy.response.hold_limit / 2);
-        if known_large && !head_only && on_fault == OnFault::Refuse {
+        if known_large && !head_only && on_fault == OnFault::Refuse && !screen.may_withhold() {
             self.phase = Phase::Streaming { screen };
             return Ok(Step::Release(leaving));
         }
@@ -237,7 +239,10 @@ impl Exchange {
         if head_only {
             // Nothing of the body leaves, so there is nothing to make room for.
             screen.take();
-        } else if screen.held() > hold_limit / 2 && on_fault == OnFault::Refuse {
+        } else if screen.held() > hold_limit / 2
+            && on_fault == OnFault::Refuse
+            && !screen.may_withhold()
+        {
             // Half, because one more piece must fit in what can still be written at once; the
             // shipped manifest keeps pieces that small. What is screened already waits for the next
             // piece: now the head is not out yet.
@@ -349,6 +354,7 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
     Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
+        granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
         self_link,

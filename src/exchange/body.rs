@@ -1,9 +1,12 @@
 //! The body of a request, against the permit.
 
-use super::Guard;
-use crate::access::Permit;
+use super::{Exchange, Guard, Phase, Step};
+use crate::access::{Membership, Permit};
 use crate::denial::Denial;
-use crate::request::{Interaction, body};
+use crate::json::Node;
+use crate::request::body::Shape;
+use crate::request::labels::{has_labels, patch_has_labels};
+use crate::request::{ClientLabels, Interaction, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,6 +17,61 @@ pub(super) enum ExpectedBody {
     Patch,
     /// The resource that the interaction names.
     Resource,
+}
+
+impl Exchange {
+    /// A piece of the request's body.
+    pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
+        match self.phase {
+            Phase::Waiting(_) => return self.body_of_waiting(guard, piece, ended),
+            Phase::Current(_) => return self.body_of_current(guard, piece, ended),
+            _ => {}
+        }
+        let Phase::ReadingBody {
+            expected, bytes, ..
+        } = &mut self.phase
+        else {
+            return self.absorb_request();
+        };
+        if *expected == ExpectedBody::Empty && !piece.is_empty() {
+            return self.refuse(&Denial::Request("body"));
+        }
+        if bytes.len().saturating_add(piece.len()) > guard.policy().fhir.body_limit {
+            return self.refuse(&Denial::TooLarge);
+        }
+        bytes.extend_from_slice(piece);
+        if !self.share.hold_body(bytes.capacity()) {
+            return self.refuse(&Denial::Unavailable("memory"));
+        }
+        if !ended {
+            return Step::Hold;
+        }
+        let Phase::ReadingBody {
+            permit,
+            fields,
+            expected,
+            bytes,
+        } = std::mem::take(&mut self.phase)
+        else {
+            return self.absorb_request();
+        };
+        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
+            return self.refuse(&denial);
+        }
+        self.forward(permit, fields);
+        Step::Write(bytes)
+    }
+
+    /// The request has trailers. FHIR knows none; and where they come the body never ends in a body
+    /// callback, and nothing can be written any more.
+    pub fn request_trailers(&mut self) -> Step {
+        match self.phase {
+            Phase::ReadingBody { .. } | Phase::Waiting(_) | Phase::Current(_) => {
+                self.refuse(&Denial::Request("trailers"))
+            }
+            _ => self.absorb_request(),
+        }
+    }
 }
 
 /// What the body of this interaction must be.
@@ -34,20 +92,57 @@ pub(super) fn check_body(
 ) -> Result<(), Denial> {
     let interaction = &permit.request().interaction;
     let checked = match expected {
-        ExpectedBody::Empty => Ok(()),
+        ExpectedBody::Empty if bytes.is_empty() => return Ok(()),
+        ExpectedBody::Empty => return Err(Denial::Request("body")),
         ExpectedBody::Patch => {
-            body::check_patch(bytes, permit.may_read(), !guard.hides_from(permit))
+            body::check_patch(bytes, permit.may_read_all(), !guard.hides_from(permit))
         }
         ExpectedBody::Resource => match interaction.resource_type() {
-            Some(resource_type) => body::check_body(bytes, resource_type, interaction.id()),
+            Some(resource_type) => {
+                let check = guard.policy().fhir.body_check;
+                body::check_body(bytes, resource_type, interaction.id(), check)
+            }
             None => return Err(Denial::Request("body")),
         },
     };
-    checked.map_err(|fault| match fault {
+    let document = checked.map_err(denial)?;
+    let root = document.root();
+    let labels = match expected {
+        ExpectedBody::Patch => patch_has_labels(root),
+        _ => has_labels(root),
+    };
+    if labels && guard.policy().fhir.writes.labels == ClientLabels::Refused {
+        return Err(Denial::NotSupported("label"));
+    }
+    match expected {
+        // What it makes of the resource is decided when the current version is there.
+        ExpectedBody::Patch => Ok(()),
+        _ => {
+            permit.check_written(root)?;
+            check_own(guard, permit, root)
+        }
+    }
+}
+
+fn denial(fault: body::BodyFault) -> Denial {
+    match fault {
         body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
-        body::BodyFault::Malformed(found) => Denial::Body("body", found),
-        body::BodyFault::Mismatch(found) => Denial::Body("body-mismatch", found),
+        body::BodyFault::Malformed(found) => Denial::Body("body", found.into()),
+        body::BodyFault::Mismatch(found) => Denial::Body("body-mismatch", found.into()),
+        body::BodyFault::Structure(found) => Denial::Body("body-structure", found),
         body::BodyFault::Reads => Denial::NotSupported("patch-operation"),
         body::BodyFault::Redacted => Denial::Request("body-redacted"),
-    })
+    }
+}
+
+/// A resource that a patient writes is the own patient's, and names no other.
+pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<(), Denial> {
+    let Some(patient) = permit.patient() else {
+        return Ok(());
+    };
+    let malformed = |found: &'static str| Denial::Body("body", found.into());
+    let shape = Shape::of(root).map_err(malformed)?;
+    let base = guard.policy().fhir.base.as_str();
+    let membership = Membership::new(patient, base, root, &shape);
+    membership.check_written().map_err(Denial::Compartment)
 }

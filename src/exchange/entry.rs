@@ -2,28 +2,33 @@
 
 use std::rc::Rc;
 
-use super::guard::{Caller as Authenticated, Guard};
+use super::guard::{Authentication, Caller as Authenticated, Guard};
+use super::waiting::{Body, Waiting};
 use super::{Exchange, Phase, Step};
 use crate::access::{self, Permit};
-use crate::denial::Denial;
-use crate::identity::{ConnectionAttributes, PeerCertificate, Principal};
+use crate::denial::{Denial, TokenFault};
+use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{Caller, Charging};
 use crate::request::{Request, RequestHead, upstream_headers};
 
 /// What a caller asks for, until it is known who that is.
 pub(super) struct Asked {
-    head: RequestHead,
-    request: Request,
+    pub head: RequestHead,
+    pub request: Request,
     /// The peer's address; empty when unknown, or when nobody counts by it.
-    address: String,
-    /// Nanoseconds since 1970.
-    now: u64,
-    /// No body follows.
-    ended: bool,
+    pub address: String,
+    /// When the head came, in nanoseconds since 1970.
+    pub came: u64,
+    /// The time of the callback that is under way.
+    pub now: u64,
+    /// What is there of the body.
+    pub body: Body,
+    /// The nonce that the caller is told to use from now on.
+    pub next_nonce: Option<String>,
 }
 
 impl Exchange {
-    /// From the head to the permit, or to the question whether the token's signature holds.
+    /// From the head to the permit, or to what must be known before.
     pub(super) fn enter(
         &mut self,
         guard: &mut Guard,
@@ -51,23 +56,57 @@ impl Exchange {
             head,
             request,
             address: attributes.address(),
+            came: now,
             now,
-            ended,
+            body: match ended {
+                true => Body::None,
+                false => Body::Coming,
+            },
+            next_nonce: None,
         };
         if let Some(permit) = access::permit_public(&asked.request) {
             let charging = Charging::new(&[], &Caller::default(), now);
-            return Ok(self.charge(guard, permit, charging, &asked));
+            return self.charge(guard, permit, charging, asked);
         }
-        let certificate = PeerCertificate::read(attributes, guard.policy().certificate);
+        let certificate = guard.certificate(attributes, &asked.head.forwarded_certificates, now);
         // Known even where the token is refused: it tells who holds a stolen one.
         let shown = certificate.as_ref().ok().and_then(Option::as_ref);
         self.record.certificate = shown.map(PeerCertificate::thumbprint_hex);
-        match guard.authenticate(&asked.head.credentials, certificate, now)? {
-            Authenticated::Known(principal) => self.permit(guard, &principal, &asked),
-            Authenticated::Unproven(caller) => Ok(Phase::Verifying {
-                caller,
-                asked: Box::new(asked),
-            }),
+        // Whether there is a token at all is said first.
+        guard.token(&asked.head.credentials)?;
+        match guard.authenticate(&asked.head, certificate?, now, now) {
+            Ok(found) => self.follow(guard, found, Box::new(asked)),
+            Err(refusal) => self.turn_away(refusal, now),
+        }
+    }
+
+    /// From what is known of the caller to the next phase.
+    pub(super) fn follow(
+        &mut self,
+        guard: &Guard,
+        found: Authentication,
+        asked: Box<Asked>,
+    ) -> Result<Phase, Denial> {
+        match found {
+            Authentication::Caller(caller) => self.admit(guard, caller, asked),
+            Authentication::Waits(need, certificate) => {
+                let waiting = Waiting::enter(guard, asked, certificate, need)?;
+                Ok(Phase::Waiting(Box::new(waiting)))
+            }
+        }
+    }
+
+    /// From what is known of the caller to the permit, or to what must be asked before.
+    pub(super) fn admit(
+        &mut self,
+        guard: &Guard,
+        caller: Authenticated,
+        asked: Box<Asked>,
+    ) -> Result<Phase, Denial> {
+        match caller {
+            Authenticated::Known(principal) => self.permit(guard, &principal, *asked),
+            Authenticated::Unproven(caller) => Ok(Phase::Verifying { caller, asked }),
+            Authenticated::Unnoted(caller) => Ok(Phase::Noting { caller, asked }),
         }
     }
 
@@ -76,10 +115,10 @@ impl Exchange {
         &mut self,
         guard: &Guard,
         principal: &Rc<Principal>,
-        asked: &Asked,
+        asked: Asked,
     ) -> Result<Phase, Denial> {
-        self.note(principal);
-        let permit = guard.authorize(principal, &asked.request)?;
+        self.note(principal.token());
+        let permit = guard.authorize(principal, &asked.request, &asked.address, asked.now)?;
         let caller = Caller {
             address: Some(asked.address.as_str()).filter(|address| !address.is_empty()),
             certificate: self.record.certificate.as_deref(),
@@ -89,8 +128,8 @@ impl Exchange {
             subject: Some(principal.subject()),
             tenant: principal.tenant(),
         };
-        let charging = Charging::new(&guard.policy().limits, &caller, asked.now);
-        Ok(self.charge(guard, permit, charging, asked))
+        let charging = Charging::new(&guard.limits(&permit), &caller, asked.now);
+        self.charge(guard, permit, charging, asked)
     }
 
     /// The next step from where the head has led.
@@ -99,6 +138,9 @@ impl Exchange {
             Ok(phase) => {
                 let step = match phase {
                     Phase::Verifying { .. } => Step::Verify,
+                    Phase::Noting { .. } => Step::Note,
+                    Phase::ShuttingOut(_) => Step::ShutOut,
+                    Phase::Waiting(_) => Step::Wait,
                     Phase::Charging { .. } => Step::Charge,
                     _ => return self.host_failed(),
                 };
@@ -114,24 +156,39 @@ impl Exchange {
         guard: &Guard,
         permit: Permit,
         charging: Charging,
-        asked: &Asked,
-    ) -> Phase {
+        asked: Asked,
+    ) -> Result<Phase, Denial> {
+        let policy = guard.policy();
+        let caller = permit.principal().map(Rc::as_ref);
+        let told = policy.told.fields(caller, &asked.head.request_id);
+        let told = told.ok_or(Denial::Token(TokenFault::Claims))?;
+        let may_read = permit.may_read();
+        let mut headers = upstream_headers(&asked.head, permit.request(), &policy.fhir, may_read);
+        let bytes = |(name, value): (String, String)| (name.into_bytes(), value.into_bytes());
+        headers.extend(told.into_iter().map(bytes));
+        let certificate = caller.and_then(Principal::certificate);
+        let rules = &policy.certificate_rules;
+        if let Some(told) = certificate.and_then(|certificate| rules.forwarded(certificate)) {
+            headers.push((b"x-forwarded-client-cert".to_vec(), told.into_bytes()));
+        }
         self.record.rule = permit.rule().to_owned();
-        let fhir = &guard.policy().fhir;
-        let headers = upstream_headers(&asked.head, &asked.request, fhir, permit.may_read());
-        Phase::Charging {
+        self.record.reported = permit.reported().to_vec();
+        Ok(Phase::Charging {
             permit,
             headers,
             charging,
-            ended: asked.ended,
-        }
+            nonce: asked.next_nonce,
+            body: asked.body,
+        })
     }
 
-    fn note(&mut self, principal: &Principal) {
+    /// Writes into the record whose token it is.
+    pub(super) fn note(&mut self, token: &AccessToken) {
         let text = |text: &str| Some(text.to_owned());
-        self.record.tenant = principal.tenant().and_then(text);
-        self.record.issuer = text(principal.issuer());
-        self.record.client = text(principal.client());
-        self.record.subject = text(principal.subject());
+        let shown = token.shown(None);
+        self.record.tenant = token.tenant().and_then(text);
+        self.record.issuer = text(shown.issuer);
+        self.record.client = text(shown.client);
+        self.record.subject = text(shown.subject);
     }
 }

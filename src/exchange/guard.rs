@@ -1,27 +1,64 @@
 //! What all exchanges of one worker share.
 
+mod caller;
+mod quarantine;
+mod refusal;
+
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::access::{self, Permit, Scope};
+use super::documents::Documents;
+use super::introspection::{Introspections, Name};
+use crate::access::{self, Circumstances, Fact, Permit, Rules, Scope, Terms};
 use crate::config::Policy;
-use crate::denial::{Denial, TokenFault};
-use crate::fhir::ResourceType;
+use crate::denial::{Challenge, Denial, Scheme};
+use crate::fhir::{ResourceType, Searched};
 use crate::identity::{
-    self, AccessToken, HostAlgorithms, HostCheck, PeerCertificate, Principal, TokenCache,
-    Unverified, Verification,
+    CertificateCache, CertificateNeeds, ConnectionAttributes, HostAlgorithms, Introspection,
+    PeerCertificate, Principal, TokenCache,
 };
-use crate::limit::KeyPart;
-use crate::request::{Credentials, Interaction, Request};
+use crate::limit::{KeyPart, Limit};
+use crate::remote::{Call, Look, Looked, Store};
+use crate::request::{Interaction, Request};
 use crate::response::Redaction;
+pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
+use quarantine::Watch;
+pub(super) use refusal::Refusal;
 
 /// The policy of one worker, and the tokens it has verified under that policy.
 pub struct Guard {
     policy: Rc<Policy>,
     host: HostAlgorithms,
+    documents: Documents,
+    introspections: Introspections,
+    /// Whom this filter shuts out itself.
+    quarantine: Watch,
+    /// Whose opaque tokens are, if anybody's.
+    opaque: Option<usize>,
     tokens: TokenCache,
+    /// The algorithms of DPoP proofs, for challenges; `None` where no issuer takes any.
+    dpop_algorithms: Option<Rc<str>>,
+    certificates: CertificateCache,
+    /// What the policy's rules need to know of the connection's certificate.
+    certificate_needs: CertificateNeeds,
+    /// Whether anything depends on the caller's address.
+    needs_address: bool,
+    /// How many requests wait for what another server says.
+    waiting: Rc<Cell<usize>>,
+    /// How many writes wait for the current version of what they write.
+    reading: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
+}
+
+/// A question for an authorization server.
+#[derive(Clone, Copy, Debug)]
+pub struct Question(Name);
+
+impl Question {
+    /// The most bytes of an answer.
+    pub const LIMIT: usize = Introspection::LIMIT;
 }
 
 /// The most bytes that the exchanges of one worker may hold for inspection, all together. Beyond it
@@ -70,36 +107,30 @@ impl Drop for Share {
     }
 }
 
-/// What came of [`Guard::authenticate`].
-pub(super) enum Caller {
-    /// It is known who is calling.
-    Known(Rc<Principal>),
-    /// The host is to be asked about the signature of the token.
-    Unproven(Box<Unproven>),
-}
-
-/// A caller of whom everything is known but whether the token's signature holds.
-pub(super) struct Unproven {
-    /// Under which the token is remembered when it does.
-    key: [u8; 32],
-    token: Unverified,
-    certificate: Option<PeerCertificate>,
-}
-
-impl Unproven {
-    /// What the host is asked.
-    pub fn check(&self) -> &HostCheck {
-        self.token.check()
-    }
-}
-
 impl Guard {
     /// A guard without memories. Signatures of the algorithms in `host` are left to the host.
     pub fn new(policy: Policy, host: HostAlgorithms) -> Self {
+        let mut issuers = policy.issuers.iter();
+        let dpop = issuers.any(|issuer| issuer.proof.accepts_dpop());
+        let mut keys = policy.limits.iter().flat_map(|limit| &limit.key);
+        let by_address = keys.any(|part| *part == KeyPart::Address);
         Guard {
+            certificate_needs: policy.certificate_rules.needs(),
+            documents: Documents::new(&policy),
+            introspections: Introspections::default(),
+            quarantine: Watch::default(),
+            opaque: policy.issuers.iter().position(|issuer| {
+                let introspection = issuer.introspection.as_ref();
+                introspection.is_some_and(|introspection| introspection.opaque)
+            }),
+            dpop_algorithms: dpop.then(|| policy.dpop.algorithm_names().into()),
+            needs_address: by_address || policy.rules.uses(Fact::SourceAddress),
+            waiting: Rc::default(),
+            reading: Rc::default(),
             policy: Rc::new(policy),
             host,
             tokens: TokenCache::default(),
+            certificates: CertificateCache::default(),
             held: Rc::default(),
         }
     }
@@ -109,10 +140,141 @@ impl Guard {
         &self.policy
     }
 
-    /// Whether any limit counts by the caller's address: otherwise nobody needs to ask for it.
-    pub fn counts_addresses(&self) -> bool {
-        let keys = self.policy.limits.iter().flat_map(|limit| &limit.key);
-        keys.into_iter().any(|part| *part == KeyPart::Address)
+    /// Whether any limit counts by the caller's address, or any condition is about it: otherwise
+    /// nobody needs to ask for it.
+    pub fn needs_address(&self) -> bool {
+        self.needs_address
+    }
+
+    /// What else has to be asked about the connection's certificate, if this is its digest.
+    pub fn asks(&self, digest: Option<&[u8]>) -> CertificateNeeds {
+        self.certificates.asks(digest, self.certificate_needs)
+    }
+
+    /// The caller's certificate, of the connection or from `x-forwarded-client-cert`, as the policy
+    /// says; `now` is in nanoseconds since 1970.
+    pub(super) fn certificate(
+        &mut self,
+        attributes: &ConnectionAttributes,
+        forwarded: &[Vec<u8>],
+        now: u64,
+    ) -> Result<Option<PeerCertificate>, Denial> {
+        let now = now / 1_000_000_000;
+        let (policy, needs) = (self.policy.certificate, self.certificate_needs);
+        let own = self.certificates.read(attributes, policy, needs, now)?;
+        self.policy.certificate_rules.choose(own, forwarded, now)
+    }
+
+    /// How many documents of other servers there are.
+    pub fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Work that looks whether another worker has a newer document, and whether this one is to fetch it;
+    /// to be done a few times a second for each document. Times are in nanoseconds since 1970.
+    pub fn look(&self, document: usize, now: u64) -> Option<Look<'_>> {
+        self.documents.look(document, now)
+    }
+
+    /// What came of it: what is to be fetched now, if anything is, and what was wrong with what the other
+    /// worker stored, for the log.
+    pub fn looked(
+        &mut self,
+        document: usize,
+        looked: &Looked,
+        now: u64,
+    ) -> (Option<Call>, Result<(), String>) {
+        self.documents.looked(&self.policy, document, looked, now)
+    }
+
+    /// The most bytes that an answer for a document may have.
+    pub fn limit(&self, document: usize) -> usize {
+        self.documents.limit(document)
+    }
+
+    /// Takes the answer for a document, status and body; `None` where there was none in time.
+    ///
+    /// # Errors
+    /// What was wrong with it, for the log.
+    pub fn answered(
+        &mut self,
+        document: usize,
+        answer: Option<(u16, &[u8])>,
+    ) -> Result<(), String> {
+        self.documents.answered(&self.policy, document, answer)
+    }
+
+    /// Work that hands a good answer to the other workers.
+    pub fn store(&self, document: usize, body: &[u8], now: u64) -> Option<Store<'_>> {
+        self.documents.store(document, body, now)
+    }
+
+    /// The next question for an authorization server: its number, and the call. To be sent when a request
+    /// waits, and at every tick.
+    pub fn question(&mut self) -> Option<(Question, Call)> {
+        let (name, call) = self.introspections.next(&self.policy)?;
+        Some((Question(name), call))
+    }
+
+    /// Takes the answer to a question, status and body; `None` where there was none in time. `now` is in
+    /// nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// What was wrong with it, for the log.
+    pub fn answer(
+        &mut self,
+        question: &Question,
+        answer: Option<(u16, &[u8])>,
+        now: u64,
+    ) -> Result<(), String> {
+        self.introspections
+            .answered(&self.policy, &question.0, answer, now)
+    }
+
+    /// Nobody will hear the answer to this question: it is asked again.
+    pub fn orphaned(&mut self, question: &Question) {
+        self.introspections.orphaned(question.0);
+    }
+
+    /// Gives up on questions that were not answered in time; to be done at every tick.
+    pub fn expire(&mut self, now: u64) {
+        self.introspections.expire(&self.policy, now);
+    }
+
+    /// How often there must be ticks, in milliseconds: more often where servers are asked anything.
+    /// `None`: there is nothing to be looked for.
+    pub fn tick_period(&self) -> Option<u32> {
+        let mut issuers = self.policy.issuers.iter();
+        let asks = self.documents() > 0
+            || self.policy.fhir.writes.if_match
+            || issuers.any(|issuer| issuer.introspection.is_some());
+        match asks {
+            true => Some(100),
+            false => self.shuts_anybody_out().then_some(1000),
+        }
+    }
+
+    /// Whether it is worth looking again at a request that waits for this.
+    pub(super) fn is_settled(&self, need: &Need) -> bool {
+        match need {
+            Need::Document(epoch) => *epoch != self.epoch(),
+            Need::Introspection(interest) => !self.introspections.is_asking(&interest.name),
+        }
+    }
+
+    /// Grows whenever there is something new for requests that wait.
+    pub(super) fn epoch(&self) -> u64 {
+        self.documents.epoch()
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> &Rc<Cell<usize>> {
+        &self.waiting
+    }
+
+    /// How many writes wait for the current version of what they write.
+    pub(super) fn reading(&self) -> &Rc<Cell<usize>> {
+        &self.reading
     }
 
     /// The part of the worker's memory that a new exchange may hold: nothing yet.
@@ -123,67 +285,42 @@ impl Guard {
         }
     }
 
-    /// Establishes who is calling, or refuses; `now` is in nanoseconds since 1970.
-    pub(super) fn authenticate(
-        &mut self,
-        credentials: &Credentials,
-        certificate: Result<Option<PeerCertificate>, Denial>,
-        now: u64,
-    ) -> Result<Caller, Denial> {
-        let Credentials::Bearer(text) = credentials else {
-            return Err(Denial::CredentialsMissing);
-        };
-        let certificate = certificate?;
-        // Before the signature, which costs: whoever shows no certificate gets no work done.
-        if self.policy.certificate.required && certificate.is_none() {
-            return Err(Denial::Token(TokenFault::Certificate));
-        }
-        let now = now / 1_000_000_000;
-        let key = TokenCache::key(text);
-        if let Some(token) = self.tokens.get(&key) {
-            if let Err(denial) = token.check_time(now) {
-                self.tokens.remove(&key);
-                return Err(denial);
-            }
-            return self.establish(token, certificate).map(Caller::Known);
-        }
-        let policy = &self.policy;
-        let verified = identity::verify(text, &policy.issuers, &policy.fhir.base, now, &self.host)?;
-        match verified {
-            Verification::Verified(token) => {
-                self.remember(key, token, certificate).map(Caller::Known)
-            }
-            Verification::Unverified(token) => Ok(Caller::Unproven(Box::new(Unproven {
-                key,
-                token,
-                certificate,
-            }))),
+    /// What a challenge to a caller with this scheme depends on.
+    pub(super) fn challenge(&self, scheme: Scheme) -> Challenge {
+        let discovery = self.policy.discovery.as_ref();
+        Challenge {
+            scheme,
+            dpop_algorithms: self.dpop_algorithms.clone(),
+            metadata: discovery.map(|discovery| Rc::clone(&discovery.url)),
         }
     }
 
-    /// Establishes who is calling with the host's answer about the signature, `None` where there is
-    /// none; or refuses.
-    pub(super) fn proven(
-        &mut self,
-        caller: Unproven,
-        answer: Option<bool>,
-    ) -> Result<Rc<Principal>, Denial> {
-        let token = caller.token.answered(answer)?;
-        self.remember(caller.key, token, caller.certificate)
-    }
-
-    /// Permits a request, or refuses it.
+    /// Permits a request, or refuses it; `address` is the peer's, empty when unknown or when nobody
+    /// asked for it, and `now` is in nanoseconds since 1970.
     pub(super) fn authorize(
         &self,
         principal: &Rc<Principal>,
         request: &Request,
+        address: &str,
+        now: u64,
     ) -> Result<Permit, Denial> {
-        let hidden = |permit: &Permit, resource_type: ResourceType, element: &str| {
-            self.active(permit)
-                .any(|rule| rule.resource_type == resource_type && rule.reveals(element))
+        let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
+            let active = self.active(permit);
+            let mut rules = active.filter(|rule| rule.resource_type == resource_type);
+            rules.any(|rule| rule.reveals(&searched.to_string()))
         };
-        let forbidden = self.policy.response.absent_is_forbidden;
-        let permit = access::authorize(principal, request, forbidden, &hidden)?;
+        let terms = Terms {
+            fhir: &self.policy.fhir,
+            forbidden: self.policy.response.absent_is_forbidden,
+            hidden: &hidden,
+            step_up: &self.policy.step_up,
+            rules: &self.policy.rules,
+            circumstances: Circumstances {
+                address: Rules::address(address),
+                time: now,
+            },
+        };
+        let permit = access::authorize(principal, request, &terms)?;
         if let Interaction::Update { resource_type, .. }
         | Interaction::Patch { resource_type, .. } = &request.interaction
         {
@@ -205,36 +342,30 @@ impl Guard {
         permit: &'a Permit,
     ) -> impl Iterator<Item = &'a Rc<Redaction>> {
         let spared = |scope: &Scope| permit.holds_scope(scope);
-        self.policy
-            .redactions
-            .iter()
+        let rules = self.policy.redactions.iter().enumerate();
+        rules
+            .filter(|(place, _)| !permit.spares_redaction(*place))
+            .map(|(_, rule)| rule)
             .filter(move |rule| !rule.unless.as_ref().is_some_and(spared))
             .map(|rule| &rule.redaction)
+    }
+
+    /// The limits that this caller is charged.
+    pub(super) fn limits(&self, permit: &Permit) -> Cow<'_, [Limit]> {
+        let limits = &self.policy.limits;
+        let spared = |place: &usize| permit.spares_limit(*place);
+        if !(0..limits.len()).any(|place| spared(&place)) {
+            return Cow::Borrowed(limits);
+        }
+        let limits = limits.iter().enumerate();
+        let charged = limits.filter(|(place, _)| !spared(place));
+        charged.map(|(_, limit)| limit.clone()).collect()
     }
 
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the
     /// types that a resource may contain, is known only where a resource is at hand.
     pub(super) fn hides_from(&self, permit: &Permit) -> bool {
         self.active(permit).next().is_some()
-    }
-
-    fn remember(
-        &mut self,
-        key: [u8; 32],
-        token: AccessToken,
-        certificate: Option<PeerCertificate>,
-    ) -> Result<Rc<Principal>, Denial> {
-        let token = Rc::new(token);
-        self.tokens.insert(key, Rc::clone(&token));
-        self.establish(token, certificate)
-    }
-
-    fn establish(
-        &self,
-        token: Rc<AccessToken>,
-        certificate: Option<PeerCertificate>,
-    ) -> Result<Rc<Principal>, Denial> {
-        Principal::establish(token, certificate, self.policy.certificate).map(Rc::new)
     }
 }
 

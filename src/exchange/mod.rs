@@ -7,28 +7,47 @@
 
 mod answer;
 mod body;
+mod current;
+mod discovery;
+mod documents;
 mod entry;
 mod guard;
+mod introspection;
+mod possession;
+mod waiting;
 
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};
-use crate::denial::{Denial, Reply};
-use crate::identity::{ConnectionAttributes, HostCheck};
+use crate::denial::{Challenge, Denial, Reply};
+use crate::identity::ConnectionAttributes;
 use crate::limit::{self, Charging, Verdict};
 use crate::request::RequestHead;
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
+pub use current::CallAnswer;
+use current::Current;
 use entry::Asked;
-pub use guard::{Guard, MEMORY};
-use guard::{Share, Unproven};
+pub use guard::{Guard, MEMORY, Question};
+use guard::{Share, Unnoted, Unproven};
+use possession::ShuttingOut;
+use waiting::{Body, Waiting};
 
 /// What the shell is to do after a callback.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Step {
-    /// Ask the host whether the token's signature holds: [`Exchange::verifying`], then call
-    /// [`Exchange::verified`].
+    /// Ask the host whether a signature holds, of the token or of its proof: [`Exchange::verifying`],
+    /// then call [`Exchange::verified`].
     Verify,
+    /// Note the proof as used: carry out [`Exchange::noting`], then call [`Exchange::noted`].
+    Note,
+    /// Shut somebody out on all workers: carry out [`Exchange::shutting_out`], then call
+    /// [`Exchange::shut_out`].
+    ShutOut,
+    /// Keep the request back, with what comes of its body: [`Exchange::wake`] is to be called when
+    /// something new is known, and every now and then. Where there is an [`Exchange::call`], it is to
+    /// be made.
+    Wait,
     /// Charge the caller's limits: carry out [`Exchange::charging`], then call
     /// [`Exchange::charged`].
     Charge,
@@ -59,6 +78,7 @@ pub struct Exchange {
     phase: Phase,
     record: Record,
     share: Share,
+    challenge: Challenge,
 }
 
 /// Where an exchange is. Each phase holds only what is valid in it.
@@ -67,17 +87,28 @@ enum Phase {
     /// The head of the request has not come.
     #[default]
     Start,
-    /// The token is good if its signature is; the host is being asked.
+    /// The token, or its proof, is good if its signature is; the host is being asked.
     Verifying {
         caller: Box<Unproven>,
         asked: Box<Asked>,
     },
+    /// The proof is good if it is fresh; it is being noted as used.
+    Noting {
+        caller: Box<Unnoted>,
+        asked: Box<Asked>,
+    },
+    /// Refused, and whoever is to be shut out is being written down first.
+    ShuttingOut(ShuttingOut),
+    /// Something that another server says is needed first.
+    Waiting(Box<Waiting>),
     /// Permitted; the limits are being charged.
     Charging {
         permit: Permit,
         headers: Vec<Pair>,
         charging: Charging,
-        ended: bool,
+        /// `DPoP-Nonce` of the answer.
+        nonce: Option<String>,
+        body: Body,
     },
     /// Permitted and charged; the body is held until it is whole.
     ReadingBody {
@@ -86,6 +117,8 @@ enum Phase {
         expected: ExpectedBody,
         bytes: Vec<u8>,
     },
+    /// Permitted and charged; the current version of what is written decides.
+    Current(Box<Current>),
     /// The canonical request is on its way.
     Forwarded { permit: Permit, fields: Vec<Field> },
     /// The head of the answer is kept back, its body goes into the screen.
@@ -100,7 +133,7 @@ enum Phase {
     Done,
     /// The head has left, and none of the body will.
     Discarding,
-    /// Refused or withheld: everything that still comes is absorbed.
+    /// Refused or withheld, or answered by ourselves: everything that still comes is absorbed.
     Refused,
     /// The proxy itself answers; that is not ours to judge.
     Foreign,
@@ -138,30 +171,16 @@ impl Exchange {
         self.share = guard.share();
         self.record.began = now;
         self.record.request_id = request_id;
-        let phase = head.and_then(|head| self.enter(guard, head, attributes, now, ended));
-        self.go_on(phase)
-    }
-
-    /// What to ask the host, while the step is [`Step::Verify`].
-    pub fn verifying(&self) -> Option<&HostCheck> {
-        match &self.phase {
-            Phase::Verifying { caller, .. } => Some(caller.check()),
-            _ => None,
-        }
-    }
-
-    /// The host has answered whether the token's signature holds; `None` where it has not.
-    pub fn verified(&mut self, guard: &mut Guard, answer: Option<bool>) -> Step {
-        let (caller, asked) = match std::mem::take(&mut self.phase) {
-            Phase::Verifying { caller, asked } => (caller, asked),
-            // An answer that nobody asked for; a part of another may have left already.
-            other => {
-                self.phase = other;
-                return self.host_failed();
-            }
+        let scheme = head.as_ref().map(|head| head.credentials.scheme());
+        self.challenge = guard.challenge(scheme.unwrap_or_default());
+        let head = match head {
+            Ok(head) => head,
+            Err(denial) => return self.refuse(&denial),
         };
-        let principal = guard.proven(*caller, answer);
-        let phase = principal.and_then(|principal| self.permit(guard, &principal, &asked));
+        if let Some(step) = self.discover(guard, &head) {
+            return step;
+        }
+        let phase = self.enter(guard, head, attributes, now, ended);
         self.go_on(phase)
     }
 
@@ -175,29 +194,29 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let (permit, headers, ended) = match std::mem::take(&mut self.phase) {
+        let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
             Phase::Charging {
                 permit,
                 headers,
-                ended,
+                nonce,
+                body,
                 ..
-            } => (permit, headers, ended),
+            } => (permit, headers, nonce, body),
             // A verdict that nobody asked for; a part of an answer may have left already.
             other => {
                 self.phase = other;
                 return self.host_failed();
             }
         };
-        let fields = limit::headers(verdict, &guard.policy().limits);
+        let limits = guard.limits(&permit);
+        let mut fields = limit::headers(verdict, &limits);
         self.record.limits = verdict
             .remaining
             .iter()
             .map(|limit| (limit.name.clone(), limit.remaining))
             .collect();
         if !verdict.allowed {
-            let refused_by = verdict
-                .refused_by
-                .and_then(|index| guard.policy().limits.get(index));
+            let refused_by = verdict.refused_by.and_then(|index| limits.get(index));
             let limit = refused_by
                 .filter(|_| !verdict.contended)
                 .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
@@ -206,67 +225,30 @@ impl Exchange {
                 limit,
             });
         }
+        fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
+        if permit.rests_on_current() {
+            return self.pin(guard, permit, headers, fields, body);
+        }
         let expected = expected_body(&permit.request().interaction);
-        if !ended {
-            self.phase = Phase::ReadingBody {
-                permit,
-                fields,
-                expected,
-                bytes: Vec::new(),
-            };
-            return Step::HoldHead(headers);
-        }
-        if expected != ExpectedBody::Empty {
-            return self.refuse(&Denial::Request("body"));
-        }
-        self.forward(permit, fields);
-        Step::Forward(headers)
-    }
-
-    /// A piece of the request's body.
-    pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
-        let Phase::ReadingBody {
-            expected, bytes, ..
-        } = &mut self.phase
-        else {
-            return self.absorb_request();
+        let checked = match body {
+            Body::Coming => {
+                self.phase = Phase::ReadingBody {
+                    permit,
+                    fields,
+                    expected,
+                    bytes: Vec::new(),
+                };
+                return Step::HoldHead(headers);
+            }
+            Body::None if expected == ExpectedBody::Empty => Ok(()),
+            Body::None => Err(Denial::Request("body")),
+            Body::Whole(bytes) => check_body(guard, &permit, expected, &bytes),
         };
-        if *expected == ExpectedBody::Empty && !piece.is_empty() {
-            return self.refuse(&Denial::Request("body"));
-        }
-        if bytes.len().saturating_add(piece.len()) > guard.policy().fhir.body_limit {
-            return self.refuse(&Denial::TooLarge);
-        }
-        bytes.extend_from_slice(piece);
-        if !self.share.hold_body(bytes.capacity()) {
-            return self.refuse(&Denial::Unavailable("memory"));
-        }
-        if !ended {
-            return Step::Hold;
-        }
-        let Phase::ReadingBody {
-            permit,
-            fields,
-            expected,
-            bytes,
-        } = std::mem::take(&mut self.phase)
-        else {
-            return self.absorb_request();
-        };
-        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
+        if let Err(denial) = checked {
             return self.refuse(&denial);
         }
         self.forward(permit, fields);
-        Step::Write(bytes)
-    }
-
-    /// The request has trailers. FHIR knows none; and where they come the body never ends in a body
-    /// callback, and nothing can be written any more.
-    pub fn request_trailers(&mut self) -> Step {
-        match self.phase {
-            Phase::ReadingBody { .. } => self.refuse(&Denial::Request("trailers")),
-            _ => self.absorb_request(),
-        }
+        Step::Forward(headers)
     }
 
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing
@@ -322,9 +304,12 @@ impl Exchange {
             Phase::Forwarded { .. }
             | Phase::ReadingBody { .. }
             | Phase::Charging { .. }
-            | Phase::Verifying { .. } => {
+            | Phase::Verifying { .. }
+            | Phase::Noting { .. }
+            | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
+            Phase::Waiting(_) | Phase::Current(_) => self.leave(),
             Phase::Streaming { screen } => {
                 let counts = screen.counts();
                 self.count(counts);
@@ -341,7 +326,7 @@ impl Exchange {
 
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
-        let reply = denial.reply(&self.record.request_id);
+        let reply = denial.reply(&self.record.request_id, &self.challenge);
         let told =
             matches!(denial, Denial::Upstream(status) if *status == reply.status && *status < 500);
         self.record.outcome = match self.record.outcome {

@@ -5,11 +5,16 @@
 mod choice;
 mod compartment;
 mod elements;
+mod path;
 mod search;
+mod structure;
+mod tables;
 mod types;
 
 pub use choice::{is_choice, is_choice_type};
-pub use compartment::patient_membership;
+pub use compartment::Compartment;
 pub use elements::{elements, is_element};
-pub use search::{SearchKind, SearchParameter, search_parameter};
+pub use path::ElementPath;
+pub use search::{SearchKind, SearchParameter, Searched, search_parameter, search_parameters};
+pub use structure::{Content, Element, Primitive, Structure};
 pub use types::{ResourceType, is_id};

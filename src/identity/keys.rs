@@ -25,10 +25,14 @@ pub enum Algorithm {
 }
 
 /// The public keys of one issuer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
 }
+
+/// Names one key and its algorithm: two keys have the same only if they are the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyMark([u8; 32]);
 
 /// What is wrong with a key set, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,8 +49,8 @@ const MAX_KEYS: usize = 64;
 /// What a signature was found to be.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is that of the one key it can be of.
-    Holds,
+    /// It is that of the one key it can be of: this one.
+    Holds(KeyMark),
     /// It is not that key's signature of these bytes.
     Wrong,
     /// No key has this id or, without an id, not exactly one key is for the algorithm.
@@ -60,6 +64,7 @@ pub enum Verdict {
 /// A signature about which the host is to be asked, with all that it takes to do without an answer.
 pub struct Undecided {
     check: HostCheck,
+    mark: KeyMark,
     key: Rc<PublicKey>,
     signature: Vec<u8>,
 }
@@ -74,6 +79,7 @@ impl std::fmt::Debug for Undecided {
 #[derive(Debug)]
 struct Key {
     id: Option<String>,
+    mark: KeyMark,
     public: Rc<PublicKey>,
 }
 
@@ -116,7 +122,40 @@ impl Algorithm {
     }
 }
 
+impl Key {
+    /// Whether a token could mean the one or the other: of equal `kid` or, without one, of one algorithm.
+    fn is_mistaken_for(&self, other: &Key) -> bool {
+        self.id == other.id
+            && (self.id.is_some() || self.public.algorithm() == other.public.algorithm())
+    }
+}
+
+impl KeyMark {
+    /// The mark of no key.
+    pub(super) const NONE: KeyMark = KeyMark([0; 32]);
+
+    fn of(algorithm: Algorithm, members: &Map<String, Value>) -> Self {
+        let mut text = algorithm.name().to_owned();
+        for name in ["kty", "crv", "x", "y", "n", "e"] {
+            // No value of a key that was read has a line break.
+            text.push('\n');
+            text.push_str(
+                members
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default(),
+            );
+        }
+        KeyMark(blake3::hash(text.as_bytes()).into())
+    }
+}
+
 impl KeySet {
+    /// Whether this key is in the set.
+    pub fn has(&self, mark: &KeyMark) -> bool {
+        self.keys.iter().any(|key| key.mark == *mark)
+    }
+
     /// Reads a JWK set. Every key must be a public key for signatures that one of the allowed
     /// algorithms can use; anything else in the set is a mistake, not something to skip.
     pub fn read(set: &Value, allowed: &[Algorithm]) -> Result<Self, Vec<KeyMistake>> {
@@ -139,13 +178,7 @@ impl KeySet {
         for (index, item) in items.iter().enumerate() {
             let pointer = format!("/keys/{index}");
             match read_key(item, allowed) {
-                Ok(key)
-                    if keys.iter().any(|known| {
-                        known.id == key.id
-                            && (key.id.is_some()
-                                || known.public.algorithm() == key.public.algorithm())
-                    }) =>
-                {
+                Ok(key) if keys.iter().any(|known| key.is_mistaken_for(known)) => {
                     mistakes.push(mistake(
                         pointer,
                         "expected a `kid` that no other key of the set has",
@@ -159,6 +192,36 @@ impl KeySet {
             Ok(KeySet { keys })
         } else {
             Err(mistakes)
+        }
+    }
+
+    /// Reads a JWK set that somebody else wrote (RFC 7517 section 5): keys that no allowed algorithm can use
+    /// are passed over, and so are keys that share a `kid`, because nobody could say which is meant.
+    ///
+    /// # Errors
+    /// What was expected, where it is no set of at most 64 keys with one that can be used.
+    pub fn read_fetched(set: &Value, allowed: &[Algorithm]) -> Result<Self, &'static str> {
+        let items = set.get("keys").and_then(Value::as_array);
+        let items = items
+            .filter(|items| items.len() <= MAX_KEYS)
+            .ok_or("a JWK set of at most 64 keys")?;
+        let read = items.iter().filter_map(|item| read_key(item, allowed).ok());
+        let all: Vec<Key> = read.collect();
+        let alone = |key: &Key| {
+            all.iter()
+                .filter(|other| key.is_mistaken_for(other))
+                .count()
+                == 1
+        };
+        let clear: Vec<bool> = all.iter().map(alone).collect();
+        let keys: Vec<Key> = all
+            .into_iter()
+            .zip(clear)
+            .filter_map(|(key, clear)| clear.then_some(key))
+            .collect();
+        match keys.is_empty() {
+            true => Err("a JWK set with a public key for one of the issuer's algorithms"),
+            false => Ok(KeySet { keys }),
         }
     }
 
@@ -188,21 +251,27 @@ impl KeySet {
             return Verdict::Wrong;
         }
         if !host.has(algorithm) {
-            return verdict(key.public.holds(signed, signature));
+            return verdict(key, signed, signature);
         }
         match key.public.host_check(signed, signature) {
             Some(check) => Verdict::Undecided(Undecided {
                 check,
+                mark: key.mark,
                 key: Rc::clone(&key.public),
                 signature: signature.to_vec(),
             }),
             // Nothing can be asked about it.
-            None => verdict(key.public.holds(signed, signature)),
+            None => verdict(key, signed, signature),
         }
     }
 }
 
 impl Undecided {
+    /// The key that it is of, if it holds.
+    pub fn key(&self) -> KeyMark {
+        self.mark
+    }
+
     /// What the host is asked.
     pub fn check(&self) -> &HostCheck {
         &self.check
@@ -215,9 +284,9 @@ impl Undecided {
     }
 }
 
-fn verdict(holds: bool) -> Verdict {
-    match holds {
-        true => Verdict::Holds,
+fn verdict(key: &Key, signed: &[u8], signature: &[u8]) -> Verdict {
+    match key.public.holds(signed, signature) {
+        true => Verdict::Holds(key.mark),
         false => Verdict::Wrong,
     }
 }
@@ -264,6 +333,7 @@ fn read_key(item: &Value, allowed: &[Algorithm]) -> Result<Key, String> {
     })?;
     Ok(Key {
         id,
+        mark: KeyMark::of(algorithm, members),
         public: Rc::new(public),
     })
 }

@@ -9,15 +9,18 @@ mod block;
 mod document;
 mod fault;
 mod lexer;
+pub mod patch;
 mod tape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
 
 pub use document::{Document, Items, Kind, Member, Members, Memory, Node};
 pub use fault::{Fault, FaultKind};
 pub use text::quote;
 pub(crate) use text::{escape_into, plain_prefix};
+pub use value::{object, value};
 
 /// What a document may cost. Both bounds are inclusive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

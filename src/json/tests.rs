@@ -72,6 +72,7 @@ fn documents_are_strict() {
         ("\"\\", 2, Truncated),
         ("\"\\x\"", 1, Escape),
         ("\"\\u12g4\"", 1, Escape),
+        ("\"\\u12g4", 1, Escape),
         ("\"\\u12", 5, Truncated),
         ("\"\\ud800\"", 1, LoneSurrogate),
         ("\"\\udc00\"", 1, LoneSurrogate),
@@ -260,6 +261,23 @@ fn strings_read_back_what_was_quoted() {
                 "{byte} at {at}"
             );
         }
+    }
+}
+
+#[test]
+fn a_pair_of_surrogates_is_the_character_it_stands_for() {
+    for (escaped, expected) in [
+        (r#""\ud800\udc00""#, '\u{10000}'),
+        (r#""\ud800\udfff""#, '\u{103ff}'),
+        (r#""\ud801\udc00""#, '\u{10400}'),
+        (r#""\ud83d\ude00""#, '\u{1f600}'),
+        (r#""\udbff\udfff""#, '\u{10ffff}'),
+        (r#""\ud7ff""#, '\u{d7ff}'),
+        (r#""\ue000""#, '\u{e000}'),
+    ] {
+        let document = Document::parse(escaped.as_bytes(), &Limits::default()).expect(escaped);
+        let found = document.root().str().expect("a text").into_owned();
+        assert_eq!(found, expected.to_string(), "{escaped}");
     }
 }
 

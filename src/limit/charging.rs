@@ -3,6 +3,7 @@
 use super::key::{Caller, Limit, Place};
 use super::quota::{Decision, Quota, seconds_until};
 use super::slot::Slot;
+use crate::shared::{Answer, Step, Work};
 
 /// How often one slot is read before the exchange is refused.
 const TRIES: u32 = 8;
@@ -12,7 +13,7 @@ const TRIES: u32 = 8;
 /// All limits are read first; if any refuses, nobody is charged. Then they are written in order,
 /// each by compare-and-swap; a conflict reads that limit again, at most 8 times. If it refuses
 /// then, the limits written before stay charged: giving back would need a second race. Use it so:
-/// carry out [`Charging::step`], tell [`Charging::answer`], until the step is [`Step::Done`].
+/// carry out its steps as [`Work`] says, until the step is [`Step::Done`].
 pub struct Charging {
     now: u64,
     slips: Vec<Slip>,
@@ -20,46 +21,6 @@ pub struct Charging {
     /// The bytes of the write that is under way.
     value: Vec<u8>,
     verdict: Verdict,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Step<'a> {
-    /// Read this key of the shared data.
-    Read {
-        /// The key, one of 4096.
-        key: &'a str,
-    },
-    /// Write this key by compare-and-swap.
-    Write {
-        /// The key.
-        key: &'a str,
-        /// The value, at most 420 bytes.
-        value: &'a [u8],
-        /// The version that must still be there; `None`: create the key only if it is absent.
-        version: Option<u32>,
-    },
-    /// Nothing more; the outcome.
-    Done(Verdict),
-}
-
-/// What came of a step.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Answer {
-    /// What a read found. Only a key that was never written has neither bytes nor version: with a
-    /// version, absent bytes are an emptied value, which is damage.
-    Value {
-        /// The value.
-        bytes: Option<Vec<u8>>,
-        /// Its version for compare-and-swap.
-        version: Option<u32>,
-    },
-    /// The write took place.
-    Written,
-    /// The write did not take place: another worker was faster.
-    Conflict,
-    /// Shared data could not be used. The exchange is refused.
-    Failed,
 }
 
 /// The outcome.
@@ -151,9 +112,12 @@ impl Charging {
             },
         }
     }
+}
 
-    /// What to do next; the same until it is answered.
-    pub fn step(&self) -> Step<'_> {
+impl Work for Charging {
+    type Outcome = Verdict;
+
+    fn step(&self) -> Step<'_, Verdict> {
         let (index, write) = match self.phase {
             Phase::Reading(index) | Phase::Rereading(index) => (index, false),
             Phase::Writing(index) | Phase::Mending(index) => (index, true),
@@ -172,9 +136,7 @@ impl Charging {
         }
     }
 
-    /// Goes on with what came of the step. An answer that does not fit the step counts as
-    /// [`Answer::Failed`]; once done, answers are ignored.
-    pub fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: Answer) {
         match (self.phase, answer) {
             (Phase::Done, _) => {}
             // Whether a mended slot could be stored changes nothing: the next read mends again.
@@ -207,7 +169,9 @@ impl Charging {
             }
         }
     }
+}
 
+impl Charging {
     fn read(&mut self, index: usize, bytes: Option<Vec<u8>>, version: Option<u32>) {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {

@@ -1,7 +1,5 @@
 //! What a limit counts by, and where its bucket lies.
 
-use sha2::{Digest, Sha256};
-
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
@@ -39,6 +37,15 @@ impl KeyPart {
     /// The part of this name, exactly as it is written in the configuration.
     pub fn parse(name: &str) -> Option<KeyPart> {
         KeyPart::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    /// Whether the value is one that an issuer makes up: two issuers may give the same to different
+    /// callers.
+    fn is_named_by_issuer(self) -> bool {
+        match self {
+            KeyPart::Client | KeyPart::Patient | KeyPart::Subject => true,
+            KeyPart::Address | KeyPart::Certificate | KeyPart::Issuer | KeyPart::Tenant => false,
+        }
     }
 
     /// The name in the configuration.
@@ -123,7 +130,7 @@ pub(super) struct Place {
 
 impl Place {
     pub fn new(limit: &Limit, caller: &Caller) -> Place {
-        let digest: [u8; 32] = digest(limit, caller).into();
+        let digest: [u8; 32] = digest(limit, caller);
         let [high, low, rest @ ..] = digest;
         let slot = u16::from_be_bytes([high, low]) & 0x0fff;
         let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
@@ -138,25 +145,29 @@ impl Place {
 }
 
 /// A hash of the limit's name and the parts, each with its length, so that no two callers are
-/// written alike.
-fn digest(limit: &Limit, caller: &Caller) -> impl Into<[u8; 32]> {
-    let mut hash = Sha256::new();
+/// written alike. What an issuer names is counted for this issuer: another may name its own alike.
+fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
+    let mut text = Vec::with_capacity(256);
     let mut add = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
+        text.extend((bytes.len() as u64).to_be_bytes());
+        text.extend(bytes);
     };
     add(limit.name.as_bytes());
-    for part in &limit.key {
-        add(part.name().as_bytes());
-        match caller.part(*part) {
-            Some(value) => {
-                add(b"present");
-                add(value.as_bytes());
-            }
-            None => add(b"absent"),
+    let mut add_part = |value: Option<&str>| match value {
+        Some(value) => {
+            add(b"present");
+            add(value.as_bytes());
         }
+        None => add(b"absent"),
+    };
+    for part in &limit.key {
+        add_part(Some(part.name()));
+        if part.is_named_by_issuer() {
+            add_part(caller.issuer);
+        }
+        add_part(caller.part(*part));
     }
-    hash.finalize()
+    blake3::hash(&text).into()
 }
 
 impl<'a> Caller<'a> {
@@ -211,9 +222,36 @@ mod tests {
             let limit = Limit::new("a", &[part], quota).unwrap();
             let place = |own, rest| Place::new(&limit, &others(part, own, rest)).fingerprint;
             let one = place(Some("x"), None);
-            assert_eq!(one, place(Some("x"), Some("y")), "{part:?}");
+            // The issuer is among the others.
+            let same = one == place(Some("x"), Some("y"));
+            assert_eq!(same, !part.is_named_by_issuer(), "{part:?}");
             assert_ne!(one, place(Some("z"), None), "{part:?}");
             assert_ne!(one, place(None, Some("x")), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_issuers_name_alike_is_counted_apart() {
+        let quota = Quota::new(1, Period::Second, 1).unwrap();
+        let of = |issuer| Caller {
+            address: Some("x"),
+            certificate: Some("x"),
+            client: Some("x"),
+            issuer,
+            patient: Some("x"),
+            subject: Some("x"),
+            tenant: Some("x"),
+        };
+        for part in KeyPart::ALL {
+            let limit = Limit::new("a", &[part], quota).unwrap();
+            let place = |issuer| Place::new(&limit, &of(issuer)).fingerprint;
+            let shared = matches!(
+                part,
+                KeyPart::Address | KeyPart::Certificate | KeyPart::Tenant
+            );
+            assert_eq!(place(Some("a")) == place(Some("b")), shared, "{part:?}");
+            assert_eq!(place(Some("a")) == place(None), shared, "{part:?}");
+            assert_eq!(place(Some("a")), place(Some("a")), "{part:?}");
         }
     }
 

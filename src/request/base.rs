@@ -1,7 +1,5 @@
 //! Base URLs.
 
-use crate::fhir::is_id;
-
 /// The base URL of a FHIR API, without trailing slash, query or fragment:
 /// `https://fhir.example.org/r4`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,14 +68,6 @@ impl BaseUrl {
     /// The path: empty, or `/r4`.
     pub fn path(&self) -> &str {
         self.text.get(self.path_start..).unwrap_or_default()
-    }
-
-    /// The id in a reference to a patient: `1`, `Patient/1` and `[base]/Patient/1` are the same
-    /// patient; any other shape is not understood.
-    pub fn patient_id<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let relative = self.relative(text);
-        let id = relative.strip_prefix("Patient/").unwrap_or(relative);
-        is_id(id).then_some(id)
     }
 
     /// A reference below this base without the base; any other as it is.

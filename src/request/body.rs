@@ -1,16 +1,24 @@
 //! Bodies of create, update and patch, and the shape every resource has.
 
+use std::borrow::Cow;
+
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Document, Kind, Limits, Member, Node};
+
+mod structure;
+
+pub use structure::{BodyCheck, check as check_structure};
 
 /// The most operations a patch may have.
 pub const PATCH_OPERATIONS: usize = 1000;
 
 /// Why a request body is refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BodyFault {
     /// It is not what the interaction takes; the text says what was found, without data.
     Malformed(&'static str),
+    /// It is no resource by the structure of R4; the text says where, and what was expected.
+    Structure(Cow<'static, str>),
     /// It is another resource than the one the request names.
     Mismatch(&'static str),
     /// It is a patch with an operation that reads, of a writer who may not read all of the
@@ -26,15 +34,16 @@ pub enum BodyFault {
 }
 
 /// Checks the body of a create (`id` is `None`; an id in the body is ignored by FHIR and allowed)
-/// or of an update (the body must carry this id).
+/// or of an update (the body must carry this id), and gives what was read.
 ///
 /// # Errors
 /// See [`BodyFault`].
-pub fn check_body(
-    bytes: &[u8],
+pub fn check_body<'a>(
+    bytes: &'a [u8],
     resource_type: ResourceType,
     id: Option<&str>,
-) -> Result<(), BodyFault> {
+    check: BodyCheck,
+) -> Result<Document<'a>, BodyFault> {
     let document = parse(bytes)?;
     let root = document.root();
     let shape = Shape::of(root).map_err(BodyFault::Malformed)?;
@@ -68,7 +77,8 @@ pub fn check_body(
     if refers_by_search(root) {
         return Err(BodyFault::Conditional);
     }
-    Ok(())
+    structure::check(root, check).map_err(BodyFault::Structure)?;
+    Ok(document)
 }
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the
@@ -76,11 +86,15 @@ pub fn check_body(
 /// type, and `contained` that nothing can be hidden in contained resources. Without either, operations
 /// that read are refused (what is contained hides the narrative around it too); without `contained`
 /// also those on contained resources, for one that changes their type would bring to light what a
-/// rule hides.
+/// rule hides. Gives what was read.
 ///
 /// # Errors
 /// See [`BodyFault`].
-pub fn check_patch(bytes: &[u8], may_read: bool, contained: bool) -> Result<(), BodyFault> {
+pub fn check_patch(
+    bytes: &[u8],
+    may_read: bool,
+    contained: bool,
+) -> Result<Document<'_>, BodyFault> {
     let document = parse(bytes)?;
     let root = document.root();
     if root.kind() != Kind::Array {
@@ -102,7 +116,7 @@ pub fn check_patch(bytes: &[u8], may_read: bool, contained: bool) -> Result<(), 
             "the patch is empty, expected at least one operation",
         ));
     }
-    Ok(())
+    Ok(document)
 }
 
 /// What every resource has, once it is known that no other resource hides in it.

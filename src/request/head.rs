@@ -1,6 +1,7 @@
 //! The head of a request, read once from the bytes that the proxy hands over.
 
-use crate::denial::Denial;
+use super::credentials::{self, Credentials};
+use crate::denial::{Denial, DpopFault};
 
 /// A method that a FHIR API may have (<https://hl7.org/fhir/R4/http.html>).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,15 +13,6 @@ pub enum Method {
     Patch,
     Post,
     Put,
-}
-
-/// What the client showed in `Authorization`.
-#[derive(Clone, Eq, PartialEq)]
-pub enum Credentials {
-    /// A bearer token (RFC 6750), not looked into yet.
-    Bearer(String),
-    /// Nothing, or a scheme that is not accepted.
-    Missing,
 }
 
 /// The `Prefer` values that are understood (<https://hl7.org/fhir/R4/http.html#ops>).
@@ -44,7 +36,7 @@ pub struct RequestHead {
     pub content_length: Option<u64>,
     /// The media type of the body, in lower case, without parameters; `None` without the header.
     pub content_type: Option<String>,
-    /// `If-Match`, a weak entity tag.
+    /// `If-Match`, one weak entity tag; it means something on update, patch and delete.
     pub if_match: Option<String>,
     /// What a write shall answer with.
     pub preference: Option<Preference>,
@@ -55,6 +47,9 @@ pub struct RequestHead {
     /// The address that the proxy itself noted last in `x-forwarded-for`; what stood before it is a
     /// client's word.
     pub forwarded_for: Option<String>,
+    /// The values of all `x-forwarded-client-cert` fields, in order: what hops in front say of the
+    /// certificates that they saw, and what a client may have made up.
+    pub forwarded_certificates: Vec<Vec<u8>>,
     /// The pseudo-headers and the few fields that go on as they came, in order.
     pub passing: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether a search condition came in a header: `If-None-Exist`, or a precondition on a write.
@@ -78,6 +73,20 @@ const PASSING: [&str; 5] = [
 /// Pseudo-headers that go on; `:path`, `:method` and `:authority` are written by us.
 const PSEUDO: [&str; 1] = [":scheme"];
 
+impl Method {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Delete => "DELETE",
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Patch => "PATCH",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        }
+    }
+}
+
 impl RequestHead {
     /// Reads the pairs in the order of the wire, names in lower case. Bytes that are not what a
     /// field may hold are refused where the field matters and left behind where it does not.
@@ -90,13 +99,16 @@ impl RequestHead {
     fn parse_fields(pairs: Vec<(Vec<u8>, Vec<u8>)>, request_id: String) -> Result<Self, Denial> {
         let mut fields = Fields::default();
         let mut passing = Vec::new();
+        let mut forwarded_certificates = Vec::new();
         for (name, value) in pairs {
             let Ok(name_text) = std::str::from_utf8(&name) else {
                 continue;
             };
             fields.take(name_text, &value)?;
             let passes = PSEUDO.contains(&name_text) || PASSING.contains(&name_text);
-            if passes && is_field_text(&value) {
+            if name_text == "x-forwarded-client-cert" {
+                forwarded_certificates.push(value);
+            } else if passes && is_field_text(&value) {
                 passing.push((name, value));
             }
         }
@@ -111,7 +123,7 @@ impl RequestHead {
         Ok(RequestHead {
             method,
             path: fields.path.ok_or(Denial::Request("path"))?,
-            credentials: fields.credentials.unwrap_or(Credentials::Missing),
+            credentials: credentials::complete(fields.credentials, fields.proof),
             content_length: fields.content_length,
             content_type: fields.content_type,
             if_match: fields.if_match,
@@ -119,6 +131,7 @@ impl RequestHead {
             request_id,
             traceparent: fields.traceparent,
             forwarded_for: fields.forwarded_for,
+            forwarded_certificates,
             passing,
             conditional: fields.if_none_exist || (writes && fields.precondition),
         })
@@ -130,6 +143,7 @@ struct Fields {
     method: Option<Vec<u8>>,
     path: Option<String>,
     credentials: Option<Credentials>,
+    proof: Option<Result<String, DpopFault>>,
     content_length: Option<u64>,
     content_type: Option<String>,
     if_match: Option<String>,
@@ -158,10 +172,12 @@ impl Fields {
             "authorization" => {
                 once(
                     &mut self.credentials,
-                    credentials(value)?,
+                    credentials::read(value)?,
                     Denial::CredentialsMalformed,
                 )?;
             }
+            // Whether it matters is known only when the scheme is.
+            "dpop" => self.proof = Some(credentials::read_proof(self.proof.is_some(), value)),
             "content-encoding" if !value.eq_ignore_ascii_case(b"identity") => {
                 return Err(Denial::UnsupportedMediaType);
             }
@@ -222,64 +238,6 @@ fn path_text(value: &[u8]) -> Result<String, Denial> {
     let ok = value.len() <= MAX_PATH && value.iter().all(u8::is_ascii_graphic);
     ok.then(|| String::from_utf8_lossy(value).into_owned())
         .ok_or(Denial::Request("path"))
-}
-
-/// RFC 6750 section 2.1: the scheme in any case, spaces, one b64token.
-fn credentials(value: &[u8]) -> Result<Credentials, Denial> {
-    let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialsMalformed)?;
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        let is_scheme = !scheme.is_empty()
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        return if is_scheme && !has_another(text) {
-            Ok(Credentials::Missing)
-        } else {
-            Err(Denial::CredentialsMalformed)
-        };
-    }
-    let token = rest.trim_start_matches(' ');
-    let body = token.trim_end_matches('=');
-    let is_token = !body.is_empty() && body.bytes().all(is_token_byte);
-    if is_token {
-        Ok(Credentials::Bearer(token.to_owned()))
-    } else {
-        Err(Denial::CredentialsMalformed)
-    }
-}
-
-/// By a table: tokens are the longest text of most requests.
-fn is_token_byte(byte: u8) -> bool {
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::indexing_slicing,
-                reason = "below 256, and evaluated by the compiler"
-            )]
-            {
-                table[byte] = (byte as u8).is_ascii_alphanumeric()
-                    || matches!(byte as u8, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-            }
-            byte += 1;
-        }
-        table
-    };
-    TABLE.get(usize::from(byte)).copied().unwrap_or_default()
-}
-
-/// Whether credentials follow the first ones. Envoy joins repeated fields with a comma, so that a
-/// list is how two of them arrive. Parameters of one scheme are a list as well, but each is
-/// `name=value`.
-fn has_another(text: &str) -> bool {
-    text.split(',').skip(1).any(|item| {
-        item.trim().split_once(' ').is_some_and(|(word, rest)| {
-            !word.contains(['=', '"']) && !rest.trim_start().starts_with('=')
-        })
-    })
 }
 
 /// Digits and nothing else (RFC 9110 section 8.6): it goes on as it came.

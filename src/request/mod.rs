@@ -6,18 +6,24 @@
 
 mod base;
 pub mod body;
+mod credentials;
 mod head;
+pub mod labels;
 mod query;
 mod target;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod values;
+mod writes;
 
 pub use base::BaseUrl;
-pub use head::{Credentials, Method, Preference, RequestHead, weak_tag};
+pub use credentials::{Credentials, MAX_PROOF};
+pub use head::{Method, Preference, RequestHead, weak_tag};
 pub use query::{Direction, MAX_COUNT, Parameter, Search};
 pub use target::{Interaction, Request, page_of};
 pub use upstream::upstream_headers;
+pub use writes::{ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +36,10 @@ pub struct FhirPolicy {
     pub upstream: Upstream,
     /// The largest request body that is held for inspection, in bytes.
     pub body_limit: usize,
+    /// How much of the structure of a resource in a request body is checked.
+    pub body_check: body::BodyCheck,
+    /// Which writes are taken.
+    pub writes: WritePolicy,
 }
 
 impl FhirPolicy {

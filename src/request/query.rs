@@ -1,8 +1,8 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
-use super::BaseUrl;
+use super::{BaseUrl, values};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchKind, SearchParameter, is_id, search_parameter};
+use crate::fhir::{ResourceType, SearchKind, SearchParameter, Searched, search_parameter};
 
 /// The largest page that is asked for; a larger `_count` is brought down to it.
 pub const MAX_COUNT: u32 = 1000;
@@ -25,7 +25,7 @@ pub struct Search {
     /// The parameters that select, in the order of the request.
     pub parameters: Vec<Parameter>,
     /// The parameters that sort, each with its direction.
-    pub sort: Vec<(&'static SearchParameter, Direction)>,
+    pub sort: Vec<(SearchParameter, Direction)>,
     /// `_count`: 1 to [`MAX_COUNT`].
     pub count: Option<u32>,
     /// `_offset`: where the page begins.
@@ -46,8 +46,8 @@ pub enum Direction {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parameter {
     /// What it is.
-    pub definition: &'static SearchParameter,
-    /// Its alternatives (a comma means *or*), canonical; a reference to a patient is the bare id.
+    pub definition: SearchParameter,
+    /// Its alternatives (a comma means *or*), canonical; a reference to a resource is `Type/id`.
     pub values: Vec<String>,
 }
 
@@ -62,13 +62,13 @@ impl Search {
             encode(value, &mut out);
         };
         for parameter in &self.parameters {
-            add(parameter.definition.name, &parameter.written());
+            add(parameter.definition.name(), &parameter.written());
         }
         if !self.sort.is_empty() {
             let keys: Vec<String> = self
                 .sort
                 .iter()
-                .map(|(key, direction)| sort_key(key, *direction))
+                .map(|(key, direction)| sort_key(*key, *direction))
                 .collect();
             add("_sort", &keys.join(","));
         }
@@ -96,26 +96,22 @@ impl Search {
         self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
     }
 
-    /// The elements that a match, or the order of matches, tells about, as paths.
-    pub fn elements(&self) -> impl Iterator<Item = &'static str> + '_ {
+    /// The elements that a match, or the order of matches, tells about.
+    pub fn searched(&self) -> impl Iterator<Item = Searched> + '_ {
         let selecting = self.parameters.iter().map(|parameter| parameter.definition);
         let sorting = self.sort.iter().map(|(key, _)| *key);
         selecting
             .chain(sorting)
-            .flat_map(|definition| definition.elements.iter().copied())
+            // Where that is not known, the parameter is not understood.
+            .filter_map(SearchParameter::searched)
+            .flatten()
     }
 }
 
 impl Parameter {
     /// The value in its canonical form, before escaping.
     fn written(&self) -> String {
-        match self.definition.kind {
-            SearchKind::Patient => {
-                let references = self.values.iter().map(|id| format!("Patient/{id}"));
-                references.collect::<Vec<_>>().join(",")
-            }
-            _ => self.values.join(","),
-        }
+        self.values.join(",")
     }
 }
 
@@ -169,7 +165,7 @@ pub(super) fn page(pairs: &[Pair]) -> Result<Search, Denial> {
             continue;
         }
         match pair.0.as_str() {
-            "_since" if search.since.is_none() && is_date(&pair.1) => {
+            "_since" if search.since.is_none() && values::is_date(&pair.1) => {
                 search.since = Some(pair.1.clone())
             }
             _ => return Err(Denial::NotSupported("parameter")),
@@ -198,11 +194,12 @@ pub(super) fn search(
             search.sort = sort(resource_type, value)?;
             continue;
         }
-        let definition =
-            search_parameter(resource_type, name).ok_or(Denial::NotSupported("parameter"))?;
+        let definition = search_parameter(resource_type, name)
+            .filter(|definition| values::are_understood(*definition))
+            .ok_or(Denial::NotSupported("parameter"))?;
         // A repetition means *and* to one server, the first or the last to another: where that
         // decides whose data is meant, it is refused.
-        let once = definition.kind == SearchKind::Patient || definition.name == "_id";
+        let once = definition.targets().any(ResourceType::is_patient) || definition.name() == "_id";
         if once
             && search
                 .parameters
@@ -213,7 +210,7 @@ pub(super) fn search(
         }
         search.parameters.push(Parameter {
             definition,
-            values: values(definition, value, base)?,
+            values: values::read(definition, value, base)?,
         });
     }
     Ok(search)
@@ -256,70 +253,10 @@ fn encode(value: &str, out: &mut String) {
     }
 }
 
-/// Splits alternatives at commas that are not escaped (<https://hl7.org/fhir/R4/search.html#escaping>).
-fn alternatives(value: &str) -> Result<Vec<String>, Denial> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            ',' => parts.push(std::mem::take(&mut part)),
-            '\\' => match characters.next() {
-                Some(escaped @ (',' | '|' | '$' | '\\')) => part.extend(['\\', escaped]),
-                _ => return Err(Denial::Request("query")),
-            },
-            other => part.push(other),
-        }
-    }
-    parts.push(part);
-    if parts.iter().any(String::is_empty) {
-        Err(Denial::Request("query"))
-    } else {
-        Ok(parts)
-    }
-}
-
-fn values(
-    definition: &SearchParameter,
-    value: &str,
-    base: &BaseUrl,
-) -> Result<Vec<String>, Denial> {
-    alternatives(value)?
-        .into_iter()
-        .map(|text| match definition.kind {
-            SearchKind::Patient => base
-                .patient_id(&text)
-                .map(str::to_owned)
-                .ok_or(Denial::Request("reference")),
-            SearchKind::Date if !is_date(date_part(&text)) => Err(Denial::Request("date")),
-            _ if definition.name == "_id" && !is_id(&text) => Err(Denial::Request("id")),
-            _ => Ok(text),
-        })
-        .collect()
-}
-
-fn date_part(text: &str) -> &str {
-    const PREFIXES: [&str; 9] = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
-    PREFIXES
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
-        .unwrap_or(text)
-}
-
-/// The shape of a date or instant: enough to be sure that it is nothing else.
-fn is_date(text: &str) -> bool {
-    text.len() >= 4
-        && text.len() <= 35
-        && text.bytes().take(4).all(|byte| byte.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte))
-}
-
 fn sort(
     resource_type: ResourceType,
     value: &str,
-) -> Result<Vec<(&'static SearchParameter, Direction)>, Denial> {
+) -> Result<Vec<(SearchParameter, Direction)>, Denial> {
     value
         .split(',')
         .map(|key| {
@@ -329,7 +266,7 @@ fn sort(
             };
             let definition =
                 search_parameter(resource_type, name).ok_or(Denial::NotSupported("sort"))?;
-            if definition.kind == SearchKind::Date {
+            if definition.kind() == SearchKind::Date {
                 Ok((definition, direction))
             } else {
                 Err(Denial::NotSupported("sort"))
@@ -338,10 +275,10 @@ fn sort(
         .collect()
 }
 
-fn sort_key(key: &SearchParameter, direction: Direction) -> String {
+fn sort_key(key: SearchParameter, direction: Direction) -> String {
     match direction {
-        Direction::Ascending => key.name.to_owned(),
-        Direction::Descending => format!("-{}", key.name),
+        Direction::Ascending => key.name().to_owned(),
+        Direction::Descending => format!("-{}", key.name()),
     }
 }
 

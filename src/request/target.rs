@@ -1,7 +1,7 @@
 //! From method and path to the interaction (<https://hl7.org/fhir/R4/http.html>).
 
 use super::head::{MAX_PATH, Method, RequestHead};
-use super::query::{self, Search};
+use super::query::{self, Parameter, Search};
 use super::{BaseUrl, FhirPolicy};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
@@ -97,7 +97,9 @@ impl Request {
         plain_path(path)?;
         let relative = below(path, policy.base.path())?;
         let parameters = query::decode(query.unwrap_or_default())?;
-        if head.conditional {
+        // What is created has no version before.
+        let creates = head.method == Method::Post && head.if_match.is_some();
+        if head.conditional || creates {
             return Err(Denial::NotSupported("condition"));
         }
         let reads = matches!(head.method, Method::Get | Method::Head);
@@ -156,7 +158,48 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The same search with these conditions behind its own. `None` where this is no search, or where
+    /// the canonical form would not be read again as what it is.
+    pub fn narrowed(&self, conditions: Vec<Parameter>, policy: &FhirPolicy) -> Option<Self> {
+        let Interaction::Search {
+            resource_type,
+            search,
+        } = &self.interaction
+        else {
+            return None;
+        };
+        let mut search = search.clone();
+        search.parameters.extend(conditions);
+        let query = search.query();
+        let parameters = query::decode(query.strip_prefix('?')?).ok()?;
+        let again = query::search(*resource_type, &parameters, &policy.base).ok()?;
+        let interaction = Interaction::Search {
+            resource_type: *resource_type,
+            search,
+        };
+        let same = matches!(&interaction, Interaction::Search { search, .. } if *search == again);
+        (same && fits(&interaction, policy)).then_some(Request {
+            interaction,
+            head_only: self.head_only,
+        })
+    }
+}
+
 impl Interaction {
+    /// The codes of all that reach data.
+    pub const CODES: [&'static str; 9] = [
+        "read",
+        "vread",
+        "history-instance",
+        "history-type",
+        "search-type",
+        "create",
+        "update",
+        "patch",
+        "delete",
+    ];
+
     /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>).
     pub fn code(&self) -> &'static str {
         match self {

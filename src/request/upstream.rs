@@ -1,7 +1,7 @@
 //! The head that goes upstream: made anew from what was decided on.
 
 use super::head::{Method, Preference};
-use super::{Authorization, FhirPolicy, Interaction, Request, RequestHead};
+use super::{Authorization, Credentials, FhirPolicy, Interaction, Request, RequestHead};
 
 /// The header fields of the canonical request, pseudo-headers first. A writer who may not read is
 /// not answered with what was written: `may_read` false asks for the minimal answer.
@@ -33,7 +33,9 @@ pub fn upstream_headers(
     if let Some(prefer) = prefer(head, &request.interaction, may_read) {
         add("prefer", prefer);
     }
-    if let Some(tag) = &head.if_match {
+    // On a read it would tell which version is there.
+    let changes = matches!(head.method, Method::Put | Method::Patch | Method::Delete);
+    if let Some(tag) = head.if_match.as_ref().filter(|_| changes) {
         add("if-match", tag);
     }
     if let Some(address) = &head.forwarded_for {
@@ -46,10 +48,13 @@ pub fn upstream_headers(
     if let Some(traceparent) = &head.traceparent {
         add("traceparent", traceparent);
     }
-    if let (Authorization::Keep, super::Credentials::Bearer(token)) =
-        (upstream.authorization, &head.credentials)
-    {
-        add("authorization", &format!("Bearer {token}"));
+    if upstream.authorization == Authorization::Keep {
+        match &head.credentials {
+            Credentials::Bearer(token) => add("authorization", &format!("Bearer {token}")),
+            // Without its proof, which was for one use.
+            Credentials::Dpop { token, .. } => add("authorization", &format!("DPoP {token}")),
+            Credentials::Missing => {}
+        }
     }
     fields.extend(head.passing.iter().cloned());
     fields

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::membership::last_instance;
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault};
+use crate::access::last_instance;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node, escape_into};
 use crate::request::weak_tag;
@@ -78,13 +78,14 @@ impl Rule<'_> {
         }))
     }
 
-    /// The deletion in a history is such an entry; nothing tells whose it was.
+    /// The deletion in a history is such an entry; nothing tells whose it was, nor of what kind.
     fn without_resource<'d>(&self, entry: Node<'d>) -> Option<Kept<'d>> {
         let method = entry
             .get("request")
             .and_then(|request| request.get("method"));
         let deleted = method.is_some_and(|method| method.is_str("DELETE"));
-        if self.kind != BundleKind::History || self.cover.patient.is_some() || !deleted {
+        let known = self.cover.patient.is_none() && self.cover.granted.is_all();
+        if self.kind != BundleKind::History || !known || !deleted {
             return None;
         }
         let url = entry.get("request").and_then(|request| request.get("url"));

@@ -98,6 +98,11 @@ impl AnswerHead {
         }
     }
 
+    /// `ETag`, where it is a weak one of FHIR's form.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
     /// The fields that leave. `resource_type` is the one a `Location` may name; `extra` are fields
     /// of our own.
     pub fn leaving(

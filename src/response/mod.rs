@@ -8,7 +8,6 @@
 mod bundle;
 mod edit;
 mod headers;
-mod membership;
 mod mistake;
 mod path;
 mod prune;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::edit::Edits;
-use super::membership::Membership;
 use super::prune::{Marks, prune};
 use super::{Cover, Fault};
+use crate::access::Membership;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
@@ -40,7 +40,7 @@ impl Screened<'_> {
 }
 
 /// Screens a resource of the document `source`, an object that says that it is of this type.
-/// `None`: outside the patient's compartment.
+/// `None`: outside the patient's compartment, or of a kind that no scope is for.
 pub(super) fn screen<'d>(
     source: &'d str,
     root: Node<'d>,
@@ -51,6 +51,9 @@ pub(super) fn screen<'d>(
     let meta = root.get("meta");
     if meta.is_some_and(|meta| meta.kind() != Kind::Object) {
         return Err(Fault::Uninspectable("meta is no object"));
+    }
+    if !cover.granted.covers(root) {
+        return Ok(None);
     }
     let mut marks = Marks::default();
     if let Some(patient) = &cover.patient {

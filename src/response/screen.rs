@@ -7,6 +7,7 @@ use super::Redaction;
 use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
+use crate::access::Granted;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{self, Document, FaultKind, escape_into, quote};
 
@@ -20,6 +21,9 @@ pub struct Cover {
     /// The logical id of the one patient whose resources may leave; every resource must name this
     /// patient in a membership element, and no other. `None`: no compartment restricts the answer.
     pub patient: Option<String>,
+    /// Which resources of the type may leave: what is not covered is treated like what belongs to
+    /// another patient.
+    pub granted: Granted,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,
     /// The redactions that are active for this caller.
@@ -215,6 +219,18 @@ impl Screen {
         self.fault.is_none() && self.bundle.resource_type && self.bundle.kind
     }
 
+    /// Whether the whole answer may still be withheld because no granular scope is for it: then not
+    /// even its head may leave. Of an instance's history at least one version must be granted, for an
+    /// empty one would tell that there is something.
+    pub fn may_withhold(&self) -> bool {
+        let of_instance = match &self.cover.expected {
+            Expected::Resource { .. } => true,
+            Expected::Bundle { id, .. } => id.is_some(),
+            Expected::Opaque => false,
+        };
+        of_instance && !self.cover.granted.is_all() && self.counts.passed == 0
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -401,6 +417,9 @@ impl Screen {
     }
 
     fn bundle_end(&mut self, rule: &Rule<'_>) -> Result<(), Fault> {
+        if self.may_withhold() {
+            return Err(Fault::Withheld);
+        }
         if !self.bundle.resource_type || !self.bundle.kind {
             return Err(Fault::Uninspectable(
                 "the bundle lacks its resourceType or its type",

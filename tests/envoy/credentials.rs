@@ -2,8 +2,13 @@
 //! token and the certificate of its connection.
 
 mod binding;
+mod certificates;
 mod claims;
+mod dpop;
+mod forwarded;
+mod gateways;
 mod header;
+mod quarantine;
 mod signatures;
 mod tokens;
 

@@ -6,9 +6,15 @@ mod answers;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod introspection;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
@@ -16,15 +22,27 @@ mod listeners;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]
+mod patient_writes;
+#[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod recipes;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod revocation;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod step_up;
+#[cfg(test)]
 mod table;
+#[cfg(test)]
+mod tenants;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]

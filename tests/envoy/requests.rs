@@ -2,6 +2,7 @@
 
 mod canonical;
 mod framing;
+mod granular;
 mod hostile;
 mod paths;
 mod scopes;

@@ -117,7 +117,7 @@ async fn requests_of_every_size_pass_whole() {
             let bare = |text: String| {
                 json!({
                     "resourceType": "Condition", "id": "sent",
-                    "code": {"text": "x"}, "note": [{"text": text}]
+                    "subject": {"reference": "Patient/p1"}, "code": {"text": "x"}, "note": [{"text": text}]
                 })
                 .to_string()
             };

@@ -17,7 +17,13 @@ pub struct Refusal {
 
 pub const EXPIRED: Refusal = refusal(401, "expired", Some(INVALID_TOKEN));
 pub const FORGED: Refusal = refusal(401, "login", Some(INVALID_TOKEN));
-pub const NO_CREDENTIALS: Refusal = refusal(401, "login", Some(r#"Bearer realm="fhir""#));
+pub const NO_CREDENTIALS: Refusal = refusal(
+    401,
+    "login",
+    Some(
+        r#"Bearer realm="fhir", resource_metadata="https://fhir.example.org/.well-known/oauth-protected-resource/r4""#,
+    ),
+);
 pub const TWO_CREDENTIALS: Refusal = refusal(
     400,
     "invalid",
@@ -43,7 +49,7 @@ pub const UNSEEN: &str = "undecided";
 /// path not be normalised. The answer says `request -`.
 pub const BEFORE_ID: &str = "undecided, before there is a request id";
 
-const INVALID_TOKEN: &str = r#"Bearer realm="fhir", error="invalid_token""#;
+const INVALID_TOKEN: &str = r#"Bearer realm="fhir", error="invalid_token", resource_metadata="https://fhir.example.org/.well-known/oauth-protected-resource/r4""#;
 
 /// What no refusal may say: data, policy, keys, and what stands behind.
 const CANARIES: [&str; 14] = [

@@ -250,7 +250,8 @@ async fn an_upstream_that_is_away_is_answered_for() {
         ..Setting::default()
     })
     .await;
-    let body = json!({"resourceType": "Observation", "status": "final"}).to_string();
+    let body = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}})
+        .to_string();
     for version in [Version::Http1, Version::Http2] {
         for request in [
             Request::get("/r4/Patient/p1"),

@@ -48,6 +48,8 @@ pub struct Setting {
     pub raw_upstream: bool,
     /// Sends the traffic here instead of to the FHIR server.
     pub upstream: Option<SocketAddr>,
+    /// Certificates that the configuration knows of.
+    pub pki: Option<Pki>,
 }
 
 impl World {
@@ -243,7 +245,7 @@ struct Prepared {
 
 impl Prepared {
     async fn new(setting: Setting) -> (Prepared, Value) {
-        let pki = Pki::new();
+        let pki = setting.pki.unwrap_or_else(Pki::new);
         let issuer = Issuer::new("https://as.example.org");
         pki.client("clinic-a");
         pki.client("clinic-b");
@@ -314,6 +316,11 @@ pub fn http2_upstream(config: &mut Value) {
 /// Whether this Envoy has `connection.peer_certificate_valid`, which the filter asks for by default.
 pub fn tells_validity() -> bool {
     Envoy::version().expect("Envoy tells its version") >= [1, 39, 0]
+}
+
+/// Whether this Envoy has `connection.peer_certificate`, which rules about names need.
+pub fn tells_certificates() -> bool {
+    Envoy::version().expect("Envoy tells its version") >= [1, 38, 0]
 }
 
 /// Whether a client can tell that an answer was cut behind its head.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tidy;

@@ -42,3 +42,72 @@ fn with_keys_it_is_accepted_on_every_listener() {
         assert!(read.is_ok(), "{}", read.expect_err("mistakes"));
     }
 }
+
+/// The rules that stand in the documentation for operators to begin with.
+#[test]
+fn the_rules_of_the_documentation_are_rules() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = std::fs::read_to_string(path).expect("the documentation");
+    let (_, section) = text.split_once("\n## `rules`\n").expect("a section");
+    let (_, example) = section.split_once("```yaml\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let example = Manifest::parse(example).and_then(Manifest::build);
+    let example = example.expect("YAML");
+    let mut policy = shipped().remove(0);
+    policy["issuers"][0]["keys"] =
+        json!({ "inline": Issuer::new("https://as.example.org").jwks() });
+    policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
+    for key in ["rules", "time_zones"] {
+        policy[key] = example[key].clone();
+    }
+    assert_eq!(policy["rules"].as_array().map(Vec::len), Some(6));
+    let read = config::read(policy.to_string().as_bytes());
+    assert!(read.is_ok(), "{}", read.expect_err("mistakes"));
+}
+
+/// The lines that stand there for operators who have their keys fetched, without their marks.
+#[test]
+fn what_is_commented_out_for_fetched_keys_fits() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/envoy.yaml");
+    let text = std::fs::read_to_string(path).expect("the shipped manifest");
+    let (before, cluster) = text
+        .split_once("  # - name: authorization_server\n")
+        .expect("the cluster at the end");
+    let cluster: String = cluster
+        .lines()
+        .map(|line| {
+            line.strip_prefix("  # ")
+                .expect("all of it is commented out")
+        })
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    let inline = "keys: { inline: { keys: [] } }";
+    let fetched = "keys: { uri: \"https://as.example.org/jwks\", cluster: authorization_server }";
+    assert!(before.contains(inline) && before.contains(&format!("# {fetched}")));
+    let before = before.replace(inline, fetched);
+    let text = format!("{before}  - name: authorization_server\n{cluster}");
+    let mut policies = Vec::new();
+    let manifest = Manifest::parse(&text)
+        .expect("it is YAML")
+        .plugin(|policy| policies.push(policy.clone()))
+        .build()
+        .expect("the filter is in it");
+    for policy in policies {
+        let read = config::read(policy.to_string().as_bytes());
+        assert!(read.is_ok(), "{}", read.expect_err("mistakes"));
+        let named = &policy["issuers"][0]["keys"]["cluster"];
+        let clusters = manifest["static_resources"]["clusters"].as_array();
+        let cluster = clusters
+            .expect("clusters")
+            .iter()
+            .find(|one| one["name"] == *named);
+        let tls = &cluster.expect("the cluster")["transport_socket"]["typed_config"];
+        let checks = &tls["common_tls_context"]["validation_context"];
+        assert!(checks["trusted_ca"].is_object(), "{checks}");
+        assert!(
+            checks["match_typed_subject_alt_names"].is_array(),
+            "{checks}"
+        );
+        assert_eq!(tls["sni"], "as.example.org");
+    }
+}

@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
-use fhir_guard::access::authorize;
-use fhir_guard::request::{Authorization, BaseUrl, FhirPolicy, Request, RequestHead, Upstream};
+use fhir_guard::access::{Circumstances, Rules, Terms, authorize};
+use fhir_guard::request::body::BodyCheck;
+use fhir_guard::request::{
+    Authorization, BaseUrl, FhirPolicy, Request, RequestHead, Upstream, WritePolicy,
+};
 use serde_json::{Value, json};
 
 use crate::account::{Account, Decision, Suite};
@@ -90,6 +93,8 @@ fn decided(mint: &Mint, row: &Value) -> Decision {
             authorization: Authorization::Strip,
         },
         body_limit: 1024,
+        body_check: BodyCheck::Structure,
+        writes: WritePolicy::default(),
     };
     let path = format!("/r4{}", text(&row["request"], "path"));
     let pairs = [
@@ -100,6 +105,17 @@ fn decided(mint: &Mint, row: &Value) -> Decision {
     let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
     let head = RequestHead::parse(pairs.to_vec()).1.expect(&path);
     let request = Request::parse(&head, &fhir).unwrap_or_else(|why| panic!("{path}: {why:?}"));
-    let permit = authorize(&Rc::new(caller), &request, false, &|_, _, _| false);
+    let permit = authorize(
+        &Rc::new(caller),
+        &request,
+        &Terms {
+            fhir: &fhir,
+            forbidden: false,
+            hidden: &|_, _, _| false,
+            step_up: &[],
+            rules: &Rules::default(),
+            circumstances: Circumstances::default(),
+        },
+    );
     Decision::accept_if(permit.is_ok())
 }

@@ -29,6 +29,8 @@ mod tokens;
 mod vectors;
 #[cfg(test)]
 mod wycheproof;
+#[cfg(test)]
+mod xfcc;
 
 #[cfg(test)]
 fn main() -> ExitCode {

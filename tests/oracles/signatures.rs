@@ -78,9 +78,9 @@ pub fn decided(
             let answer = Some(right(question.check()));
             question.answered(answer)
         }
-        other => matches!(other, Verdict::Holds),
+        other => matches!(other, Verdict::Holds(_)),
     };
-    let by_us = matches!(verdict(&HostAlgorithms::default()), Verdict::Holds);
+    let by_us = matches!(verdict(&HostAlgorithms::default()), Verdict::Holds(_));
     assert_eq!(by_us, by_host, "{}: by us, and by a host", algorithm.name());
     by_host
 }

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Conclusion, Trial};
 
 use crate::vectors::{Found, Vectors};
-use crate::{fhir, json, jwt_verify_lib, linux_for_health, rfc, scopes, wycheproof};
+use crate::{fhir, json, jwt_verify_lib, linux_for_health, rfc, scopes, wycheproof, xfcc};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 14] = [
+const SUITES: [Suite; 18] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
@@ -25,6 +25,10 @@ const SUITES: [Suite; 14] = [
     ("scopes", scopes::parsing),
     ("linux_for_health", linux_for_health::interactions),
     ("fhir_identity", fhir::identity::unchanged),
+    ("fhir_tables", fhir::tables::same),
+    ("fhir_structure", fhir::structure::bodies),
+    ("xfcc_elements", xfcc::elements_of_others),
+    ("xfcc_certificates", xfcc::certificates),
 ];
 
 /// Runs what the command line asks for. Without material every suite counts as ignored, unless

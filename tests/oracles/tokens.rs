@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir_guard::denial::{Denial, TokenFault};
 use fhir_guard::identity::{
     AccessToken, Algorithm, CertificatePolicy, ClaimPointers, ConnectionAttributes, HostAlgorithms,
-    IssuerPolicy, KeySet, PeerCertificate, Pointer, Principal, Proof, ValidatedBy, Verification,
-    verify,
+    IssuerPolicy, KeyRing, KeySet, KeySource, PeerCertificate, Pointer, Principal, Proof,
+    ValidatedBy, Verification, verify,
 };
 use fhir_guard::request::BaseUrl;
 use p256::ecdsa::signature::Signer as _;
@@ -84,10 +84,10 @@ impl Mint {
             mtls: digest.map(|_| vec![1]),
             digest: digest.map(|digest| digest.as_bytes().to_vec()),
             validated: digest.map(|_| vec![1]),
-            source: None,
+            ..Default::default()
         };
         let certificate = PeerCertificate::read(&attributes, policy)?;
-        Principal::establish(Rc::new(token), certificate, policy)
+        Principal::establish(Rc::new(token), certificate, None, policy)
     }
 }
 
@@ -107,16 +107,20 @@ fn judged_by(
         issuer: one(&claims["iss"]).unwrap_or_else(|| "nobody".to_owned()),
         tenant: None,
         audiences,
+        clients: None,
         algorithms: Algorithm::ALL.to_vec(),
-        keys: Rc::clone(keys),
+        keys: KeySource::Inline(Rc::clone(keys)),
         types: vec!["jwt".to_owned()],
         proof: Proof::None,
         clock_skew: 0,
         claims: pointers,
+        introspection: None,
     };
     let base = BaseUrl::parse("https://fhir.example.org/r4").expect("a base");
-    let verified =
-        |host: &HostAlgorithms| verify(token, std::slice::from_ref(&policy), &base, now, host);
+    let verified = |host: &HostAlgorithms| {
+        let issuers = std::slice::from_ref(&policy);
+        verify(token, issuers, &KeyRing::new(issuers), &base, now, host)
+    };
     let by_us = verified(&HostAlgorithms::default()).and_then(Verification::unaided);
     let by_host = verified(&HOST).and_then(|verification| match verification {
         Verification::Verified(token) => Ok(token),
@@ -124,6 +128,7 @@ fn judged_by(
             let answer = Some(right(token.check()));
             token.answered(answer)
         }
+        Verification::Keyless(missing) => panic!("{missing:?}"),
     });
     assert_eq!(by_us, by_host, "by us, and by a host");
     by_host

@@ -35,6 +35,10 @@ impl Vectors {
         }
     }
 
+    pub fn folder(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+
     pub fn bytes(&self, path: &str) -> Vec<u8> {
         let path = self.0.join(path);
         std::fs::read(&path).unwrap_or_else(|fault| {

@@ -98,6 +98,11 @@ impl Deployment {
         self.host.vm()
     }
 
+    /// The client's certificate.
+    pub fn certificate(&self) -> &ClientCertificate {
+        &self.certificate
+    }
+
     /// A bound token of patient p1 that stays good while these tests move the clock.
     pub fn token(&self, scope: &str) -> String {
         self.sign(&self.claims(scope))

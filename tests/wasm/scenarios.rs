@@ -2,10 +2,17 @@
 
 mod allowed;
 mod bodies;
+mod certificates;
 mod configuration;
+mod current;
+mod dpop;
 mod faults;
 mod hostile;
+mod introspection;
+mod keyless;
+mod keys;
 mod order;
+mod quarantine;
 mod shared;
 mod signatures;
 

@@ -104,6 +104,8 @@ pub struct State {
     pub done_called: bool,
     /// The machine was lost in this callback.
     pub failed: Option<&'static str>,
+    /// A trap of the guest loses the machine like a planted one, instead of failing the test.
+    pub may_trap: bool,
 }
 
 impl State {
@@ -153,6 +155,7 @@ impl Vm {
             configuring: false,
             done_called: false,
             failed: None,
+            may_trap: false,
         };
         let mut store = Store::new(engine, state);
         let mut linker = Linker::new(engine);
@@ -209,13 +212,20 @@ impl Vm {
         taken
     }
 
-    /// One tick of the root context's timer; panics if the guest asked for none.
+    /// One tick of every root context's timer: one that was replaced lives for as long as its exchanges.
+    /// Panics if the guest asked for none.
     pub fn tick(&self) {
         assert!(self.tick_period() > Some(0), "the guest set no tick period");
         let mut worker = self.worker();
-        let root = worker.store.data().root;
-        worker.enter("proxy_on_tick", &[root]);
-        worker.settle();
+        for root in worker.store.data().roots.clone() {
+            worker.enter("proxy_on_tick", &[root]);
+            worker.settle();
+        }
+    }
+
+    /// From now on a trap of the guest loses the machine, as it does in the proxy.
+    pub fn may_trap(&self) {
+        self.worker().store.data_mut().may_trap = true;
     }
 
     /// Milliseconds between ticks, if the guest asked for any.
@@ -314,7 +324,10 @@ impl Worker {
             .collect();
         let done = function.call(&mut self.store, &inputs, &mut outputs);
         if let Err(why) = done {
-            if matches!(why.downcast_ref(), Some(Interruption::Planted)) {
+            // What the emulated host holds against the guest is never borne.
+            let fatal = matches!(why.downcast_ref(), Some(Interruption::Fatal(_)));
+            let trapped = self.store.data().may_trap && !fatal;
+            if trapped || matches!(why.downcast_ref(), Some(Interruption::Planted)) {
                 self.store.data_mut().failed = Some(name);
                 return None;
             }

@@ -16,8 +16,14 @@ pub struct Model {
     pub answers: usize,
     /// The caller's scopes are for one patient.
     pub confined: bool,
+    /// A patient changes what is there: only what the upstream says of it lets that go on.
+    pub changes: bool,
     /// The stream was cut.
     pub reset: bool,
+    /// The keys are fetched, and were not there at the beginning.
+    pub cold: bool,
+    /// A set of keys came.
+    pub keys: bool,
     admitted: bool,
     over: bool,
     held: bool,
@@ -33,7 +39,10 @@ impl Default for Model {
             pure: true,
             answers: 0,
             confined: false,
+            changes: false,
             reset: false,
+            cold: false,
+            keys: false,
             admitted: false,
             over: false,
             held: false,
@@ -50,12 +59,27 @@ impl Model {
         assert!(
             matches!(
                 step,
-                Step::Charge | Step::Reply(_) | Step::Reset | Step::Hold
+                Step::Charge | Step::Reply(_) | Step::Reset | Step::Hold | Step::Wait
             ),
             "{step:?}"
         );
+        assert!(
+            self.cold || *step != Step::Wait,
+            "nothing is to be waited for"
+        );
         if *step == Step::Charge {
             assert!(!self.over && !self.forwarded, "decided on twice");
+        }
+        self.ends(step);
+    }
+
+    /// After a wake; `waits` says that the request waited.
+    pub fn woken(&mut self, step: &Step, waits: bool) {
+        match step {
+            Step::Wait => {}
+            Step::Charge => assert!(waits && self.keys && !self.over && !self.forwarded),
+            Step::Reply(_) => assert!(waits, "{step:?}"),
+            _ => panic!("{step:?} after a wake"),
         }
         self.ends(step);
     }
@@ -65,10 +89,15 @@ impl Model {
         match step {
             Step::Forward(fields) => {
                 assert!(admitted && !self.over && !self.forwarded, "{step:?}");
+                assert!(!self.changes, "unseen");
                 assert!(fields.iter().any(|(name, _)| name == b":path"));
                 self.forwarded = true;
             }
-            Step::HoldHead(_) => assert!(admitted && !self.over && !self.forwarded, "{step:?}"),
+            Step::HoldHead(_) => {
+                assert!(admitted && !self.over && !self.forwarded, "{step:?}");
+                assert!(!self.changes, "unseen");
+            }
+            Step::Wait => assert!(admitted && self.changes && !self.over, "{step:?}"),
             Step::Reply(_) | Step::Reset | Step::Hold => {}
             _ => panic!("{step:?} after a charge"),
         }
@@ -76,13 +105,31 @@ impl Model {
         self.ends(step);
     }
 
-    /// After a piece of the request's body.
-    pub fn request_body(&mut self, step: &Step) {
+    /// After the current version came, or what came in its place; `good` says that it was waited for, and
+    /// is the patient's own.
+    pub fn read(&mut self, step: &Step, good: bool) {
+        match step {
+            Step::Forward(fields) => {
+                assert!(good && self.admitted && self.changes, "{step:?}");
+                assert!(!self.over && !self.forwarded, "{step:?}");
+                let tags = fields.iter().filter(|(name, _)| name == b"if-match");
+                assert_eq!(tags.count(), 1, "{fields:?}");
+                self.forwarded = true;
+            }
+            Step::Wait | Step::Reply(_) => {}
+            _ => panic!("{step:?} after the current version"),
+        }
+        self.ends(step);
+    }
+
+    /// After a piece of the request's body; `waits` says that the request waited.
+    pub fn request_body(&mut self, step: &Step, waits: bool) {
         match step {
             Step::Write(_) => {
                 assert!(self.admitted && !self.over && !self.forwarded, "{step:?}");
                 self.forwarded = true;
             }
+            Step::Wait => assert!(waits, "{step:?}"),
             Step::Hold | Step::Reply(_) | Step::Reset => {}
             _ => panic!("{step:?} after a body"),
         }

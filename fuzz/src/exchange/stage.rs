@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use fhir_guard::config::Policy;
 use fhir_guard::exchange::Guard;
-use fhir_guard::identity::HostAlgorithms;
-use fhir_guard::limit::{Answer, Step as Charge};
+use fhir_guard::identity::{Algorithm, HostAlgorithms};
+use fhir_guard::limit::Verdict;
+use fhir_guard::shared::{Answer, Step as Charge};
 use fhir_guard::wire::Pair;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::input::Input;
 use crate::token::{ISSUER, claims, header, keys, token};
@@ -32,7 +34,7 @@ pub const SCOPES: [&str; 6] = [
 ];
 
 /// Methods and paths.
-pub const TARGETS: [&str; 14] = [
+pub const TARGETS: [&str; 15] = [
     "GET /r4/Patient/p1",
     "HEAD /r4/Patient/p1",
     "GET /r4/Observation?patient=p1",
@@ -47,6 +49,7 @@ pub const TARGETS: [&str; 14] = [
     "GET /r4/Observation?patient=p1&_count=5",
     "POST /r4/Patient",
     "GET /r4/%50atient/p1",
+    "DELETE /r4/Observation/o1",
 ];
 
 /// Statuses of answers.
@@ -97,17 +100,41 @@ const LARGE: &str = concat!(
 
 /// One worker with the usual policy.
 pub fn guard() -> Guard {
+    let keys = json!({"inline": keys()});
+    Guard::new(
+        policy(&keys, &["ES256", "EdDSA"]),
+        HostAlgorithms::default(),
+    )
+}
+
+/// The same policy with keys that are fetched, for an issuer of these algorithms.
+pub fn cold_policy(algorithms: &[Algorithm]) -> Policy {
+    let keys = json!({"uri": "https://as.example.org/jwks", "cluster": "as"});
+    let names: Vec<&str> = algorithms
+        .iter()
+        .map(|algorithm| algorithm.name())
+        .collect();
+    policy(&keys, &names)
+}
+
+/// One worker that has no keys yet.
+pub fn cold() -> Guard {
+    let policy = cold_policy(&[Algorithm::Es256, Algorithm::EdDsa]);
+    Guard::new(policy, HostAlgorithms::default())
+}
+
+fn policy(keys: &Value, algorithms: &[&str]) -> Policy {
     let document = json!({
         "fhir": {
             "base": "https://fhir.example.org/r4",
-            "upstream": {"cluster": "fhir", "base": "http://fhir/base"},
+            "upstream": {"cluster": "fhir", "base": "http://fhir/base", "trust": ["if_match"]},
             "body_limit": "1KiB",
         },
         "issuers": [{
             "issuer": ISSUER,
             "audiences": ["https://fhir.example.org"],
-            "algorithms": ["ES256", "EdDSA"],
-            "keys": {"inline": keys()},
+            "algorithms": algorithms,
+            "keys": keys,
         }],
         "limits": [{"name": "per-client", "key": ["client", "address"], "rate": "50/s", "burst": 100}],
         "redaction": [{
@@ -120,8 +147,54 @@ pub fn guard() -> Guard {
         "audit": {"observer": "fhir.example.org"},
     });
     let policy = fhir_guard::config::read(document.to_string().as_bytes());
-    let policy = policy.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    Guard::new(policy, HostAlgorithms::default())
+    policy.unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// What a key server may answer: the keys, nothing, rubbish, or other keys.
+pub fn key_answer(choice: u8) -> Option<(u16, Vec<u8>)> {
+    match choice % 4 {
+        0 => Some((200, keys().to_string().into_bytes())),
+        1 => None,
+        2 => Some((200, b"rubbish".to_vec())),
+        _ => {
+            let mut keys = keys();
+            for key in keys["keys"].as_array_mut().into_iter().flatten() {
+                key["kid"] = json!("another");
+            }
+            Some((200, keys.to_string().into_bytes()))
+        }
+    }
+}
+
+/// The head and the body of an answer.
+type UpstreamAnswer = (Vec<Pair>, &'static [u8]);
+
+/// What the upstream may say of the current version, and whether the patient may change that.
+pub fn current(choice: u8) -> (Option<UpstreamAnswer>, bool) {
+    const OWN: &str = r#"{"resourceType":"Observation","id":"o1","status":"final","subject":{"reference":"Patient/p1"}}"#;
+    let (status, etag, body) = match choice % 6 {
+        0 => ("200", "W/\"3\"", OWN),
+        1 => return (None, false),
+        2 => ("200", "W/\"3\"", ANSWERS[6]),
+        3 => ("404", "", ""),
+        4 => ("200", "\"3\"", OWN),
+        _ => ("200", "W/\"3\"", "rubbish"),
+    };
+    let head = [
+        (":status", status),
+        ("content-type", "application/fhir+json"),
+        ("etag", etag),
+    ];
+    (
+        Some((pairs(&head), body.as_bytes())),
+        choice.is_multiple_of(6),
+    )
+}
+
+/// Whether a target changes what is there.
+pub fn changes(target: u8) -> bool {
+    TARGETS[usize::from(target) % TARGETS.len()].starts_with(['D', 'P'])
+        && !TARGETS[usize::from(target) % TARGETS.len()].starts_with("POST")
 }
 
 /// Whether the scope is for one patient.
@@ -175,7 +248,7 @@ pub fn answer_head(status: u8) -> Vec<Pair> {
 }
 
 /// Shared data that is empty, and takes what is written.
-pub fn shared(step: &Charge<'_>) -> Answer {
+pub fn shared<T>(step: &Charge<'_, T>) -> Answer {
     match step {
         Charge::Write { .. } => Answer::Written,
         _ => Answer::Value {
@@ -186,7 +259,7 @@ pub fn shared(step: &Charge<'_>) -> Answer {
 }
 
 /// Shared data that answers anything.
-pub fn lie(step: &Charge<'_>, answers: &mut Input<'_>) -> Answer {
+pub fn lie(step: &Charge<'_, Verdict>, answers: &mut Input<'_>) -> Answer {
     match answers.byte() % 4 {
         0 => Answer::Conflict,
         1 => Answer::Failed,

@@ -30,9 +30,17 @@ fn lists_and_texts_are_bounded_on_both_sides() {
         )
     };
     let limit = |index: usize| item("limits", index, "name", json!(format!("limit-{index}")));
+    let rule = |index: usize| item("step_up", index, "name", json!(format!("rule-{index}")));
+    let condition = |index: usize| item("rules", index, "name", json!(format!("rule-{index}")));
+    let types: Vec<_> = ResourceType::all()
+        .filter(|found| !found.is_container())
+        .map(ResourceType::name)
+        .collect();
+    let resource_type = |index: usize| json!(types[index]);
     let redaction = |index: usize| item("redaction", index, "name", json!(format!("rule-{index}")));
     let text = |index: usize| json!(format!("text{index}"));
     let element = |index: usize| json!(format!("address.text{index}"));
+    let base = |index: usize| json!(format!("https://store{index}.example.org"));
     let place = |index: usize| json!(format!("/place{index}"));
     let rows: Vec<(&str, usize, Item<'_>, &str)> = vec![
         (
@@ -48,6 +56,12 @@ fn lists_and_texts_are_bounded_on_both_sides() {
             "a list of 1 to 64 audiences, found 65",
         ),
         (
+            "/issuers/0/clients",
+            1024,
+            &text,
+            "a list of 1 to 1024 client ids, found 1025",
+        ),
+        (
             "/issuers/0/types",
             8,
             &text,
@@ -60,12 +74,55 @@ fn lists_and_texts_are_bounded_on_both_sides() {
             "a list of 1 to 8 JSON pointers, found 9",
         ),
         (
+            "/issuers/0/claims/roles",
+            8,
+            &place,
+            "a list of 1 to 8 JSON pointers, found 9",
+        ),
+        (
+            "/issuers/0/claims/bases",
+            8,
+            &base,
+            "a list of 1 to 8 base URLs, found 9",
+        ),
+        (
             "/fhir/public",
             64,
             &text,
             "a list of 0 to 64 paths, found 65",
         ),
         ("/limits", 8, &limit, "a list of 0 to 8 limits, found 9"),
+        (
+            "/discovery/scopes",
+            256,
+            &text,
+            "a list of 1 to 256 scopes, found 257",
+        ),
+        ("/step_up", 64, &rule, "a list of 0 to 64 rules, found 65"),
+        (
+            "/rules",
+            64,
+            &condition,
+            "a list of 0 to 64 rules, found 65",
+        ),
+        (
+            "/step_up/0/types",
+            64,
+            &resource_type,
+            "a list of 1 to 64 resource types, found 65",
+        ),
+        (
+            "/step_up/0/acr",
+            16,
+            &text,
+            "a list of 1 to 16 values of acr, found 17",
+        ),
+        (
+            "/step_up/0/amr",
+            16,
+            &text,
+            "a list of 1 to 16 values of amr, found 17",
+        ),
         (
             "/redaction",
             64,
@@ -101,9 +158,15 @@ fn lists_and_texts_are_bounded_on_both_sides() {
         ("/issuers/0/issuer", 2048, &url),
         ("/issuers/0/tenant", 64, &letters),
         ("/issuers/0/audiences/0", 2048, &letters),
+        ("/issuers/0/clients/0", 256, &letters),
         ("/issuers/0/types/0", 64, &letters),
         ("/issuers/0/claims/user/0", 256, &slash),
+        ("/issuers/0/claims/bases/0", 2048, &url),
         ("/limits/0/name", 32, &letters),
+        ("/discovery/scopes/0", 256, &letters),
+        ("/step_up/0/name", 64, &letters),
+        ("/step_up/0/acr/0", 256, &letters),
+        ("/step_up/0/amr/0", 64, &letters),
         ("/redaction/0/name", 64, &letters),
         ("/audit/observer", 64, &letters),
     ];
@@ -141,6 +204,8 @@ fn lists_and_texts_are_bounded_on_both_sides() {
             "67108865B",
         ),
         ("/issuers/0/clock_skew", "0s", "5m", "-1s", "301s"),
+        ("/step_up/0/max_age", "1s", "720h", "0s", "721h"),
+        ("/waiting/time", "100ms", "30s", "99ms", "31s"),
     ] {
         assert_eq!(said(&[(pointer, json!(low))]), "", "{pointer} {low}");
         assert_eq!(said(&[(pointer, json!(high))]), "", "{pointer} {high}");
@@ -149,6 +214,37 @@ fn lists_and_texts_are_bounded_on_both_sides() {
             assert!(
                 said.ends_with(&format!(", found {outside:?}")),
                 "{pointer} {outside}: {said}"
+            );
+        }
+    }
+    let tight = json!({"uri": "https://as/jwks", "cluster": "as", "refresh": "10s",
+        "max_age": "20s", "timeout": "4500ms"});
+    assert_eq!(
+        said(&[("/issuers/0/keys", tight)]),
+        "",
+        "the slowest of the tightest"
+    );
+    for (key, low, high, below, above) in [
+        ("refresh", "10s", "15m", "9s", "25h"),
+        ("max_age", "30m", "720h", "9s", "721h"),
+        ("cooldown", "1s", "1h", "999ms", "61m"),
+        ("timeout", "100ms", "30s", "99ms", "31s"),
+    ] {
+        let said = |value: &str| {
+            let mut keys = json!({"uri": "https://as/jwks", "cluster": "as", "refresh": "15m"});
+            keys[key] = json!(value);
+            said(&[("/issuers/0/keys", keys)])
+        };
+        assert_eq!(
+            (said(low), said(high)),
+            (String::new(), String::new()),
+            "{key}"
+        );
+        for outside in [below, above] {
+            let said = said(outside);
+            assert!(
+                said.starts_with(&format!("/issuers/0/keys/{key}: expected a duration from ")),
+                "{said}"
             );
         }
     }

@@ -24,7 +24,7 @@ fn unusable(name: &str) -> String {
 }
 
 /// The key of an algorithm with some members changed; null takes a member out.
-fn key(algorithm: Signer, changes: Value) -> Value {
+pub(super) fn key(algorithm: Signer, changes: Value) -> Value {
     let mut key = issuer().jwk(algorithm);
     let members = key.as_object_mut().expect("a key");
     for (name, value) in changes.as_object().expect("changes") {

@@ -2,11 +2,20 @@
 
 mod cache;
 mod claims;
+mod context;
+mod dpop;
+mod fetched;
 mod host;
+mod introspection;
 mod keys;
 mod possession;
+mod quarantine;
+mod replay;
+mod revocation;
+mod ring;
 mod signatures;
 mod times;
+mod told;
 
 use std::sync::LazyLock;
 
@@ -36,12 +45,16 @@ fn policy(jwks: &Value) -> IssuerPolicy {
             "https://fhir.example.org".to_owned(),
             "https://other.example.org".to_owned(),
         ],
+        clients: None,
         algorithms: Algorithm::ALL.to_vec(),
-        keys: Rc::new(KeySet::read(jwks, &Algorithm::ALL).expect("good keys")),
+        keys: KeySource::Inline(Rc::new(
+            KeySet::read(jwks, &Algorithm::ALL).expect("good keys"),
+        )),
         types: vec!["at+jwt".to_owned()],
         proof: Proof::None,
         clock_skew: SKEW,
         claims: ClaimPointers::default(),
+        introspection: None,
     }
 }
 
@@ -67,12 +80,14 @@ fn judged_with(
     answer: impl Fn(&HostCheck) -> Option<bool>,
 ) -> Result<AccessToken, Denial> {
     let base = BaseUrl::parse("https://fhir.example.org/r4").expect("a base");
-    match verify(token, &[policy], &base, now, host)? {
+    let ring = KeyRing::new(std::slice::from_ref(&policy));
+    match verify(token, &[policy], &ring, &base, now, host)? {
         Verification::Verified(token) => Ok(token),
         Verification::Unverified(token) => {
             let answer = answer(token.check());
             token.answered(answer)
         }
+        Verification::Keyless(missing) => panic!("{missing:?}"),
     }
 }
 

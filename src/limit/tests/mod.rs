@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::key::Place;
 use super::quota::SECOND;
 use super::*;
+use crate::shared::{Answer, Step, Work as _};
 
 mod damage;
 mod race;
@@ -21,7 +22,7 @@ struct Map {
 }
 
 impl Map {
-    fn carry_out(&mut self, step: &Step) -> Option<Answer> {
+    fn carry_out(&mut self, step: &Step<'_, Verdict>) -> Option<Answer> {
         match step {
             Step::Read { key } => {
                 self.reads += 1;

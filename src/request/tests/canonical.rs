@@ -20,7 +20,12 @@ impl Numbers {
     }
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 20] = [
+    "performer",
+    "encounter",
+    "value-quantity",
+    "_profile",
+    "_tag",
     "patient",
     "subject",
     "_id",
@@ -68,23 +73,35 @@ const PIECES: [&str; 26] = [
 ];
 
 /// A value that this parameter may have, mostly.
-fn value(numbers: &mut Numbers, parameter: &SearchParameter) -> String {
+fn value(numbers: &mut Numbers, parameter: SearchParameter) -> String {
     let ids = [
         "p1",
         "Patient/p2",
         "https://fhir.example.org/r4/Patient/p-3.x",
         "p1,p2,Patient/p3",
     ];
+    let references = [
+        "Encounter/e1",
+        "Practitioner/a,https://fhir.example.org/r4/Patient/p1",
+        "Organization/o.1",
+        "e1",
+    ];
+    let quantities = ["5.4", "ap-1e3||mg", "lt5|http://unitsofmeasure.org|mg"];
     let dates = [
         "2020",
         "ge2020-02-30",
         "lt2020-01-01T00:00:00Z",
         "2020-01-01T00:00:00+01:00",
     ];
-    match parameter.kind {
-        SearchKind::Patient => (*numbers.pick(&ids)).to_owned(),
+    match parameter.kind() {
+        SearchKind::Reference => match parameter.name() {
+            "patient" | "subject" => (*numbers.pick(&ids)).to_owned(),
+            _ => (*numbers.pick(&references)).to_owned(),
+        },
+        SearchKind::Quantity => (*numbers.pick(&quantities)).to_owned(),
+        SearchKind::Uri => (*numbers.pick(&["http://a.example/p", "urn:oid:1.2"])).to_owned(),
         SearchKind::Date => (*numbers.pick(&dates)).to_owned(),
-        _ if parameter.name == "_id" => (*numbers.pick(&["a", "a,b", "a-b.c"])).to_owned(),
+        _ if parameter.name() == "_id" => (*numbers.pick(&["a", "a,b", "a-b.c"])).to_owned(),
         _ => (0..=numbers.below(12))
             .map(|_| *numbers.pick(&PIECES))
             .collect(),
@@ -130,7 +147,7 @@ fn the_canonical_form_of_a_search_means_the_same() {
             let value = value(&mut numbers, parameter);
             query.push(format!(
                 "{}={}",
-                parameter.name,
+                parameter.name(),
                 escaped(&mut numbers, &value)
             ));
         }

@@ -24,6 +24,8 @@ fn policy() -> FhirPolicy {
             authorization: Authorization::Strip,
         },
         body_limit: 1 << 20,
+        body_check: body::BodyCheck::Structure,
+        writes: WritePolicy::default(),
     }
 }
 

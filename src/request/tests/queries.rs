@@ -24,6 +24,20 @@ fn what_is_understood_has_one_form() {
         ),
         ("patient=p1,p2", "patient=Patient/p1,Patient/p2"),
         ("subject=p1&_count=5000", "subject=Patient/p1&_count=1000"),
+        ("subject=Group/g1", "subject=Group/g1"),
+        (
+            "performer=https://fhir.example.org/r4/Organization/o1,Patient/p1",
+            "performer=Organization/o1,Patient/p1",
+        ),
+        (
+            "device=Device/d1&device=Device/d2",
+            "device=Device/d1&device=Device/d2",
+        ),
+        ("value-quantity=gt5.4||mg", "value-quantity=gt5.4%7C%7Cmg"),
+        (
+            "_tag=x&_profile=http://a.example/p",
+            "_tag=x&_profile=http://a.example/p",
+        ),
         ("_count=007&patient=p1", "patient=Patient/p1&_count=7"),
         (
             "code=http://loinc.org%7C1234-5",
@@ -119,6 +133,11 @@ fn a_repetition_that_decides_whose_data_is_meant_is_refused() {
     );
     check("pollution", "subject=p1&code=x&subject=p2", REPEATED);
     check("pollution", "_id=a&_id=b", REPEATED);
+    check(
+        "pollution, of another membership parameter",
+        "performer=Patient/p1&performer=Practitioner/a",
+        REPEATED,
+    );
     check("pollution", "_sort=date&_sort=-date", REPEATED);
     check("pollution", "_format=json&_format=json", REPEATED);
     check("pollution", "_pretty=true&_pretty=true", REPEATED);
@@ -160,13 +179,13 @@ fn what_is_not_understood_is_refused() {
         ("modifier", "code:text=x"),
         ("modifier", "code:of-type=x"),
         ("modifier of nothing", "code:=x"),
-        ("other membership", "performer=p1"),
         ("free text", "_text=x"),
         ("free text", "_content=x"),
         ("filter language", "_filter=patient+eq+p2"),
         ("named query", "_query=everything"),
         ("list", "_list=$current-problems"),
         ("composite", "code-value-quantity=x$1"),
+        ("composite", "component-code-value-concept=x$y"),
         ("reduction", "_elements=id"),
         ("reduction", "_summary=text"),
         ("count alone", "_summary=count"),
@@ -176,9 +195,6 @@ fn what_is_not_understood_is_refused() {
         ("several types", "_type=Patient"),
         ("point in time", "_at=2020"),
         ("since, in a search", "_since=2020"),
-        ("label", "_security=N"),
-        ("tag", "_tag=x"),
-        ("profile", "_profile=x"),
         ("page of the vendor", "_getpages=abc&_getpagesoffset=20"),
         ("page of the vendor", "ct=abc"),
         ("page of the vendor", "_page=2"),
@@ -297,6 +313,14 @@ fn a_reference_is_to_one_patient_of_this_server() {
         // An escaped comma is no alternative, and no id either.
         check("reference", &format!("patient={value}"), REFERENCE);
     }
+    check("reference of many types", "performer=p1", REFERENCE);
+    check(
+        "reference of another type",
+        "subject=Encounter/e1",
+        REFERENCE,
+    );
+    check("quantity", "value-quantity=x", "request.malformed.quantity");
+    check("uri", "_profile=a+b", "request.malformed.uri");
     check("id", "_id=a_b", "request.malformed.id");
     check("id", "_id=Observation/a", "request.malformed.id");
     for value in [

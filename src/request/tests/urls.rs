@@ -1,6 +1,6 @@
 //! The upstream's own URLs.
 
-use crate::request::{Authorization, BaseUrl, FhirPolicy, Upstream};
+use crate::request::{Authorization, BaseUrl, FhirPolicy, Upstream, WritePolicy};
 
 #[test]
 fn urls_of_the_upstream_are_read_below_either_base() {
@@ -14,6 +14,8 @@ fn urls_of_the_upstream_are_read_below_either_base() {
             authorization: Authorization::Strip,
         },
         body_limit: 1,
+        body_check: crate::request::body::BodyCheck::Structure,
+        writes: WritePolicy::default(),
     };
     for (url, expected) in [
         (

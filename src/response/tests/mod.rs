@@ -1,11 +1,13 @@
 //! Tables for the screen.
 
 mod bundles;
+mod granular;
 mod hostile;
 mod redactions;
 mod resources;
 
 use super::*;
+use crate::access::Granted;
 use crate::fhir::ResourceType;
 use std::rc::Rc;
 
@@ -21,6 +23,7 @@ fn cover(expected: Expected) -> Cover {
     Cover {
         expected,
         patient: None,
+        granted: Granted::All,
         base: BASE.into(),
         redactions: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),

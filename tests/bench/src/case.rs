@@ -67,14 +67,14 @@ pub const ALL: [Case; 11] = [
         NEW_ES256,
         Tokens::New(Algorithm::Es256),
         CLIENTS,
-        600,
+        2000,
         Some(300),
     ),
     Case::patient(
         NEW_RS256,
         Tokens::New(Algorithm::Rs256),
         CLIENTS,
-        600,
+        2000,
         Some(300),
     ),
     Case::search(SMALL_UNTOUCHED, SMALL, Rules::Untouched, 3000, None),
@@ -93,9 +93,9 @@ pub const ALL: [Case; 11] = [
 
 /// The row of the first mark.
 pub const REPEATED: &str = "repeated token, 16 clients";
-/// Stated, without a mark.
+/// The row of a mark.
 pub const NEW_ES256: &str = "always-new token, ES256";
-/// Stated, without a mark.
+/// The row of a mark.
 pub const NEW_RS256: &str = "always-new token, RS256";
 /// With the next, the slope that is the speed of screening.
 pub const SMALL_UNTOUCHED: &str = "2 kB, rules that touch nothing";

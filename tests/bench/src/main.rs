@@ -1,7 +1,7 @@
 //! `make bench`: what the filter costs in a real Envoy, against a bare one, against Envoy's own
 //! chain, and against what any wasm filter costs there.
 //!
-//! `bench [--rounds=N] [--quick] [--docs]`. One Envoy for each variant, all of them running, one at
+//! `bench [--rounds=N] [--quick] [--docs] [--case=TEXT]`. One Envoy for each variant, all of them running, one at
 //! a time under load; rounds in which every variant has its turn in every case. A wrong answer
 //! ends the run with status 1; a missed mark is printed, and ends nothing.
 //!
@@ -68,6 +68,8 @@ struct Options {
     quick: bool,
     /// Writes docs/benchmarks.md and docs/bench.svg as well.
     docs: bool,
+    /// Only the cases whose names contain this.
+    case: String,
 }
 
 impl Options {
@@ -76,11 +78,13 @@ impl Options {
             rounds: 0,
             quick: false,
             docs: false,
+            case: String::new(),
         };
         for argument in arguments {
             match argument.split_once('=') {
                 None if argument == "--quick" => options.quick = true,
                 None if argument == "--docs" => options.docs = true,
+                Some(("--case", text)) => options.case = text.to_owned(),
                 Some(("--rounds", number)) => {
                     let rounds = number
                         .parse()
@@ -91,15 +95,28 @@ impl Options {
                 }
                 _ => {
                     return Err(format!(
-                        "found {argument}, expected --rounds=N, --quick or --docs"
+                        "found {argument}, expected --rounds=N, --case=TEXT, --quick or --docs"
                     ));
                 }
             }
+        }
+        if !options.cases().any(|_| true) || (options.docs && !options.case.is_empty()) {
+            let names: Vec<&str> = case::ALL.iter().map(|case| case.name).collect();
+            return Err(format!(
+                "found --case={}, expected a part of the name of a case, and no --docs: {}",
+                options.case,
+                names.join("; ")
+            ));
         }
         if options.rounds == 0 {
             options.rounds = if options.quick { 2 } else { 5 };
         }
         Ok(options)
+    }
+
+    fn cases(&self) -> impl Iterator<Item = &'static Case> + '_ {
+        let wanted = |case: &&Case| case.name.contains(&self.case);
+        case::ALL.iter().filter(wanted)
     }
 
     fn scale(&self, requests: usize) -> usize {
@@ -127,13 +144,14 @@ async fn run(options: &Options) -> Result<(), String> {
     stage.bind()?;
     // The compiler of the VM works in steps: what is measured is the last one.
     println!("warming up");
-    for case in [case::REPEATED, case::LARGE_UNTOUCHED] {
+    let (es256, rs256) = (case::NEW_ES256, case::NEW_RS256);
+    for case in [case::REPEATED, es256, rs256, case::LARGE_UNTOUCHED] {
         for case in case::ALL.iter().filter(|other| other.name == case) {
             round(&mut stage, case, options).await?;
         }
     }
     for number in 1..=options.rounds {
-        for case in &case::ALL {
+        for case in options.cases() {
             let seconds = began.elapsed().as_secs();
             println!(
                 "round {number} of {}, {seconds} s: {}",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::case::{self, LARGE_UNTOUCHED, REPEATED, SMALL_UNTOUCHED};
+use crate::case::{self, LARGE_UNTOUCHED, NEW_ES256, NEW_RS256, REPEATED, SMALL_UNTOUCHED};
 use crate::us;
 use crate::variant::Variant;
 
@@ -139,6 +139,8 @@ impl Report {
                 .unwrap_or(f64::NAN)
         };
         let repeated = ratio(REPEATED, Variant::Ours, Variant::NativeCached);
+        let es256 = ratio(NEW_ES256, Variant::Ours, Variant::Native);
+        let rs256 = ratio(NEW_RS256, Variant::Ours, Variant::Native);
         let large = ratio(LARGE_UNTOUCHED, Variant::Bare, Variant::Ours);
         let screening = self.screening().unwrap_or(f64::NAN);
         let start = self.vm_start();
@@ -148,6 +150,18 @@ impl Report {
                 found: format!("{repeated:.2}"),
                 wanted: "at most 1.7",
                 reached: repeated <= 1.7,
+            },
+            Mark {
+                name: "always-new ES256 token, CPU against native without cache",
+                found: format!("{es256:.2}"),
+                wanted: "at most 1.4",
+                reached: es256 <= 1.4,
+            },
+            Mark {
+                name: "always-new RS256 token, CPU against native without cache",
+                found: format!("{rs256:.2}"),
+                wanted: "at most 1.4",
+                reached: rs256 <= 1.4,
             },
             Mark {
                 name: "screening inside the VM",
@@ -164,8 +178,8 @@ impl Report {
             Mark {
                 name: "module",
                 found: format!("{} bytes", self.module),
-                wanted: "at most 1500000 bytes",
-                reached: self.module <= 1_500_000,
+                wanted: "at most 3000000 bytes",
+                reached: self.module <= 3_000_000,
             },
             Mark {
                 name: "start of the VM",
@@ -324,9 +338,9 @@ mod tests {
 
     #[test]
     fn a_mark_that_was_not_measured_is_not_reached() {
-        let missed: Vec<_> = Report::new(1_500_001, 1, String::new()).marks();
+        let missed: Vec<_> = Report::new(3_000_001, 1, String::new()).marks();
         assert!(missed.iter().all(|mark| !mark.reached));
-        let module = Report::new(1_500_000, 1, String::new()).marks();
+        let module = Report::new(3_000_000, 1, String::new()).marks();
         assert_eq!(module.iter().filter(|mark| mark.reached).count(), 1);
     }
 }

@@ -159,7 +159,7 @@ mod tests {
         let page = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
         let new = renewed(&page, &report).unwrap();
         assert!(new.starts_with("before\n") && new.ends_with("\nafter\n"));
-        assert!(!new.contains("old") && new.contains("1500000 bytes"));
+        assert!(!new.contains("old") && new.contains("3000000 bytes"));
         assert_eq!(renewed(&new, &report), Ok(new.clone()));
         assert!(renewed("neither line", &report).is_err());
     }

@@ -144,7 +144,7 @@ pub(super) async fn claims(tokens: &mut Tokens<'_>) {
         json!(""),
         json!(1),
         json!(null),
-        json!(["x"]),
+        json!(["x", "y"]),
         json!({"x": 1}),
         json!("a\nb"),
         json!("a\u{0}b"),
@@ -208,7 +208,13 @@ pub(super) async fn patients(tokens: &mut Tokens<'_>) {
     let claims = tokens
         .claims()
         .claim("launch", json!({ "patient": ["p1"] }));
-    tokens.bad("the second is a list", claims, "claims").await;
+    tokens.good("the second is a list of one", claims).await;
+    let claims = tokens
+        .claims()
+        .claim("launch", json!({ "patient": ["p1", "p2"] }));
+    tokens
+        .bad("the second is a list of two", claims, "claims")
+        .await;
     for patient in [
         "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
         "https://other.example.org/r4/Patient/p1",

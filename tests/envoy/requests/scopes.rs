@@ -146,7 +146,7 @@ async fn lackings(table: &mut Table<'_>) {
             "user/Patient.r",
         ),
         (
-            "patient/Observation.rs?category=laboratory",
+            "patient/Observation.rs?category:in=http://example.org/vs",
             "GET",
             "/r4/Observation?patient=p1",
             "user/Observation.s",
@@ -289,13 +289,17 @@ async fn patient_context(table: &mut Table<'_>) {
             }
         }
     }
-    for (method, path) in [
-        ("POST", "/r4/Observation"),
-        ("PUT", "/r4/Patient/p1"),
-        ("PUT", "/r4/Patient/p2"),
-        ("PATCH", "/r4/Patient/p1"),
-        ("DELETE", "/r4/Patient/p1"),
-        ("DELETE", "/r4/Observation/o-p1-1"),
+    let (untrusted, other_type) = ("patient-write", "patient-write-type");
+    for (method, path, rule) in [
+        ("POST", "/r4/Patient", other_type),
+        ("PUT", "/r4/Patient/p1", other_type),
+        ("PUT", "/r4/Patient/p2", other_type),
+        ("PATCH", "/r4/Patient/p1", other_type),
+        ("DELETE", "/r4/Patient/p1", other_type),
+        ("POST", "/r4/Organization", other_type),
+        ("PUT", "/r4/Observation/o-p1-1", untrusted),
+        ("PATCH", "/r4/Observation/o-p1-1", untrusted),
+        ("DELETE", "/r4/Observation/o-p1-1", untrusted),
     ] {
         let mut request = ask(world, all, method, path);
         if matches!(method, "POST" | "PUT") {
@@ -303,15 +307,10 @@ async fn patient_context(table: &mut Table<'_>) {
         } else if method == "PATCH" {
             request = request.body("application/json-patch+json", "[]");
         }
-        let rule = "request.not-supported.patient-write";
+        let name = format!("{method} {path}");
+        let rule = format!("request.not-supported.{rule}");
         table
-            .refused(
-                &format!("{method} {path}"),
-                &client,
-                request,
-                NOT_SUPPORTED,
-                rule,
-            )
+            .refused(&name, &client, request, NOT_SUPPORTED, &rule)
             .await;
     }
     let request = ask(world, all, "GET", "/r4/Patient/_history");

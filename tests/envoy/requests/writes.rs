@@ -153,6 +153,26 @@ async fn bodies(table: &mut Table<'_>, version: Version) {
             "body-redacted",
         ),
         (
+            "an element of no type",
+            with("birthDate", json!("2000-01-01")),
+            "body-structure",
+        ),
+        (
+            "one where a list stands",
+            with("note", json!({ "text": "x" })),
+            "body-structure",
+        ),
+        (
+            "a number where a text stands",
+            with("code", json!({ "text": 1 })),
+            "body-structure",
+        ),
+        (
+            "two types of a choice",
+            with("onsetString", json!("x")).replacen('{', r#"{"onsetDateTime":"2000","#, 1),
+            "body-structure",
+        ),
+        (
             "marked as masked",
             tagged(subsetted, "MASKED"),
             "body-redacted",

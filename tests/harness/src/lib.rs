@@ -1,5 +1,6 @@
 //! What the tests and the tour stand on.
 
+pub mod authorization;
 pub mod client;
 pub mod demo;
 pub mod envoy;

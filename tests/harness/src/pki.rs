@@ -14,6 +14,9 @@ use rcgen::{
 };
 use ring::digest::{SHA256, digest};
 
+/// The types of what [`Pki::client_with`] changes.
+pub use rcgen;
+
 /// The names the server's certificate is good for.
 pub const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "fhir.example.org"];
 
@@ -101,6 +104,17 @@ impl Pki {
         change: impl FnOnce(&mut CertificateParams),
     ) -> ClientCertificate {
         client(&self.authority, name, change)
+    }
+
+    /// A certificate with these subject alternative names, URIs and DNS names, in this order; not
+    /// kept.
+    pub fn client_named(&self, name: &str, uris: &[&str], dns: &[&str]) -> ClientCertificate {
+        let ascii = |text: &&str| (*text).try_into().expect("names are ASCII");
+        self.client_with(name, |params| {
+            let uris = uris.iter().map(|uri| SanType::URI(ascii(uri)));
+            let dns = dns.iter().map(|name| SanType::DnsName(ascii(name)));
+            params.subject_alt_names = uris.chain(dns).collect();
+        })
     }
 
     /// A client certificate with the usual contents from the authority that nobody trusts; not kept.

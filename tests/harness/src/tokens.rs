@@ -2,6 +2,7 @@
 //! like them to be.
 
 mod claims;
+mod dpop;
 mod keys;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 pub use claims::{Claims, Forgery};
+pub use dpop::{DpopClient, DpopProof};
 use keys::Keys;
 pub use keys::{Algorithm, hs256};
 

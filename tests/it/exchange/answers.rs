@@ -336,7 +336,7 @@ fn what_was_written_is_not_said_to_have_failed() {
             let mut exchange = world.written(
                 scope,
                 "PUT /r4/Observation/o1",
-                br#"{"resourceType":"Observation","id":"o1"}"#,
+                br#"{"resourceType":"Observation","id":"o1","code":{"text":"x"}}"#,
             );
             let (one, two) = answer.split_at(at);
             let seen = world.answer(&mut exchange, head, &[one, two], false);

@@ -1,12 +1,14 @@
 //! A proxy of a few lines: it does what the steps say and asserts what must hold at each of them.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use fhir_guard::denial::Reply;
 use fhir_guard::exchange::{Exchange, Guard, Step};
 use fhir_guard::identity::{ConnectionAttributes, HostAlgorithms, HostCheck, known_answers};
-use fhir_guard::limit::{Answer as Shared, Step as Charge, Verdict};
+use fhir_guard::shared::{Answer as Shared, Step as Share, Work};
 use fhir_guard::wire::Pair;
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
@@ -22,10 +24,14 @@ pub const HOLD: usize = 1024;
 /// One worker with its policy.
 pub struct Deployment {
     pub guard: Guard,
-    issuer: Issuer,
-    certificate: ClientCertificate,
-    shared: HashMap<String, (Vec<u8>, u32)>,
+    pub issuer: Issuer,
+    pub certificate: ClientCertificate,
+    config: Value,
+    shared: SharedData,
 }
+
+/// Shared data of all workers: key to value and version.
+type SharedData = Rc<RefCell<HashMap<String, (Vec<u8>, u32)>>>;
 
 /// A host that verifies every signature that it can.
 static HOST: LazyLock<HostAlgorithms> =
@@ -88,20 +94,49 @@ impl Deployment {
             "audit": {"observer": "fhir.example.org"},
         });
         edit(&mut config);
-        let policy = fhir_guard::config::read(config.to_string().as_bytes())
-            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         Deployment {
-            guard: Guard::new(policy, HOST.clone()),
+            guard: guard(&config),
             issuer,
             certificate: Pki::new().client("clinic-a"),
-            shared: HashMap::new(),
+            config,
+            shared: Rc::default(),
+        }
+    }
+
+    /// Another worker with the same configuration and the same shared data.
+    pub fn worker(&self) -> Deployment {
+        Deployment {
+            guard: guard(&self.config),
+            issuer: self.issuer.clone(),
+            certificate: self.certificate.clone(),
+            config: self.config.clone(),
+            shared: Rc::clone(&self.shared),
         }
     }
 
     /// The head of a request with a good token of this scope.
     pub fn head(&self, scope: &str, target: &str, fields: &[(&str, &str)]) -> Vec<Pair> {
-        let claims = Claims::new(NOW).scope(scope).bound_to(&self.certificate);
-        let token = format!("Bearer {}", self.issuer.token(&claims));
+        let token = self.issuer.token(&self.claims().scope(scope));
+        self.head_with(&token, target, fields)
+    }
+
+    /// The claims of a good token.
+    pub fn claims(&self) -> Claims {
+        Claims::new(NOW).bound_to(&self.certificate)
+    }
+
+    /// The text of a token of these claims.
+    pub fn token(&self, claims: &Claims) -> String {
+        self.issuer.token(claims)
+    }
+
+    /// The head of a request with this token.
+    pub fn head_with(&self, token: &str, target: &str, fields: &[(&str, &str)]) -> Vec<Pair> {
+        self.head_as(&format!("Bearer {token}"), target, fields)
+    }
+
+    /// The head of a request with these credentials.
+    pub fn head_as(&self, token: &str, target: &str, fields: &[(&str, &str)]) -> Vec<Pair> {
         let (method, path) = target.split_once(' ').expect("a method and a path");
         let own = [
             (":method", method),
@@ -109,9 +144,23 @@ impl Deployment {
             (":authority", "fhir.example.org"),
             (":path", path),
             ("x-request-id", "r-1"),
-            ("authorization", &token),
+            ("authorization", token),
         ];
         pairs(own.iter().chain(fields))
+    }
+
+    /// Every bucket is full again.
+    pub fn forget_limits(&mut self) {
+        self.shared.borrow_mut().clear();
+    }
+
+    /// Every value whose key begins so is rubbish.
+    pub fn damage(&mut self, keys: &str) {
+        for (key, (value, _)) in self.shared.borrow_mut().iter_mut() {
+            if key.starts_with(keys) {
+                *value = b"rubbish".to_vec();
+            }
+        }
     }
 
     pub fn attributes(&self) -> ConnectionAttributes {
@@ -120,25 +169,68 @@ impl Deployment {
             digest: Some(self.certificate.thumbprint_hex.clone().into_bytes()),
             validated: Some(vec![1]),
             source: Some(b"192.0.2.1:4711".to_vec()),
+            ..ConnectionAttributes::default()
         }
     }
 
     /// The head of a request through all of its decisions; signatures are verified by the host, and
     /// charges carried out.
     pub fn ask(&mut self, exchange: &mut Exchange, head: Vec<Pair>, ended: bool) -> Step {
+        self.ask_at(exchange, head, ended, NOW * 1_000_000_000)
+    }
+
+    /// The same at another time, in nanoseconds since 1970.
+    pub fn ask_at(
+        &mut self,
+        exchange: &mut Exchange,
+        head: Vec<Pair>,
+        ended: bool,
+        now: u64,
+    ) -> Step {
         let attributes = self.attributes();
-        let now = NOW * 1_000_000_000;
-        let mut step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
-        if step == Step::Verify {
-            let check = exchange.verifying().expect("a signature");
-            let answer = Some(right(check));
-            step = exchange.verified(&mut self.guard, answer);
+        let step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        self.decided(exchange, step)
+    }
+
+    /// Wakes a request that waits, and goes through all of its decisions.
+    pub fn wake(&mut self, exchange: &mut Exchange, now: u64) -> Step {
+        let step = exchange.wake(&mut self.guard, now);
+        self.decided(exchange, step)
+    }
+
+    fn decided(&mut self, exchange: &mut Exchange, mut step: Step) -> Step {
+        loop {
+            step = match step {
+                Step::Verify => {
+                    let answer = Some(right(exchange.verifying().expect("a signature")));
+                    exchange.verified(&mut self.guard, answer)
+                }
+                Step::Note => {
+                    let outcome = carry_out(&self.shared, exchange.noting().expect("a proof"));
+                    exchange.noted(&self.guard, outcome)
+                }
+                Step::ShutOut => {
+                    let work = exchange.shutting_out().expect("somebody");
+                    let found = carry_out(&self.shared, work);
+                    exchange.shut_out(&mut self.guard, found)
+                }
+                Step::Charge => {
+                    let verdict = carry_out(&self.shared, exchange.charging().expect("a charge"));
+                    exchange.charged(&self.guard, &verdict)
+                }
+                step => return step,
+            };
         }
-        if step != Step::Charge {
-            return step;
-        }
-        let verdict = self.charge(exchange);
-        exchange.charged(&self.guard, &verdict)
+    }
+
+    /// The authorization server.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The caller's certificate.
+    pub fn certificate(&self) -> &ClientCertificate {
+        &self.certificate
     }
 
     /// An exchange that was forwarded, without a body.
@@ -228,30 +320,61 @@ impl Deployment {
         serde_json::from_str(&line).expect("JSON")
     }
 
-    fn charge(&mut self, exchange: &mut Exchange) -> Verdict {
-        let charging = exchange.charging().expect("a charge");
-        loop {
-            let answer = match charging.step() {
-                Charge::Done(verdict) => return verdict,
-                Charge::Read { key } => {
-                    let found = self.shared.get(key).cloned();
-                    Shared::Value {
-                        bytes: found.as_ref().map(|(bytes, _)| bytes.clone()),
-                        version: found.map(|(_, version)| version),
-                    }
-                }
-                Charge::Write {
-                    key,
-                    value,
-                    version,
-                } => {
-                    let next = version.unwrap_or(0) + 1;
-                    self.shared.insert(key.to_owned(), (value.to_vec(), next));
-                    Shared::Written
-                }
-            };
-            charging.answer(answer);
-        }
+    /// Carries out other work on shared data.
+    pub fn carry_out<W: Work>(&self, work: &mut W) -> W::Outcome {
+        carry_out(&self.shared, work)
+    }
+
+    /// A tick: looks for news of the first document; whether it is to be fetched now.
+    pub fn tick(&mut self, now: u64) -> bool {
+        let mut look = self.guard.look(0, now).expect("a document");
+        let looked = carry_out(&self.shared, &mut look);
+        drop(look);
+        let (call, said) = self.guard.looked(0, &looked, now);
+        assert_eq!(said, Ok(()), "what another worker stored");
+        call.is_some()
+    }
+
+    /// The answer to the call, taken and handed to the other workers.
+    pub fn fetched(&mut self, answer: Option<(u16, &[u8])>, now: u64) -> Result<(), String> {
+        self.guard.answered(0, answer)?;
+        let (_, body) = answer.expect("nothing is no good answer");
+        let mut store = self.guard.store(0, body, now).expect("a document");
+        assert!(carry_out(&self.shared, &mut store));
+        Ok(())
+    }
+}
+
+fn guard(config: &Value) -> Guard {
+    let key = |_: &str| Some("01".repeat(32));
+    let policy = fhir_guard::config::read_with(config.to_string().as_bytes(), &key)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    Guard::new(policy, HOST.clone())
+}
+
+/// Carries out work on shared data, as the proxy does.
+fn carry_out<W: Work>(shared: &SharedData, work: &mut W) -> W::Outcome {
+    let mut shared = shared.borrow_mut();
+    loop {
+        let answer = match work.step() {
+            Share::Done(outcome) => return outcome,
+            Share::Read { key } => {
+                let (bytes, version) = shared.get(key).cloned().unzip();
+                Shared::Value { bytes, version }
+            }
+            Share::Write {
+                key,
+                value,
+                version,
+            } => {
+                let current = shared.get(key).map(|(_, version)| *version);
+                assert_eq!(current, version, "nobody else writes");
+                let next = version.unwrap_or(0) + 1;
+                shared.insert(key.to_owned(), (value.to_vec(), next));
+                Shared::Written
+            }
+        };
+        work.answer(answer);
     }
 }
 

@@ -14,7 +14,9 @@ const HEAD: [(&str, &str); 2] = [
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     Start,
+    Waiting,
     Verifying,
+    ShuttingOut,
     Charging,
     ReadingBody,
     Forwarded,
@@ -27,13 +29,15 @@ enum Stage {
 }
 
 use Stage::{
-    Charging, Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, Start,
-    Streaming, Verifying,
+    Charging, Discarding, Done, Foreign, Forwarded, Holding, ReadingBody, Refused, ShuttingOut,
+    Start, Streaming, Verifying, Waiting,
 };
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Start,
+    Waiting,
     Verifying,
+    ShuttingOut,
     Charging,
     ReadingBody,
     Forwarded,
@@ -51,6 +55,17 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
     let read = "GET /r4/Patient/p1";
     let mut exchange = match stage {
         Start => return Exchange::default(),
+        Waiting => {
+            if world.guard.documents() == 0 {
+                *world = waiting::cold();
+            }
+            let mut exchange = Exchange::default();
+            let head = world.head("patient/*.r", read, &[]);
+            let step = world.ask(&mut exchange, head, true);
+            assert_eq!(step, Step::Wait);
+            assert!(exchange.is_waiting());
+            return exchange;
+        }
         Verifying => {
             let mut exchange = Exchange::default();
             let head = world.head("patient/*.r", read, &[]);
@@ -58,6 +73,12 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
             let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
             assert_eq!(step, Step::Verify);
             return exchange;
+        }
+        ShuttingOut => {
+            if world.guard.tick_period().is_none() {
+                *world = quarantine::world();
+            }
+            return quarantine::shutting_out(world);
         }
         Charging => {
             let mut exchange = at(Verifying, world);
@@ -234,7 +255,15 @@ fn an_answer_that_was_not_decided_on_does_not_pass() {
 
 #[test]
 fn a_request_that_goes_on_after_its_decision_is_cut() {
-    for stage in [Start, Verifying, Forwarded, Holding, Streaming, Done] {
+    for stage in [
+        Start,
+        Verifying,
+        ShuttingOut,
+        Forwarded,
+        Holding,
+        Streaming,
+        Done,
+    ] {
         let mut world = Deployment::new();
         let mut exchange = at(stage, &mut world);
         let step = exchange.request_body(&world.guard, b"{}", true);
@@ -308,82 +337,47 @@ fn an_answer_about_a_signature_that_nobody_asked_for_ends_the_exchange() {
 }
 
 #[test]
-fn a_token_is_as_good_as_the_host_says_and_no_better() {
-    for (name, answer, flaw, expected) in [
-        ("it holds", Some(true), "", None),
-        ("it does not", Some(false), "", Some("token.signature")),
-        ("no answer, our own code", None, "", None),
-        (
-            "wrong, and the host says so",
-            Some(false),
-            "x",
-            Some("token.signature"),
-        ),
-        ("wrong, and no answer", None, "x", Some("token.signature")),
-    ] {
+fn word_that_somebody_is_shut_out_when_nobody_was_to_be_ends_the_exchange() {
+    for stage in STAGES.into_iter().filter(|stage| *stage != ShuttingOut) {
         let mut world = Deployment::new();
-        let attributes = world.attributes();
-        let now = driver::NOW * 1_000_000_000;
-        let mut head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
-        let token = head.last_mut().expect("a token");
-        assert_eq!(token.0, b"authorization");
-        if !flaw.is_empty() {
-            // The first letter of the signature, which has no bits to spare.
-            let at = token
-                .1
-                .iter()
-                .rposition(|byte| *byte == b'.')
-                .expect("dots")
-                + 1;
-            token.1[at] = if token.1[at] == b'A' { b'B' } else { b'A' };
-        }
-        let mut exchange = Exchange::default();
-        let step = exchange.request_headers(&mut world.guard, head.clone(), &attributes, now, true);
-        assert_eq!(step, Step::Verify, "{name}");
-        let check = exchange.verifying().expect("a signature");
-        assert_eq!(driver::right(check), flaw.is_empty(), "{name}");
-        let step = exchange.verified(&mut world.guard, answer);
-        match expected {
-            None => assert_eq!(step, Step::Charge, "{name}"),
-            Some(rule) => {
-                assert!(
-                    matches!(&step, Step::Reply(reply) if reply.status == 401),
-                    "{name}: {step:?}"
-                );
-                assert_eq!(world.record(&mut exchange)["rule"], rule, "{name}");
-            }
-        }
-        // What holds is remembered, and nothing else.
-        let mut again = Exchange::default();
-        let step = again.request_headers(&mut world.guard, head, &attributes, now, true);
-        let remembered = if expected.is_none() {
-            Step::Charge
-        } else {
-            Step::Verify
-        };
-        assert_eq!(step, remembered, "{name}, again");
+        let mut exchange = at(stage, &mut world);
+        assert!(exchange.shutting_out().is_none(), "{stage:?}");
+        check_ended(stage, &exchange.shut_out(&mut world.guard, None));
     }
 }
 
 #[test]
-fn the_host_is_asked_about_no_signature_without_a_certificate() {
-    let mut world = Deployment::new();
-    let head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
-    let (attributes, now) = (Default::default(), driver::NOW * 1_000_000_000);
-    let mut exchange = Exchange::default();
-    let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
-    assert!(
-        matches!(&step, Step::Reply(reply) if reply.status == 401),
-        "{step:?}"
-    );
-    assert_eq!(world.record(&mut exchange)["rule"], "token.certificate");
+fn nothing_is_woken_that_does_not_wait() {
+    for stage in STAGES {
+        let mut world = Deployment::new();
+        let mut exchange = at(stage, &mut world);
+        let before = world.record(&mut exchange);
+        let mut exchange = at(stage, &mut world);
+        let now = driver::NOW * 1_000_000_000;
+        let verifies = exchange.verifying().is_some();
+        // In its turn, but with nothing new.
+        assert_eq!(
+            exchange.wake(&mut world.guard, now),
+            Step::Wait,
+            "{stage:?}"
+        );
+        assert_eq!(exchange.is_waiting(), stage == Waiting, "{stage:?}");
+        assert_eq!(exchange.verifying().is_some(), verifies, "{stage:?}");
+        if stage != Waiting {
+            let late = exchange.wake(&mut world.guard, u64::MAX);
+            assert_eq!(late, Step::Wait, "{stage:?}");
+        }
+        assert_eq!(world.record(&mut exchange), before, "{stage:?}");
+    }
 }
 
 #[test]
 fn what_ends_early_is_recorded_as_it_ended() {
     for (stage, outcome) in [
         (Start, "undecided"),
+        (Waiting, "cut"),
         (Verifying, "cut"),
+        (ShuttingOut, "cut"),
         (ReadingBody, "cut"),
         (Forwarded, "cut"),
         (Holding, "cut"),

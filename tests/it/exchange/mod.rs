@@ -1,10 +1,26 @@
 //! Exchanges walked through their callbacks, as a proxy would.
 
 mod answers;
+mod bodies;
+mod current;
 mod cuts;
+mod discovery;
+mod dpop;
 mod driver;
 mod faults;
+mod granular;
+mod introspection;
+mod named;
+mod outages;
+mod quarantine;
 mod requests;
+mod revocation;
+mod rules;
+mod signatures;
+mod step_up;
+mod tenants;
+mod waiting;
+mod writes;
 
 use driver::{Deployment, End};
 use fhir_guard::exchange::{Exchange, Step};

@@ -53,7 +53,7 @@ fn check(name: &str, target: &str, pieces: &[&[u8]], expected: Result<(), (u16, 
 #[test]
 fn a_body_is_what_its_interaction_says() {
     let put = "PUT /r4/Observation/o1";
-    let good = br#"{"resourceType":"Observation","id":"o1"}"#;
+    let good = br#"{"resourceType":"Observation","id":"o1","code":{"text":"x"}}"#;
     let malformed = Err((400, "request.malformed.body"));
     let mismatch = Err((400, "request.malformed.body-mismatch"));
     for at in 0..=good.len() {
@@ -96,8 +96,21 @@ fn a_body_is_what_its_interaction_says() {
     check(
         "a create",
         post,
-        &[br#"{"resourceType":"Observation"}"#],
+        &[br#"{"resourceType":"Observation","code":{"text":"x"}}"#],
         Ok(()),
+    );
+    let structure = Err((400, "request.malformed.body-structure"));
+    check(
+        "without what must be there",
+        post,
+        &[br#"{"resourceType":"Observation"}"#],
+        structure,
+    );
+    check(
+        "an element of another type",
+        post,
+        &[br#"{"resourceType":"Observation","code":{"text":"x"},"birthDate":"2000"}"#],
+        structure,
     );
     let patch = "PATCH /r4/Observation/o1";
     check(
@@ -121,7 +134,7 @@ fn a_body_is_what_its_interaction_says() {
 #[test]
 fn the_body_limit_is_kept_to_the_byte() {
     let padded = |length: usize| {
-        let body = br#"{"resourceType":"Observation","id":"o1"}"#;
+        let body = br#"{"resourceType":"Observation","id":"o1","code":{"text":"x"}}"#;
         let mut body = body.to_vec();
         body.resize(length, b' ');
         body

@@ -8,9 +8,12 @@ mod examples;
 pub mod identity;
 mod planted;
 mod redacted;
+pub mod structure;
+pub mod tables;
 
 use std::rc::Rc;
 
+use fhir_guard::access::Granted;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::response::{Action, BundleKind, Cover, Expected, Fault, Limits, Redaction, Screen};
 
@@ -64,6 +67,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
     Rc::new(Cover {
         expected,
         patient: None,
+        granted: Granted::All,
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         self_link: format!("{BASE}/Patient?_count=10"),

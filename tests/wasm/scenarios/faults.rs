@@ -17,7 +17,7 @@ pub(super) fn statuses() -> impl Iterator<Item = u32> {
 }
 
 /// Calls whose Ok the filter has to believe: the host says that it did what it was told.
-const TOLD: [&str; 7] = [
+pub(super) const TOLD: [&str; 7] = [
     "proxy_close_stream",
     "proxy_log",
     "proxy_send_local_response",
@@ -28,7 +28,7 @@ const TOLD: [&str; 7] = [
 ];
 
 /// Everything a call of this function can do wrong, with its name.
-fn faults(function: &str) -> Vec<(String, Fault)> {
+pub(super) fn faults(function: &str) -> Vec<(String, Fault)> {
     let mut faults: Vec<(String, Fault)> = statuses()
         .map(|status| (format!("status {status}"), Fault::Status(status)))
         .collect();

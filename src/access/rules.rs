@@ -1,0 +1,231 @@
+//! The operator's rules with conditions. They take away from what scopes permit, and never add.
+
+use std::net::IpAddr;
+
+use super::facts::{Fact, Facts};
+use super::step_up::{Requirement, applies};
+use crate::cel::{Condition, Fault};
+use crate::denial::Denial;
+use crate::fhir::ResourceType;
+use crate::identity::{CertificateNeeds, Principal};
+use crate::request::Interaction;
+
+/// The rules of one policy, and the conditions of its redactions and limits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Rules about requests.
+    pub rules: Vec<Rule>,
+    /// When each redaction applies, by its place; `None` where it always does. At most 64.
+    pub redactions: Vec<Named>,
+    /// When each limit applies, by its place; `None` where it always does. At most 64.
+    pub limits: Vec<Named>,
+}
+
+/// The condition of a redaction or a limit, with the name of that.
+pub type Named = (String, Option<Condition>);
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Shown in the audit record.
+    pub name: String,
+    /// The interactions by their codes; `None` where the operator named none, so that all are.
+    pub interactions: Option<Vec<&'static str>>,
+    /// The types that are asked for; `None` where the operator named none, so that all are.
+    pub types: Option<Vec<ResourceType>>,
+    /// When it applies, or for [`Effect::Allow`] when it is satisfied; `None` is always.
+    pub when: Option<Condition>,
+    /// What it does.
+    pub effect: Effect,
+    /// What it would do is recorded, and not done.
+    pub report: bool,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Of all rules of this kind for an interaction and a type one must be satisfied.
+    Allow,
+    /// Refuses.
+    Deny,
+    /// Asks for a stronger or fresher login, or for a bound token.
+    Require {
+        /// What is asked of the login.
+        login: Requirement,
+        /// The token must be bound in one of these ways; nothing is asked where there are none.
+        bound: Vec<&'static str>,
+    },
+}
+
+/// What conditions have decided for one permit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spared {
+    /// Redactions that do not apply, a bit for each place.
+    pub redactions: u64,
+    /// Limits that do not apply.
+    pub limits: u64,
+}
+
+impl Rules {
+    /// Whether any condition is about this.
+    pub fn uses(&self, fact: Fact) -> bool {
+        let rules = self.rules.iter().filter_map(|rule| rule.when.as_ref());
+        let others = self.redactions.iter().chain(&self.limits);
+        let others = others.filter_map(|(_, when)| when.as_ref());
+        rules.chain(others).any(|when| when.uses(fact.place()))
+    }
+
+    /// What has to be known of the caller's certificate.
+    pub fn certificate_needs(&self) -> CertificateNeeds {
+        let used = Fact::ALL.iter().filter(|(fact, ..)| self.uses(*fact));
+        used.fold(CertificateNeeds::default(), |needs, (fact, ..)| {
+            needs.and(fact.needs())
+        })
+    }
+
+    /// An address as conditions are given it.
+    pub fn address(text: &str) -> Option<IpAddr> {
+        text.parse::<IpAddr>()
+            .ok()
+            .map(|address| address.to_canonical())
+    }
+
+    /// Whether the rules that deny or allow let a request pass; what rules that only report would
+    /// have done goes into `reported`.
+    pub(super) fn admit(
+        &self,
+        interaction: &Interaction,
+        facts: &Facts<'_>,
+        reported: &mut Vec<String>,
+    ) -> Result<(), Denial> {
+        let of = |effect: Effect| {
+            let rules = self.rules.iter().filter(move |rule| rule.effect == effect);
+            rules.filter(|rule| applies(&rule.interactions, &rule.types, interaction))
+        };
+        for rule in of(Effect::Deny) {
+            match rule.holds(facts) {
+                Ok(false) => {}
+                Ok(true) => rule.refuse("deny", reported)?,
+                Err(fault) => rule.refuse(&fault, reported)?,
+            }
+        }
+        let (mut enforced, mut wished) = (None, None);
+        let (mut satisfied, mut would_be) = (false, false);
+        for rule in of(Effect::Allow) {
+            let holds = match rule.holds(facts) {
+                Ok(holds) => holds,
+                Err(fault) => {
+                    rule.refuse(&fault, reported)?;
+                    continue;
+                }
+            };
+            match rule.report {
+                true => (wished, would_be) = (wished.or(Some(rule)), would_be || holds),
+                false => (enforced, satisfied) = (enforced.or(Some(rule)), satisfied || holds),
+            }
+        }
+        if let Some(rule) = enforced.filter(|_| !satisfied) {
+            rule.refuse("allow", reported)?;
+        }
+        if let Some(rule) = wished.filter(|_| !satisfied && !would_be) {
+            rule.refuse("allow", reported)?;
+        }
+        Ok(())
+    }
+
+    /// Which redactions and limits do not apply.
+    pub(super) fn spared(&self, facts: &Facts<'_>) -> Result<Spared, Denial> {
+        let spared = |conditions: &[Named], kind: &str| {
+            let mut bits = 0_u64;
+            for (place, (name, when)) in (0_u32..).zip(conditions) {
+                let Some(when) = when else { continue };
+                let holds = when.holds(facts).map_err(|fault| {
+                    Denial::Rule(format!("error.{kind}.{name}.{}", fault.name()))
+                })?;
+                if !holds {
+                    // What has no bit is never spared.
+                    bits |= 1_u64.checked_shl(place).unwrap_or_default();
+                }
+            }
+            Ok(bits)
+        };
+        Ok(Spared {
+            redactions: spared(&self.redactions, "redaction")?,
+            limits: spared(&self.limits, "limit")?,
+        })
+    }
+
+    /// Whether what rules require is there; `now` in seconds since 1970.
+    pub(super) fn require(
+        &self,
+        principal: &Principal,
+        interaction: &Interaction,
+        facts: &Facts<'_>,
+        now: u64,
+        reported: &mut Vec<String>,
+    ) -> Result<(), Denial> {
+        for rule in &self.rules {
+            let Effect::Require { login, bound } = &rule.effect else {
+                continue;
+            };
+            if !applies(&rule.interactions, &rule.types, interaction) {
+                continue;
+            }
+            match rule.holds(facts) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(fault) => {
+                    rule.refuse(&fault, reported)?;
+                    continue;
+                }
+            }
+            let is_bound = |way: &&str| principal.bindings().contains(way);
+            if !bound.is_empty() && !bound.iter().any(is_bound) {
+                rule.refuse("require", reported)?;
+            } else if let Err(denial) = login.check(&rule.name, principal.login(), now) {
+                match rule.report {
+                    true => reported.push(denial.rule()),
+                    false => return Err(denial),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What made a rule refuse: its name in the audit record stands in the middle.
+trait Reason {
+    fn rule(&self, name: &str) -> String;
+}
+
+impl Reason for &str {
+    fn rule(&self, name: &str) -> String {
+        format!("{self}.{name}")
+    }
+}
+
+impl Reason for &Fault {
+    fn rule(&self, name: &str) -> String {
+        format!("error.rule.{name}.{}", self.name())
+    }
+}
+
+impl Rule {
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, Fault> {
+        self.when
+            .as_ref()
+            .map_or(Ok(true), |when| when.holds(facts))
+    }
+
+    /// Refuses, or says that it would have.
+    fn refuse(&self, reason: impl Reason, reported: &mut Vec<String>) -> Result<(), Denial> {
+        let rule = reason.rule(&self.name);
+        match self.report {
+            true => {
+                reported.push(rule);
+                Ok(())
+            }
+            false => Err(Denial::Rule(rule)),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `fhir`: where the API is, outside and inside.
+
+use super::mistakes::Mistakes;
+use super::policy::{KIB, MIB, URL};
+use super::reader::{Node, Object, each, or};
+use super::rules::resource_type;
+use super::told;
+use crate::fhir::ResourceType;
+use crate::identity::Told;
+use crate::request::body::BodyCheck;
+use crate::request::{Authorization, BaseUrl, ClientLabels, FhirPolicy, Upstream, WritePolicy};
+
+/// Bytes of the name of an Envoy cluster; Istio's are long.
+const CLUSTER: usize = 256;
+
+/// Paths below the base that need no credentials.
+const PUBLIC: usize = 64;
+
+/// Types that `patient/` scopes may write.
+const TYPES: usize = 64;
+
+const BASE: &str = "the base URL of a FHIR API";
+
+pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Told)> {
+    let mut object = node.object("an object with base and upstream", m)?;
+    let base = base(&mut object, m);
+    let well_known = ["metadata", ".well-known/smart-configuration"]
+        .map(str::to_owned)
+        .to_vec();
+    let public = or(object.optional("public"), well_known, |node| {
+        let paths = node.list("paths", 0..=PUBLIC, m)?;
+        each(&paths, |path| public_path(path, m))
+    });
+    let upstream = object.required("upstream", "an object with cluster and base", m);
+    let upstream = upstream.and_then(|node| upstream_policy(&node, m));
+    let body_limit = or(object.optional("body_limit"), 512 * KIB, |node| {
+        node.size(KIB..=8 * MIB, m)
+    });
+    let body_check = or(
+        object.optional("body_check"),
+        BodyCheck::Structure,
+        |node| {
+            node.keyword(
+                &[
+                    ("structure", BodyCheck::Structure),
+                    ("names", BodyCheck::Names),
+                    ("none", BodyCheck::None),
+                ],
+                m,
+            )
+        },
+    );
+    let labels = or(
+        object.optional("client_labels"),
+        ClientLabels::Refused,
+        |node| {
+            let words = [
+                ("refused", ClientLabels::Refused),
+                ("kept", ClientLabels::Kept),
+            ];
+            node.keyword(&words, m)
+        },
+    );
+    let types = WritePolicy::default().patient_types;
+    let patient_types = or(object.optional("patient_writes"), types, |node| {
+        patient_types(node, m)
+    });
+    object.finish(m);
+    let (upstream, told, if_match) = upstream?;
+    let fhir = FhirPolicy {
+        base: base?,
+        public: public?,
+        upstream,
+        body_limit: body_limit?,
+        body_check: body_check?,
+        writes: WritePolicy {
+            labels: labels?,
+            patient_types: patient_types?,
+            if_match,
+        },
+    };
+    Some((fhir, told))
+}
+
+fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<(Upstream, Told, bool)> {
+    let mut object = node.object("an object with cluster and base", m)?;
+    let cluster = cluster(&mut object, m);
+    let base = base(&mut object, m);
+    let authorization = or(
+        object.optional("authorization"),
+        Authorization::Strip,
+        |node| {
+            node.keyword(
+                &[
+                    ("strip", Authorization::Strip),
+                    ("keep", Authorization::Keep),
+                ],
+                m,
+            )
+        },
+    );
+    let told = or(object.optional("identity"), Told::default(), |node| {
+        told::read(node, m)
+    });
+    let if_match = or(object.optional("trust"), false, |node| trust(node, m));
+    object.finish(m);
+    let upstream = Upstream {
+        cluster: cluster?,
+        base: base?,
+        authorization: authorization?,
+    };
+    Some((upstream, told?, if_match?))
+}
+
+/// What the server is trusted with; whether `if_match` is among it.
+fn trust(node: &Node<'_>, m: &mut Mistakes) -> Option<bool> {
+    let words = [("if_match", ())];
+    let items = node.list("words", 0..=words.len(), m)?;
+    each(&items, |item| {
+        // Of a later version: nothing rests on a total yet.
+        if item.value().as_str() == Some("total") {
+            return item.unavailable("total", "\"if_match\"", m);
+        }
+        item.keyword(&words, m)
+    })?;
+    Some(!items.is_empty())
+}
+
+/// The types that `patient/` scopes may write.
+fn patient_types(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<ResourceType>> {
+    let items = node.list("resource types", 0..=TYPES, m)?;
+    each(&items, |item| {
+        let found = resource_type(item, m)?;
+        if WritePolicy::may_be_written(found) {
+            return Some(found);
+        }
+        let expected = "a type of the patient compartment that says nothing of access and identity";
+        item.refuse(expected, found.name(), m)
+    })
+}
+
+/// The Envoy cluster that leads to a server.
+pub(super) fn cluster(object: &mut Object<'_>, m: &mut Mistakes) -> Option<String> {
+    let expected = "the name of an Envoy cluster";
+    let node = object.required("cluster", expected, m)?;
+    let name = node.text(expected, 1..=CLUSTER, m)?;
+    node.check(
+        name.bytes().all(|byte| byte.is_ascii_graphic()),
+        "printable ASCII without spaces",
+        m,
+    )?;
+    Some(name.to_owned())
+}
+
+fn base(object: &mut Object<'_>, m: &mut Mistakes) -> Option<BaseUrl> {
+    let node = object.required("base", BASE, m)?;
+    base_url(&node, m)
+}
+
+pub(super) fn base_url(node: &Node<'_>, m: &mut Mistakes) -> Option<BaseUrl> {
+    let text = node.text(BASE, 1..=URL, m)?;
+    match BaseUrl::parse(text) {
+        Ok(base) => Some(base),
+        Err(expected) => node.refuse(expected, "other text", m),
+    }
+}
+
+/// A path below the base, compared exactly. What it leads to is neither decided on nor screened:
+/// paths of resources, of operations and of the server's history lead to data.
+fn public_path(node: &Node<'_>, m: &mut Mistakes) -> Option<String> {
+    let expected = "a path below the base such as metadata";
+    let path = node.text(expected, 1..=URL, m)?;
+    let letter =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let plain = path
+        .split('/')
+        .all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(letter));
+    node.check(
+        plain,
+        "a path below the base, without a slash before or after it, of the characters A-Z a-z 0-9 - . _ ~",
+        m,
+    )?;
+    let first = path.split('/').next().unwrap_or_default();
+    let data = ResourceType::parse(first).is_some() || first.starts_with('_');
+    if data {
+        return node.refuse("a path without patient data", "the path of resources", m);
+    }
+    Some(path.to_owned())
+}

@@ -1,0 +1,90 @@
+//! The contexts of proxy-wasm.
+
+mod stream;
+mod worker;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::config;
+use crate::exchange::Guard;
+use crate::host::{self, Buffer};
+use crate::identity::HostAlgorithms;
+use stream::StreamContext;
+use worker::Worker;
+
+/// Registers the root context.
+pub fn register() {
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}
+
+/// One configuration on one worker.
+#[derive(Default)]
+struct Root {
+    worker: Worker,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
+        self.worker.answered(call, size);
+        self.worker.wake();
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let configuration = host::buffer(Buffer::Configuration, size).unwrap_or_default();
+        let environment = |name: &str| std::env::var(name).ok();
+        let fitting = config::read_with(&configuration, &environment).and_then(|policy| {
+            config::fits(&policy, host::envoy_version())?;
+            let algorithms = HostAlgorithms::asking(policy.questions(), host::verify_signature);
+            Ok((policy, algorithms))
+        });
+        match fitting {
+            Ok((policy, algorithms)) => {
+                let names = match algorithms.names().as_slice() {
+                    [] => "none".to_owned(),
+                    names => names.join(" "),
+                };
+                for warning in &policy.warnings {
+                    log::warn!("fhir-guard: {warning}");
+                }
+                let guard = Guard::new(policy, algorithms);
+                if let Some(period) = guard.tick_period()
+                    && !host::set_tick_period(period)
+                {
+                    log::error!(
+                        "fhir-guard: the proxy gives no ticks, and without them nothing can be fetched and nobody shut out"
+                    );
+                    return false;
+                }
+                self.worker = Worker::new(guard);
+                // Who is shut out stays out while a configuration takes over from another.
+                self.worker.look_at_quarantine(host::now());
+                log::info!(
+                    "fhir-guard {} configured; signatures verified by Envoy: {names}",
+                    env!("CARGO_PKG_VERSION")
+                );
+                true
+            }
+            Err(mistakes) => {
+                log::error!("fhir-guard: the configuration is refused:\n{mistakes}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.worker.look();
+        self.worker.wake();
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        let context = StreamContext::new(context_id, self.worker.clone());
+        Some(Box::new(context))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

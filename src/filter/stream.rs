@@ -1,0 +1,405 @@
+//! One HTTP stream: each callback reads what the exchange needs, and carries out what it answers.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::worker::Worker;
+use crate::exchange::{CallAnswer, Exchange, Guard, Step};
+use crate::host::{self, Buffer, Map};
+use crate::identity::ConnectionAttributes;
+use crate::remote::Call;
+use crate::wire::Pair;
+
+/// The context of one HTTP stream.
+pub(super) struct StreamContext {
+    id: u32,
+    stream: Rc<RefCell<Stream>>,
+    worker: Worker,
+    /// The calls that were sent in the name of this stream: their answers come to it alone.
+    sent: Vec<u32>,
+}
+
+impl StreamContext {
+    /// A stream before its first callback.
+    pub fn new(id: u32, worker: Worker) -> Self {
+        let stream = Stream {
+            guard: worker.guard(),
+            exchange: Exchange::default(),
+            over: Over::No,
+        };
+        StreamContext {
+            id,
+            stream: Rc::new(RefCell::new(stream)),
+            worker,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Nothing else has the stream while a callback runs; should it be otherwise, nothing goes on.
+    fn with<T>(&self, otherwise: T, callback: impl FnOnce(&mut Stream) -> T) -> T {
+        match self.stream.try_borrow_mut() {
+            Ok(mut stream) => callback(&mut stream),
+            Err(_) => otherwise,
+        }
+    }
+
+    /// A callback of the request, which may wait from now on, and ask what it waits for.
+    fn request(&mut self, callback: impl FnOnce(&mut Stream) -> Action) -> Action {
+        let (action, begins) = self.with((Action::Pause, false), |stream| {
+            let before = stream.exchange.is_waiting();
+            let action = callback(stream);
+            (action, !before && stream.exchange.is_waiting())
+        });
+        if begins {
+            self.worker.wait(self.id, &self.stream);
+            self.sent.extend(self.worker.ask());
+        }
+        action
+    }
+}
+
+impl Context for StreamContext {
+    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
+        self.sent.retain(|sent| *sent != call);
+        self.worker.answered(call, size);
+        self.sent.extend(self.worker.wake());
+    }
+}
+
+/// What was asked in the name of a stream that is gone is asked again in another's.
+impl Drop for StreamContext {
+    fn drop(&mut self) {
+        self.worker.orphaned(&self.sent);
+    }
+}
+
+impl HttpContext for StreamContext {
+    fn on_http_request_headers(&mut self, _count: usize, ended: bool) -> Action {
+        self.request(|stream| stream.request_headers(ended))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, ended: bool) -> Action {
+        self.request(|stream| stream.request_body(size, ended))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.with(Action::Pause, Stream::request_trailers)
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, ended: bool) -> Action {
+        self.with(Action::Pause, |stream| stream.response_headers(ended))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, ended: bool) -> Action {
+        self.with(Action::Pause, |stream| stream.response_body(size, ended))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.with(Action::Pause, Stream::response_trailers)
+    }
+
+    fn on_log(&mut self) {
+        self.with((), Stream::log);
+    }
+}
+
+/// One HTTP stream.
+pub(super) struct Stream {
+    guard: Option<Rc<RefCell<Guard>>>,
+    exchange: Exchange,
+    over: Over,
+}
+
+/// Whether the filter has ended the stream: no further answer may be tried then.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Over {
+    No,
+    /// A local reply is under way; it comes back through the callbacks of the answer.
+    Replied,
+    /// Cut. Should the host not have done it, nothing goes on all the same.
+    Reset,
+}
+
+impl Stream {
+    fn request_headers(&mut self, ended: bool) -> Action {
+        if self.over != Over::No {
+            return Action::Pause;
+        }
+        let Some(guard) = self.guard.clone() else {
+            return self.reset();
+        };
+        let pairs = host::header_map(Map::Request).unwrap_or_default();
+        let needs_address = guard.borrow().needs_address();
+        let digest = host::property("connection\0sha256_peer_certificate_digest");
+        let asks = guard.borrow().asks(digest.as_deref());
+        let attributes = ConnectionAttributes {
+            // Worth a call only where there is no certificate to be seen.
+            mtls: digest
+                .as_ref()
+                .is_none_or(Vec::is_empty)
+                .then(|| host::property("connection\0mtls"))
+                .flatten(),
+            subject: asks
+                .subject
+                .then(|| host::property("connection\0subject_peer_certificate"))
+                .flatten(),
+            leaf: asks
+                .leaf
+                .then(|| host::property("connection\0peer_certificate"))
+                .flatten(),
+            digest,
+            validated: host::property("connection\0peer_certificate_valid"),
+            source: needs_address
+                .then(|| host::property("source\0address"))
+                .flatten(),
+        };
+        let step = self.exchange.request_headers(
+            &mut guard.borrow_mut(),
+            pairs,
+            &attributes,
+            host::now(),
+            ended,
+        );
+        self.request_step(&guard, step, 0)
+    }
+
+    fn request_body(&mut self, size: usize, ended: bool) -> Action {
+        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
+            return Action::Pause;
+        };
+        let step = if self.exchange.leaves_body() && !ended {
+            self.exchange.body_grows(&guard.borrow(), size)
+        } else {
+            match host::buffer(Buffer::Request, size) {
+                Some(piece) => self.exchange.request_body(&guard.borrow(), &piece, ended),
+                None => self.exchange.host_failed(),
+            }
+        };
+        self.request_step(&guard, step, size)
+    }
+
+    fn request_trailers(&mut self) -> Action {
+        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
+            return Action::Pause;
+        };
+        let step = self.exchange.request_trailers();
+        self.request_step(&guard, step, 0)
+    }
+
+    fn response_headers(&mut self, ended: bool) -> Action {
+        // Our own reply comes back through here; request fields must not even be asked for then.
+        if self.over != Over::No {
+            return self.after_end();
+        }
+        let Some(guard) = self.guard.clone() else {
+            return Action::Continue;
+        };
+        let pairs = host::header_map(Map::Response).unwrap_or_default();
+        let details = host::property("response\0code_details");
+        let step =
+            self.exchange
+                .response_headers(&guard.borrow(), &pairs, details.as_deref(), ended);
+        self.response_step(step, 0)
+    }
+
+    fn response_body(&mut self, size: usize, ended: bool) -> Action {
+        if self.over != Over::No {
+            return self.after_end();
+        }
+        let Some(guard) = self.guard.clone().filter(|_| self.exchange.screens()) else {
+            return Action::Continue;
+        };
+        let step = match host::buffer(Buffer::Response, size) {
+            Some(piece) => self.exchange.response_body(&guard.borrow(), &piece, ended),
+            None => self.exchange.host_failed(),
+        };
+        self.response_step(step, size)
+    }
+
+    fn response_trailers(&mut self) -> Action {
+        if self.over != Over::No {
+            return self.after_end();
+        }
+        let step = self.exchange.response_trailers();
+        self.response_step(step, 0)
+    }
+
+    fn log(&mut self) {
+        self.exchange.end();
+        let status = (!self.exchange.knows_status())
+            .then(|| host::property("response\0code"))
+            .flatten()
+            .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
+            .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
+        host::set_audit(&self.exchange.record(host::now(), status));
+    }
+
+    /// Goes on where the exchange can; whether it still waits.
+    pub fn wake(&mut self, now: u64) -> bool {
+        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
+            return false;
+        };
+        let step = self.exchange.wake(&mut guard.borrow_mut(), now);
+        self.go_on(&guard, step);
+        self.exchange.is_waiting()
+    }
+
+    /// The call that is to be made for this stream alone.
+    pub fn call(&mut self) -> Option<Call> {
+        let guard = self.guard.clone().filter(|_| self.over == Over::No)?;
+        self.exchange.call(&guard.borrow())
+    }
+
+    /// Takes the answer to that call.
+    pub fn answered(&mut self, answer: Option<CallAnswer<'_>>) {
+        if let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) {
+            let step = self.exchange.answered(&guard.borrow(), answer);
+            self.go_on(&guard, step);
+        }
+    }
+
+    /// Nobody will hear that answer.
+    pub fn orphaned(&mut self) {
+        self.exchange.orphaned();
+    }
+
+    /// Carries out a step outside of a callback of the request.
+    fn go_on(&mut self, guard: &RefCell<Guard>, step: Step) {
+        if self.request_step(guard, step, 0) == Action::Continue && !host::continue_request() {
+            let step = self.exchange.host_failed();
+            self.stop(step);
+        }
+    }
+
+    /// Carries out a step on the way in; `size` is that of the piece at hand.
+    fn request_step(&mut self, guard: &RefCell<Guard>, step: Step, size: usize) -> Action {
+        let Some(step) = self.asked(guard, step) else {
+            return self.reset();
+        };
+        let action = match &step {
+            Step::Continue => return Action::Continue,
+            Step::Forward(headers) => {
+                host::set_header_map(Map::Request, headers).then_some(Action::Continue)
+            }
+            Step::HoldHead(headers) => {
+                host::set_header_map(Map::Request, headers).then_some(Action::Pause)
+            }
+            // What comes of the body meanwhile stays in the proxy's buffer.
+            Step::Wait => return Action::Pause,
+            Step::Hold => host::set_buffer(Buffer::Request, size, &[]).then_some(Action::Pause),
+            Step::Write(bytes) => {
+                host::set_buffer(Buffer::Request, size, bytes).then_some(Action::Continue)
+            }
+            Step::Reply(_)
+            | Step::Reset
+            | Step::Verify
+            | Step::Note
+            | Step::ShutOut
+            | Step::Charge
+            | Step::Release(_)
+            | Step::DropTrailers => {
+                return self.stop(step);
+            }
+        };
+        match action {
+            Some(action) => {
+                if action == Action::Continue {
+                    // Kept early as well: should this worker die, the access log still tells.
+                    // Not worth a look at the clock: it says `forwarded`, and nothing of durations.
+                    host::set_audit(&self.exchange.record(0, None));
+                }
+                action
+            }
+            None => {
+                let step = self.exchange.host_failed();
+                self.stop(step)
+            }
+        }
+    }
+
+    /// Asks the host what the exchange wants to know, until it wants something else. Absent where the
+    /// exchange does not know what it wanted.
+    fn asked(&mut self, guard: &RefCell<Guard>, mut step: Step) -> Option<Step> {
+        loop {
+            step = match step {
+                Step::Verify => {
+                    let answer = host::verify_signature(self.exchange.verifying()?);
+                    self.exchange.verified(&mut guard.borrow_mut(), answer)
+                }
+                Step::Note => {
+                    let outcome = host::share(self.exchange.noting()?);
+                    self.exchange.noted(&guard.borrow(), outcome)
+                }
+                Step::ShutOut => {
+                    let found = host::share(self.exchange.shutting_out()?);
+                    self.exchange.shut_out(&mut guard.borrow_mut(), found)
+                }
+                Step::Charge => {
+                    let verdict = host::share(self.exchange.charging()?);
+                    self.exchange.charged(&guard.borrow(), &verdict)
+                }
+                step => return Some(step),
+            };
+        }
+    }
+
+    /// Carries out a step on the way out; `size` is that of the piece at hand.
+    fn response_step(&mut self, step: Step, size: usize) -> Action {
+        let replace = |headers: &[Pair]| host::set_header_map(Map::Response, headers);
+        let action = match &step {
+            Step::Continue => return Action::Continue,
+            Step::Release(headers) => replace(headers).then_some(Action::Continue),
+            Step::HoldHead(headers) => replace(headers).then_some(Action::Pause),
+            Step::Hold => host::set_buffer(Buffer::Response, size, &[]).then_some(Action::Pause),
+            Step::Write(bytes) => {
+                host::set_buffer(Buffer::Response, size, bytes).then_some(Action::Continue)
+            }
+            Step::DropTrailers => {
+                host::set_header_map(Map::ResponseTrailers, &[]).then_some(Action::Continue)
+            }
+            Step::Reply(_)
+            | Step::Reset
+            | Step::Verify
+            | Step::Note
+            | Step::ShutOut
+            | Step::Wait
+            | Step::Charge
+            | Step::Forward(_) => {
+                return self.stop(step);
+            }
+        };
+        action.unwrap_or_else(|| {
+            let step = self.exchange.host_failed();
+            self.stop(step)
+        })
+    }
+
+    /// Ends the stream: by an answer of our own where one is still possible, otherwise by a reset.
+    fn stop(&mut self, step: Step) -> Action {
+        match step {
+            Step::Reply(reply) if self.over == Over::No && host::reply(&reply) => {
+                self.over = Over::Replied;
+                Action::Pause
+            }
+            _ => self.reset(),
+        }
+    }
+
+    fn reset(&mut self) -> Action {
+        self.over = Over::Reset;
+        host::reset_response();
+        Action::Pause
+    }
+
+    /// A callback of the answer after the filter has ended the stream.
+    fn after_end(&mut self) -> Action {
+        match self.over {
+            Over::No | Over::Replied => Action::Continue,
+            // It was to be cut, and is still there.
+            Over::Reset => self.reset(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Keys that are fetched: cold start, rotation, unknown keys, and a key server in every bad state.
+
+mod outages;
+mod reload;
+mod rotation;
+
+use std::time::Duration;
+
+use fhir_guard_harness::authorization::{Answer, AuthorizationServer};
+use fhir_guard_harness::client::{Request, Response};
+use fhir_guard_harness::tokens::Issuer;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::world::{Setting, World};
+
+const JWKS: &str = "/jwks";
+
+/// A world whose issuer's keys are fetched from a server of the test, which answers so from the beginning.
+/// These keys of the configuration are set besides.
+async fn world(more: Value, answer: Answer) -> (World, AuthorizationServer) {
+    let server = AuthorizationServer::start().await;
+    server.answer(JWKS, answer);
+    let port = server.address().port();
+    let setting = Setting {
+        policy: Some(Box::new(move |policy| {
+            let mut keys = json!({
+                "uri": format!("http://127.0.0.1:{port}{JWKS}"),
+                "cluster": "authorization_server",
+            });
+            let members = more.as_object().expect("an object").clone();
+            keys.as_object_mut().expect("an object").extend(members);
+            policy["issuers"][0]["keys"] = keys;
+            policy["limits"] = json!([]);
+        })),
+        envoy: Some(Box::new(move |config| {
+            authorization_server(config, "authorization_server", port);
+        })),
+        ..Setting::default()
+    };
+    (World::with(setting).await, server)
+}
+
+/// Adds the cluster of a server of the test.
+pub fn authorization_server(config: &mut Value, name: &str, port: u16) {
+    let clusters = config["static_resources"]["clusters"].as_array_mut();
+    clusters.expect("clusters").push(json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{
+            "endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}},
+        }]}]},
+    }));
+}
+
+/// The issuer of every world: within one process it has the same keys.
+fn issuer() -> Issuer {
+    Issuer::new("https://as.example.org")
+}
+
+/// Reads the patient with this token, on a connection of its own.
+async fn read(world: &World, token: &str) -> Response {
+    let request = Request::get("/r4/Patient/p1").bearer(token);
+    world.send(&world.client(), request).await
+}
+
+/// A 503 that says when to come again.
+fn check_unavailable(name: &str, answer: &Response) {
+    assert_eq!(answer.status, 503, "{name}: {}", answer.text());
+    assert_eq!(answer.header("retry-after").as_deref(), Some("1"), "{name}");
+}
+
+#[tokio::test]
+async fn the_first_requests_wait_for_the_keys() {
+    let jwks = Box::new(Answer::Json(issuer().jwks()));
+    let slow = Answer::After(Duration::from_millis(700), jwks);
+    let (world, server) = world(json!({}), slow).await;
+    let began = Instant::now();
+    let resource = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+        "subject": {"reference": "Patient/p1"}, "note": [{"text": "n".repeat(100_000)}]});
+    let token = world.issuer.token(
+        &world
+            .claims()
+            .scope("user/*.cruds")
+            .fhir_user("Practitioner/d1"),
+    );
+    let write = Request::new("POST", "/r4/Observation")
+        .bearer(&token)
+        .body("application/fhir+json", resource.to_string());
+    let (read, write) = tokio::join!(world.get("patient/Patient.rs", "/r4/Patient/p1"), async {
+        world.send(&world.client(), write).await
+    });
+    assert_eq!(read.status, 200, "{}", read.text());
+    assert_eq!(write.status, 201, "{}", write.text());
+    assert!(began.elapsed() < Duration::from_secs(4));
+    let again = world.get("patient/Patient.rs", "/r4/Patient/p1").await;
+    assert_eq!(again.status, 200);
+    assert_eq!(server.asked(JWKS).len(), 1, "one worker has asked");
+    world.close().await;
+}
