@@ -1,8 +1,7 @@
 //! A real gateway before the filter: another listener of Envoy, which ends TLS and calls ours.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use fhir_guard_harness::client::{Client, Request, Version};
+use fhir_guard_harness::envoy::free_port;
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 use serde_json::{Value, json};
 
@@ -39,7 +38,7 @@ async fn a_gateway_that_appends_speaks_for_its_callers() {
         "forward": ["hash", "subject", "uri", "dns"],
     });
     let world = World::with(setting(pki, rules, |config| {
-        let port = free_port();
+        let port = free_port().expect("a free port");
         listener(config, "secure")["address"]["socket_address"]["port_value"] = json!(port);
         // One tells the certificate, one its names only; and one is not trusted.
         let names = json!({ "subject": true, "uri": true, "dns": true });
@@ -167,7 +166,7 @@ async fn a_name_in_a_certificate_makes_no_element() {
         let uri = format!("x:a,Hash={}", own.thumbprint_hex);
         let forged = pki.client_named("clinic-b", &[&uri], &[]);
         let setting = setting(pki, json!({}), move |config| {
-            let port = free_port();
+            let port = free_port().expect("a free port");
             listener(config, "secure")["address"]["socket_address"]["port_value"] = json!(port);
             let certificate = json!({ "cert": true, "subject": true });
             gateway(
@@ -237,11 +236,6 @@ async fn a_name_in_a_certificate_makes_no_element() {
         table.finish().await;
         world.close().await;
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Adds a listener that ends TLS as ours does, appends what it knows of the caller's certificate, and

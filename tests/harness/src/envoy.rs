@@ -11,8 +11,10 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -341,29 +343,42 @@ pub fn module() -> Result<PathBuf, String> {
 }
 
 /// A TCP port of 127.0.0.1 that nobody listens on, and that this function gives out only once in
-/// the life of the process. Another process may still take it before it is used.
+/// the life of the process. It lies outside the range from which the system itself gives ports to
+/// connections and to listeners of port 0, where another would soon take it; a process that was told
+/// the same number may still be first.
 ///
 /// # Errors
 /// When the system has none.
 pub fn free_port() -> Result<u16, String> {
-    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    // Kept open while looking, so that the system proposes another one each time.
-    let mut proposed = Vec::new();
-    for _ in 0..100 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .map_err(|error| format!("cannot bind 127.0.0.1:0: {error}"))?;
-        let port = listener
-            .local_addr()
-            .map_err(|error| format!("cannot read a socket's address: {error}"))?
-            .port();
-        if !given.contains(&port) {
-            given.push(port);
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let ports = ports_of_nobody();
+    let count = u32::from(ports.end - ports.start);
+    // Processes that run side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(997);
+    for _ in 0..count {
+        let next = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = ports.start + u16::try_from(next).map_err(|error| error.to_string())?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
-        proposed.push(listener);
     }
-    Err("no free port on 127.0.0.1 after 100 attempts".to_owned())
+    Err(format!("no free port on 127.0.0.1 in {ports:?}"))
+}
+
+/// Ports that Linux gives to nobody who does not name them (`ip_local_port_range`); elsewhere, the
+/// registered ports that IANA's range for this purpose leaves.
+fn ports_of_nobody() -> Range<u16> {
+    let own = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = own
+        .split_whitespace()
+        .next()
+        .and_then(|first| first.parse().ok());
+    let first: u16 = first.unwrap_or(49_152);
+    match first {
+        // A machine that gives out nearly everything.
+        ..=12_000 => 1_024..first.max(2_048),
+        _ => 10_000..first,
+    }
 }
 
 fn find_in(variable: Option<OsString>, root: &Path) -> Result<PathBuf, String> {
