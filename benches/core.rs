@@ -380,6 +380,7 @@ fn cover(hidden: &str) -> Cover {
             id: None,
         },
         patient: Some("p1".to_owned()),
+        compartment: Default::default(),
         granted: Granted::All,
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],

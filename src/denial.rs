@@ -78,9 +78,11 @@ pub enum Denial {
     TooLarge,
     /// Something that the decision needs is away.
     Unavailable(&'static str),
-    /// The current version of what is to be written does not allow a decision; what was found, without
+    /// What the upstream sent of an instance does not allow a decision about it; what was found, without
     /// data.
     Undecided {
+        /// `instance` where it was to leave, `current-version` where it is to be written.
+        what: &'static str,
         /// It is not known whose it is, so that the answer is that of [`Denial::Absent`], with this
         /// `forbidden`. `None` where it is the caller's own.
         absent: Option<bool>,
@@ -201,7 +203,7 @@ impl Denial {
             Denial::Token(fault) => format!("token.{}", fault.name()),
             Denial::TooLarge => "request.too-large".to_owned(),
             Denial::Unavailable(what) => format!("unavailable.{what}"),
-            Denial::Undecided { found, .. } => format!("answer.current-version: {found}"),
+            Denial::Undecided { what, found, .. } => format!("answer.{what}: {found}"),
             Denial::Uninspectable(what) => format!("answer.{what}"),
             Denial::UnsupportedMediaType => "request.media-type".to_owned(),
             Denial::Upstream(status) => format!("upstream.{status}"),
@@ -400,6 +402,7 @@ mod tests {
         check(Denial::Answer("found"), 502, "exception", None);
         check(Denial::Body("body", "found".into()), 400, "invalid", None);
         let undecided = |absent| Denial::Undecided {
+            what: "instance",
             absent,
             found: "found",
         };

@@ -55,6 +55,7 @@ pub fn policy() -> FhirPolicy {
         body_limit: 1 << 20,
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
+        compartment: Default::default(),
     }
 }
 

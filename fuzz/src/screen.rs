@@ -90,6 +90,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
     Cover {
         expected,
         patient: (rules & 4 != 0).then(|| "1".to_owned()),
+        compartment: Default::default(),
         granted: Granted::All,
         base: BASE.to_owned(),
         redactions: HIDDEN.into_iter().filter_map(rule).collect(),

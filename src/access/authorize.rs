@@ -6,7 +6,7 @@ use super::facts::{Circumstances, Facts};
 use super::rules::{Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
-use crate::fhir::{Compartment, ResourceType, Searched};
+use crate::fhir::{PatientCompartment, ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
 use crate::request::{FhirPolicy, Interaction, Request, Search};
@@ -58,6 +58,15 @@ impl Permit {
             Interaction::Update { .. } | Interaction::Patch { .. } | Interaction::Delete { .. }
         );
         self.patient.is_some() && changes
+    }
+
+    /// Whether only the answer tells if the instance that is read is the own patient's.
+    pub fn rests_on_answer(&self) -> bool {
+        let interaction = &self.request.interaction;
+        let foreign = |found: ResourceType| !found.is_patient();
+        self.patient.is_some()
+            && letter(interaction) == Some(Letter::Read)
+            && interaction.resource_type().is_some_and(foreign)
     }
 
     /// Whether the caller may read what a write leaves behind, or some of it.
@@ -312,9 +321,9 @@ fn is_professional(user: &str) -> bool {
     user.starts_with("Practitioner/") || user.starts_with("PractitionerRole/")
 }
 
-/// What a `patient/` scope opens: the own Patient, searches that are confined to the own patient
-/// ([`confine_search`]), and writes of the configured types. Everything else cannot be decided before the
-/// answer is there, and is refused.
+/// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
+/// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
+/// configured types.
 fn confine(
     principal: &Principal,
     interaction: &Interaction,
@@ -329,15 +338,17 @@ fn confine(
         Interaction::Read { id, .. }
         | Interaction::Vread { id, .. }
         | Interaction::HistoryInstance { id, .. } => {
-            if resource_type.is_patient() && own(id) {
-                Ok(())
-            } else {
-                Err(absent)
-            }
+            // Whose anything else is shows in the answer.
+            let opens = match resource_type.is_patient() {
+                true => own(id),
+                false => terms.fhir.compartment.decides(resource_type),
+            };
+            opens.then_some(()).ok_or(absent)
         }
         Interaction::Search { search, .. } => {
             let own = principal.patient().unwrap_or_default();
-            confine_search(own, search, resource_type, absent)
+            let compartment = &terms.fhir.compartment;
+            confine_search(own, search, resource_type, compartment, absent)
         }
         // Whose it is shows in the body, and what is there in the current version: both are looked at
         // before anything is forwarded.
@@ -371,15 +382,15 @@ fn confine(
 /// it looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
 /// found by `_id` alone: one that links to another is not the other.) Beside it others may narrow the
 /// search further, also by references in membership elements: parameters are joined by *and*. But none
-/// that looks at a membership element may name another patient.
+/// that looks at a membership element may name another patient. Types that belong to nobody need none.
 fn confine_search(
     own: &str,
     search: &Search,
     resource_type: ResourceType,
+    compartment: &PatientCompartment,
     absent: Denial,
 ) -> Result<(), Denial> {
-    let compartment = Compartment::Patient;
-    let mut confined = false;
+    let mut confined = compartment.is_universal(resource_type);
     for parameter in &search.parameters {
         let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
         if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {

@@ -5,13 +5,14 @@ mod written;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::fhir::{Compartment, ResourceType, is_id};
+use crate::fhir::{PatientCompartment, ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
 /// Decides a resource's place in a patient's compartment
 /// (<https://hl7.org/fhir/R4/compartmentdefinition-patient.html>).
 pub(crate) struct Membership<'a> {
+    compartment: &'a PatientCompartment,
     patient: &'a str,
     base: &'a str,
     root: Node<'a>,
@@ -22,7 +23,13 @@ pub(crate) struct Membership<'a> {
 
 impl<'a> Membership<'a> {
     /// The patient is a logical id, the base the external base URL without a trailing slash.
-    pub fn new(patient: &'a str, base: &'a str, root: Node<'a>, shape: &'a Shape<'a>) -> Self {
+    pub fn new(
+        compartment: &'a PatientCompartment,
+        patient: &'a str,
+        base: &'a str,
+        root: Node<'a>,
+        shape: &'a Shape<'a>,
+    ) -> Self {
         let mut contained = BTreeMap::new();
         for (resource_type, resource) in &shape.contained {
             if let Some(id) = resource.get("id").and_then(|id| id.str()) {
@@ -33,6 +40,7 @@ impl<'a> Membership<'a> {
             }
         }
         Membership {
+            compartment,
             patient,
             base,
             root,
@@ -43,7 +51,8 @@ impl<'a> Membership<'a> {
 
     /// Whether the resource names the patient in a membership element, and nobody else there: what
     /// might be another patient (a reference that cannot be resolved, an identifier or a display
-    /// without a type) counts as one. A Patient belongs to itself.
+    /// without a type) counts as one. A Patient belongs to itself; what belongs to nobody names no
+    /// patient in what it contains.
     pub fn covers(&self) -> bool {
         let contained_ok = self
             .shape
@@ -57,7 +66,9 @@ impl<'a> Membership<'a> {
                 .get("id")
                 .is_some_and(|id| id.is_str(self.patient))
         } else {
-            self.tally(self.root, self.shape.resource_type) == Some(true)
+            let universal = self.compartment.is_universal(self.shape.resource_type);
+            self.tally(self.root, self.shape.resource_type)
+                .is_some_and(|own| own || universal)
         };
         contained_ok && own
     }
@@ -65,7 +76,7 @@ impl<'a> Membership<'a> {
     /// `None` when a membership element names somebody else, else whether one names the patient.
     fn tally(&self, root: Node<'_>, resource_type: ResourceType) -> Option<bool> {
         let mut own = false;
-        for path in Compartment::Patient.elements(resource_type) {
+        for path in self.compartment.elements(resource_type) {
             own |= self.descend(root, path.names())?;
         }
         Some(own)
@@ -188,7 +199,11 @@ mod tests {
         let document = Document::parse(body.as_bytes(), &Limits::default()).expect(name);
         let shape = Shape::of(document.root()).expect(name);
         let base = "https://fhir.example.org/r4";
-        let membership = Membership::new("1", base, document.root(), &shape);
+        let compartment = PatientCompartment {
+            universal: ResourceType::parse("Organization").into_iter().collect(),
+            ..PatientCompartment::default()
+        };
+        let membership = Membership::new(&compartment, "1", base, document.root(), &shape);
         assert_eq!(membership.covers(), expected, "{name}");
     }
 

@@ -2,6 +2,7 @@
 
 mod granted;
 mod granular;
+mod instances;
 mod levels;
 mod patients;
 mod rules;
@@ -81,6 +82,7 @@ fn fhir() -> FhirPolicy {
         body_limit: 1024,
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
+        compartment: Default::default(),
     }
 }
 

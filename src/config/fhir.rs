@@ -1,11 +1,13 @@
 //! `fhir`: where the API is, outside and inside.
 
+use std::rc::Rc;
+
 use super::mistakes::Mistakes;
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
 use super::told;
-use crate::fhir::ResourceType;
+use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_parameter};
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{Authorization, BaseUrl, ClientLabels, FhirPolicy, Upstream, WritePolicy};
@@ -16,7 +18,7 @@ const CLUSTER: usize = 256;
 /// Paths below the base that need no credentials.
 const PUBLIC: usize = 64;
 
-/// Types that `patient/` scopes may write.
+/// Types in one list.
 const TYPES: usize = 64;
 
 const BASE: &str = "the base URL of a FHIR API";
@@ -65,6 +67,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
     let patient_types = or(object.optional("patient_writes"), types, |node| {
         patient_types(node, m)
     });
+    let compartment = compartment(&mut object, m);
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -78,6 +81,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             patient_types: patient_types?,
             if_match,
         },
+        compartment: Rc::new(compartment?),
     };
     Some((fhir, told))
 }
@@ -137,6 +141,45 @@ fn patient_types(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<ResourceType>>
         let expected = "a type of the patient compartment that says nothing of access and identity";
         item.refuse(expected, found.name(), m)
     })
+}
+
+/// What belongs to a patient beside what R4 says, and what to nobody.
+fn compartment(object: &mut Object<'_>, m: &mut Mistakes) -> Option<PatientCompartment> {
+    let added = or(object.optional("patient_membership"), Vec::new(), |node| {
+        let items = node.list("search parameters", 0..=TYPES, m)?;
+        each(&items, |item| membership(item, m))
+    });
+    let universal = or(object.optional("universal_types"), Vec::new(), |node| {
+        let items = node.list("resource types", 0..=TYPES, m)?;
+        each(&items, |item| {
+            let found = resource_type(item, m)?;
+            if PatientCompartment::may_be_universal(found) {
+                return Some(found);
+            }
+            let expected = "a type that no search parameter connects with a Patient, that carries no others and does not steer the server";
+            item.refuse(expected, found.name(), m)
+        })
+    });
+    Some(PatientCompartment {
+        added: added?,
+        universal: universal?,
+    })
+}
+
+/// `Type.parameter`.
+fn membership(node: &Node<'_>, m: &mut Mistakes) -> Option<(ResourceType, SearchParameter)> {
+    let expected = "a search parameter of R4 that leads to a Patient, such as Task.patient";
+    let text = node.text(expected, 1..=128, m)?;
+    let found = text.split_once('.').and_then(|(type_name, name)| {
+        let resource_type = ResourceType::parse(type_name)?;
+        let parameter = search_parameter(resource_type, name)?;
+        let fits = PatientCompartment::may_be_added(resource_type, parameter);
+        fits.then_some((resource_type, parameter))
+    });
+    match found {
+        Some(found) => Some(found),
+        None => node.refuse(expected, "another", m),
+    }
 }
 
 /// The Envoy cluster that leads to a server.

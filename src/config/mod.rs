@@ -20,6 +20,8 @@
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
+//! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
+//! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |
 //! | `client_certificate.required` | boolean | `true` |
 //! | `client_certificate.source` | `connection`, or `xfcc` | `connection` |
 //! | `client_certificate.source.xfcc.trusted_hops` | 1 to 16 URIs, or certificates as below | required |

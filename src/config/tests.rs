@@ -40,6 +40,8 @@ fn complete() -> Value {
             "body_check": "names",
             "client_labels": "kept",
             "patient_writes": ["Observation", "Appointment"],
+            "patient_membership": ["Task.patient"],
+            "universal_types": ["Organization", "Location"],
         },
         "client_certificate": {
             "required": true,
@@ -144,6 +146,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_limit, 1 << 20);
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
+        assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);
@@ -211,6 +214,10 @@ fn what_is_left_out_has_the_safe_default() {
     assert_eq!(policy.fhir.body_limit, 512 << 10);
     assert_eq!(policy.fhir.body_check, BodyCheck::Structure);
     assert_eq!(policy.fhir.writes, crate::request::WritePolicy::default());
+    assert_eq!(
+        *policy.fhir.compartment,
+        crate::fhir::PatientCompartment::default()
+    );
     assert!(policy.told.fields.is_empty());
     assert!(policy.certificate.required);
     assert_eq!(policy.certificate.validated_by, ValidatedBy::Attribute);

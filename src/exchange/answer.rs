@@ -126,10 +126,10 @@ impl Exchange {
         let head = AnswerHead::read(pairs)?;
         let interaction = &permit.request().interaction;
         let writes = is_write(interaction);
+        let forbidden = policy.response.absent_is_forbidden;
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
-            let forbidden = policy.response.absent_is_forbidden;
             // That an instance was deleted tells that it was there, perhaps of a kind not granted.
-            let alike = forbidden || !permit.is_for_all();
+            let alike = forbidden || !permit.is_for_all() || permit.rests_on_answer();
             return Err(match head.status {
                 404 | 410 if alike => Denial::Absent { forbidden },
                 status => Denial::Upstream(status),
@@ -155,12 +155,15 @@ impl Exchange {
             self.phase = Phase::Discarding;
             return Ok(Step::Release(leaving));
         }
-        head.check_body()?;
         let limits = Limits {
             resource: policy.response.resource_limit,
             ..Limits::default()
         };
         let screen = Screen::new(Rc::new(cover(guard, &permit)), limits);
+        head.check_body().map_err(|denial| match denial {
+            Denial::Uninspectable(found) if screen.may_withhold() => unread(found, forbidden),
+            denial => denial,
+        })?;
         let head_only = permit.request().head_only;
         let on_fault = if writes {
             OnFault::DropBody
@@ -203,7 +206,15 @@ impl Exchange {
             Err(_) if on_fault == OnFault::DropBody => return self.discard(),
             Err(fault) => {
                 let forbidden = guard.policy().response.absent_is_forbidden;
-                return self.refuse(&denial(fault, forbidden));
+                return self.refuse(&match fault {
+                    Fault::Uninspectable(found) if screen.may_withhold() => {
+                        unread(found, forbidden)
+                    }
+                    Fault::TooLarge if screen.may_withhold() => {
+                        unread("it is larger than what is read", forbidden)
+                    }
+                    fault => denial(fault, forbidden),
+                });
             }
             Ok(()) => {}
         }
@@ -344,6 +355,16 @@ fn denial(fault: Fault, forbidden: bool) -> Denial {
     }
 }
 
+/// An instance of which it is not known whether the caller may see it: that it cannot be read must not tell
+/// that it is there.
+fn unread(found: &'static str, forbidden: bool) -> Denial {
+    Denial::Undecided {
+        what: "instance",
+        absent: Some(forbidden),
+        found,
+    }
+}
+
 /// The part of a permit that the screen enforces.
 fn cover(guard: &Guard, permit: &Permit) -> Cover {
     let policy = guard.policy();
@@ -354,6 +375,7 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
     Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
+        compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),

@@ -142,7 +142,7 @@ pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Resul
     };
     let malformed = |found: &'static str| Denial::Body("body", found.into());
     let shape = Shape::of(root).map_err(malformed)?;
-    let base = guard.policy().fhir.base.as_str();
-    let membership = Membership::new(patient, base, root, &shape);
+    let fhir = &guard.policy().fhir;
+    let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
     membership.check_written().map_err(Denial::Compartment)
 }

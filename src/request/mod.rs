@@ -17,6 +17,9 @@ mod upstream;
 mod values;
 mod writes;
 
+use std::rc::Rc;
+
+use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use head::{Method, Preference, RequestHead, weak_tag};
@@ -40,6 +43,8 @@ pub struct FhirPolicy {
     pub body_check: body::BodyCheck,
     /// Which writes are taken.
     pub writes: WritePolicy,
+    /// Whose a resource is.
+    pub compartment: Rc<PatientCompartment>,
 }
 
 impl FhirPolicy {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::edit::Edits;
 use super::prune::{Marks, prune};
-use super::{Cover, Fault};
+use super::{Cover, Expected, Fault};
 use crate::access::Membership;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node};
@@ -57,7 +57,7 @@ pub(super) fn screen<'d>(
     }
     let mut marks = Marks::default();
     if let Some(patient) = &cover.patient {
-        if !Membership::new(patient, &cover.base, root, &shape).covers() {
+        if !Membership::new(&cover.compartment, patient, &cover.base, root, &shape).covers() {
             return Ok(None);
         }
         if shape.resource_type.is_patient() {
@@ -83,6 +83,19 @@ pub(super) fn screen<'d>(
         root,
         edits,
     }))
+}
+
+impl Expected {
+    /// The type of the one instance that the answer is about.
+    pub(super) fn of_instance(&self) -> Option<ResourceType> {
+        match self {
+            Expected::Resource { resource_type, .. } => Some(*resource_type),
+            Expected::Bundle {
+                resource_type, id, ..
+            } => id.is_some().then_some(*resource_type),
+            Expected::Opaque => None,
+        }
+    }
 }
 
 /// The resource's id: a string of the standard's grammar.

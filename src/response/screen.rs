@@ -8,7 +8,7 @@ use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
 use crate::access::Granted;
-use crate::fhir::{ResourceType, is_id};
+use crate::fhir::{PatientCompartment, ResourceType, is_id};
 use crate::json::{self, Document, FaultKind, escape_into, quote};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
@@ -21,6 +21,8 @@ pub struct Cover {
     /// The logical id of the one patient whose resources may leave; every resource must name this
     /// patient in a membership element, and no other. `None`: no compartment restricts the answer.
     pub patient: Option<String>,
+    /// What makes a resource a patient's.
+    pub compartment: Rc<PatientCompartment>,
     /// Which resources of the type may leave: what is not covered is treated like what belongs to
     /// another patient.
     pub granted: Granted,
@@ -219,16 +221,15 @@ impl Screen {
         self.fault.is_none() && self.bundle.resource_type && self.bundle.kind
     }
 
-    /// Whether the whole answer may still be withheld because no granular scope is for it: then not
-    /// even its head may leave. Of an instance's history at least one version must be granted, for an
-    /// empty one would tell that there is something.
+    /// Whether the whole answer may still be withheld because it belongs to another patient, or no
+    /// granular scope is for it: then not even its head may leave. Of an instance's history at least one
+    /// version must be covered, for an empty one would tell that there is something.
     pub fn may_withhold(&self) -> bool {
-        let of_instance = match &self.cover.expected {
-            Expected::Resource { .. } => true,
-            Expected::Bundle { id, .. } => id.is_some(),
-            Expected::Opaque => false,
-        };
-        of_instance && !self.cover.granted.is_all() && self.counts.passed == 0
+        // A Patient is asked for by the own id.
+        let foreign = |found: ResourceType| self.cover.patient.is_some() && !found.is_patient();
+        let of_instance = self.cover.expected.of_instance();
+        of_instance.is_some_and(|found| foreign(found) || !self.cover.granted.is_all())
+            && self.counts.passed == 0
     }
 
     /// What was done so far.

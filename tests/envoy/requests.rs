@@ -4,6 +4,7 @@ mod canonical;
 mod framing;
 mod granular;
 mod hostile;
+mod instances;
 mod paths;
 mod scopes;
 mod searches;

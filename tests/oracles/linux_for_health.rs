@@ -95,6 +95,7 @@ fn decided(mint: &Mint, row: &Value) -> Decision {
         body_limit: 1024,
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
+        compartment: Default::default(),
     };
     let path = format!("/r4{}", text(&row["request"], "path"));
     let pairs = [

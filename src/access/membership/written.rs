@@ -105,6 +105,7 @@ fn is_logical(node: Node<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fhir::PatientCompartment;
     use crate::json::{Document, Limits};
     use crate::request::body::Shape;
 
@@ -114,7 +115,14 @@ mod tests {
     fn check(name: &str, body: &str, expected: Option<&str>) {
         let document = Document::parse(body.as_bytes(), &Limits::default()).expect(name);
         let shape = Shape::of(document.root()).expect(name);
-        let found = Membership::new("1", BASE, document.root(), &shape).check_written();
+        let found = Membership::new(
+            &PatientCompartment::default(),
+            "1",
+            BASE,
+            document.root(),
+            &shape,
+        )
+        .check_written();
         match (found, expected) {
             (Ok(()), None) => {}
             (Err(found), Some(word)) if found.contains(word) => {}

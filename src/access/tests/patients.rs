@@ -20,10 +20,11 @@ fn a_patient_scope_opens_the_own_patient_only() {
         ("GET /Patient/p12", absent),
         ("GET /Patient/p2/_history", absent),
         ("GET /Patient/p2/_history/1", absent),
-        // Whose these are is not known before the answer is there.
-        ("GET /Observation/o1", absent),
-        ("GET /Observation/p1", absent),
-        ("GET /Observation/o1/_history/1", absent),
+        // Whose these are is decided when the answer is there.
+        ("GET /Observation/o1", open),
+        ("GET /Observation/o1/_history/1", open),
+        ("GET /Organization/o1", absent),
+        ("GET /Task/t1", absent),
         ("GET /Patient?_id=p1", open),
         ("GET /Patient?_id=p2", absent),
         ("GET /Patient?_id=p1,p2", absent),

@@ -1,6 +1,8 @@
-//! `fhir.client_labels`, `fhir.patient_writes` and `fhir.upstream.trust`.
+//! `fhir.client_labels`, `fhir.patient_writes`, `fhir.patient_membership`, `fhir.universal_types` and
+//! `fhir.upstream.trust`.
 
 use super::*;
+use crate::fhir::{PatientCompartment, search_parameter};
 use crate::request::{ClientLabels, WritePolicy};
 
 /// What `complete` says of writes.
@@ -13,9 +15,21 @@ pub(super) fn of_complete() -> WritePolicy {
     }
 }
 
+/// What `complete` says of whose a resource is.
+pub(super) fn compartment_of_complete() -> PatientCompartment {
+    let named = |name| ResourceType::parse(name).unwrap();
+    let patient = search_parameter(named("Task"), "patient").unwrap();
+    PatientCompartment {
+        added: vec![(named("Task"), patient)],
+        universal: ["Organization", "Location"].map(named).to_vec(),
+    }
+}
+
 #[test]
 fn writes_are_read_or_explained() {
     let types = "/fhir/patient_writes/0: expected a type of the patient compartment that says nothing of access and identity, found";
+    let membership = "/fhir/patient_membership/0: expected a search parameter of R4 that leads to a Patient, such as Task.patient, found";
+    let universal = "/fhir/universal_types/0: expected a type that no search parameter connects with a Patient, that carries no others and does not steer the server, found";
     for (place, value, expected) in [
         ("/fhir/client_labels", json!("refused"), String::new()),
         ("/fhir/client_labels", json!("kept"), String::new()),
@@ -41,6 +55,15 @@ fn writes_are_read_or_explained() {
             "/fhir/patient_writes/0: expected the type of the resources inside, such as Patient, found \"Bundle\", which only carries others".into(),
         ),
         ("/fhir/patient_writes", json!("Observation"), "/fhir/patient_writes: expected a list of resource types, found a string".into()),
+        ("/fhir/patient_membership", json!(["Device.patient", "Task.subject"]), String::new()),
+        ("/fhir/patient_membership", json!(["Task.code"]), format!("{membership} another")),
+        ("/fhir/patient_membership", json!(["Patient.link"]), format!("{membership} another")),
+        ("/fhir/patient_membership", json!(["Task"]), format!("{membership} another")),
+        ("/fhir/patient_membership", json!(["Tusk.patient"]), format!("{membership} another")),
+        ("/fhir/universal_types", json!(["Practitioner", "Medication"]), String::new()),
+        ("/fhir/universal_types", json!(["Observation"]), format!("{universal} Observation")),
+        ("/fhir/universal_types", json!(["Task"]), format!("{universal} Task")),
+        ("/fhir/universal_types", json!(["StructureDefinition"]), format!("{universal} StructureDefinition")),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
         (
@@ -70,4 +93,12 @@ fn as_many_types_may_be_written_as_are_listed() {
     assert_eq!(said(&[("/fhir/patient_writes", list(64))]), "");
     let found = "/fhir/patient_writes: expected a list of 0 to 64 resource types, found 65";
     assert_eq!(said(&[("/fhir/patient_writes", list(65))]), found);
+    let list = |count| json!(vec!["Location"; count]);
+    assert_eq!(said(&[("/fhir/universal_types", list(64))]), "");
+    let found = "/fhir/universal_types: expected a list of 0 to 64 resource types, found 65";
+    assert_eq!(said(&[("/fhir/universal_types", list(65))]), found);
+    let list = |count| json!(vec!["Task.patient"; count]);
+    assert_eq!(said(&[("/fhir/patient_membership", list(64))]), "");
+    let found = "/fhir/patient_membership: expected a list of 0 to 64 search parameters, found 65";
+    assert_eq!(said(&[("/fhir/patient_membership", list(65))]), found);
 }

@@ -22,6 +22,7 @@ pub(super) fn decide(
 ) -> Result<String, Denial> {
     let forbidden = guard.policy().response.absent_is_forbidden;
     let unknown = |found| Denial::Undecided {
+        what: "current-version",
         absent: Some(forbidden),
         found,
     };
@@ -53,8 +54,8 @@ pub(super) fn decide(
         return Err(unknown("it is another resource"));
     }
     let patient = permit.patient().unwrap_or_default();
-    let base = guard.policy().fhir.base.as_str();
-    let membership = Membership::new(patient, base, root, &shape);
+    let fhir = &guard.policy().fhir;
+    let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
     if !membership.covers() {
         return Err(Denial::Absent { forbidden });
     }
@@ -65,6 +66,7 @@ pub(super) fn decide(
         ));
     }
     let own = |found| Denial::Undecided {
+        what: "current-version",
         absent: None,
         found,
     };

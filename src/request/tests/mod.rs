@@ -26,6 +26,7 @@ fn policy() -> FhirPolicy {
         body_limit: 1 << 20,
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
+        compartment: Default::default(),
     }
 }
 

@@ -16,6 +16,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         body_limit: 1,
         body_check: crate::request::body::BodyCheck::Structure,
         writes: WritePolicy::default(),
+        compartment: Default::default(),
     };
     for (url, expected) in [
         (

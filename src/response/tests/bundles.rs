@@ -287,8 +287,10 @@ fn entries_of_a_history_are_rebuilt() {
     check(
         "another patient's version",
         restricted(),
-        r#"{"resource":{"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/2"}}}"#,
-        Ok(("", 0, 1)),
+        &format!(
+            r#"{version},{{"resource":{{"resourceType":"Observation","id":"o1","subject":{{"reference":"Patient/2"}}}}}}"#
+        ),
+        Ok((&rebuilt, 1, 1)),
     );
     let deleted = |url: &str| {
         format!(
@@ -313,8 +315,8 @@ fn entries_of_a_history_are_rebuilt() {
     check(
         "deleted, for a patient",
         restricted(),
-        &deleted("Observation/o1"),
-        Ok(("", 0, 1)),
+        &format!("{version},{}", deleted("Observation/o1")),
+        Ok((&rebuilt, 1, 1)),
     );
     check(
         "deleted, another id",

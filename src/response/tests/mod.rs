@@ -23,6 +23,7 @@ fn cover(expected: Expected) -> Cover {
     Cover {
         expected,
         patient: None,
+        compartment: Default::default(),
         granted: Granted::All,
         base: BASE.into(),
         redactions: Vec::new(),

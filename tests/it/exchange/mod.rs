@@ -9,6 +9,7 @@ mod dpop;
 mod driver;
 mod faults;
 mod granular;
+mod instances;
 mod introspection;
 mod named;
 mod outages;

@@ -67,6 +67,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
     Rc::new(Cover {
         expected,
         patient: None,
+        compartment: Default::default(),
         granted: Granted::All,
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
