@@ -233,7 +233,8 @@ async fn head_is_get_without_a_body() {
         ("patient/*.rs", "/r4/Observation?patient=p1", None, 200),
         ("patient/*.rs", "/r4/Patient/p2", None, 404),
         ("patient/*.rs", "/r4/Patient/absent", None, 404),
-        ("patient/*.rs", "/r4/Observation/o-p1-1", None, 404),
+        ("patient/*.rs", "/r4/Observation/o-p1-1", None, 200),
+        ("patient/*.rs", "/r4/Observation/o-p2-1", None, 404),
         ("patient/*.rs", "/r4/Patient/p1", Some("wrong-id"), 502),
         (
             "patient/*.rs",

@@ -86,7 +86,7 @@ async fn fill(world: &World) {
         of_two,
         task("own", "p1"),
         task("other", "p2"),
-        observation("gone", "p1", 1),
+        observation("gone", "p2", 1),
     ] {
         world.put(&resource).await;
     }
