@@ -3,7 +3,7 @@
 
 use fhir_guard::denial::{Denial, DpopFault};
 use fhir_guard::identity::{
-    Algorithm, DpopPolicy, DpopProof, HostAlgorithms, NonceKey, Noting, Presented,
+    Algorithm, DpopPolicy, DpopProof, HostAlgorithms, MacKey, NonceKey, Noting, Presented,
     ProofVerification, ProvenKey, thumbprint,
 };
 use fhir_guard::request::{BaseUrl, MAX_PROOF};
@@ -113,7 +113,7 @@ fn policy(nonce: bool) -> DpopPolicy {
         algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
         window: 60,
         clock_skew: 5,
-        nonces: nonce.then(|| NonceKey::read(&"01".repeat(32)).expect("a key")),
+        nonces: nonce.then(|| NonceKey::new(MacKey::read(&"01".repeat(32)).expect("a key"))),
         quarantine: None,
     }
 }

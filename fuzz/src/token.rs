@@ -288,6 +288,7 @@ fn permitted(
     let request = Request {
         interaction,
         head_only: false,
+        page: None,
     };
     let texts = principal.scopes().texts().iter();
     let scopes: Vec<Scope> = texts.filter_map(|text| Scope::parse(text)).collect();

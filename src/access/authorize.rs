@@ -249,7 +249,8 @@ pub fn authorize(
 /// The letter that an interaction needs (SMART App Launch 2.2).
 fn letter(interaction: &Interaction) -> Option<Letter> {
     match interaction {
-        Interaction::Public(_) => None,
+        // What a page is of is decided on in its place.
+        Interaction::Public(_) | Interaction::Page { .. } => None,
         Interaction::Read { .. }
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),
@@ -372,7 +373,7 @@ fn confine(
                 Ok(())
             }
         }
-        Interaction::HistoryType { .. } | Interaction::Public(_) => {
+        Interaction::HistoryType { .. } | Interaction::Public(_) | Interaction::Page { .. } => {
             Err(Denial::NotSupported("interaction"))
         }
     }

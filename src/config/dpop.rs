@@ -6,7 +6,7 @@ use super::issuers::{algorithm_words, distinct};
 use super::mistakes::Mistakes;
 use super::reader::{Node, Object, or};
 use super::secrets::Secrets;
-use crate::identity::{Algorithm, DpopPolicy, MAX_PROOF_SKEW};
+use crate::identity::{Algorithm, DpopPolicy, MAX_PROOF_SKEW, NonceKey};
 
 /// The shortest and the longest time for which a proof is taken.
 const WINDOW: std::ops::RangeInclusive<Duration> =
@@ -44,7 +44,7 @@ pub(super) fn read(
     };
     let place = format!("{}/nonce", object.pointer_of("dpop"));
     let section = or(object.optional("dpop"), default, |node| section(node, m))?;
-    let key = secrets?.nonce_key.clone();
+    let key = secrets?.nonce_key.clone().map(NonceKey::new);
     if section.nonce && key.is_none() {
         m.add(
             &place,

@@ -61,6 +61,7 @@
 //! | `dpop.nonce` | `none`, `required` | `none` |
 //! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
+//! | `secrets.page_key` | as `secrets.nonce_key` | none |
 //! | `issuers[].introspection.uri` | URL without user name and fragment | none |
 //! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
 //! | `issuers[].introspection.client` | `id` of 1 to 256 bytes and `secret`, `{env: NAME}` or `{inline: TEXT}` | none |

@@ -20,7 +20,8 @@ use super::step_up;
 use crate::access::{Fact, Rules, StepUp};
 use crate::audit::AuditPolicy;
 use crate::identity::{
-    CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, Told, known_answers,
+    CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
+    known_answers,
 };
 use crate::limit::Limit;
 use crate::remote::Source;
@@ -43,6 +44,9 @@ pub struct Policy {
     pub dpop: DpopPolicy,
     /// `signatures.host`: whether the host verifies the signatures that it can.
     pub host_signatures: bool,
+    /// `secrets.page_key`: the key of links to further pages; without it, links in a form of the server's
+    /// own cannot be followed.
+    pub page_key: Option<MacKey>,
     /// `revocation`: where lists of what was taken back are fetched.
     pub revocations: Vec<Source>,
     /// `waiting`: how many requests wait for another server, and how long.
@@ -210,6 +214,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         issuers,
         dpop,
         host_signatures: host_signatures?,
+        page_key: secrets?.page_key,
         revocations: revocations?,
         waiting: waiting?,
         limits: limits.into(),

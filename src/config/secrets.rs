@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use super::reader::{Node, or};
-use crate::identity::NonceKey;
+use crate::identity::MacKey;
 
 /// What a variable of the environment of this virtual machine holds
 /// (`vm_config.environment_variables`); `None` where it is not set.
@@ -12,7 +12,9 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Default)]
 pub(super) struct Secrets {
     /// The key of the nonces of DPoP proofs.
-    pub nonce_key: Option<NonceKey>,
+    pub nonce_key: Option<MacKey>,
+    /// The key of links to further pages.
+    pub page_key: Option<MacKey>,
 }
 
 /// Bytes of the name of a variable.
@@ -34,18 +36,24 @@ pub(super) fn read(
     outside: &mut Outside<'_>,
     m: &mut Mistakes,
 ) -> Option<Secrets> {
-    let mut object = node.object("an object with nonce_key", m)?;
+    let mut object = node.object("an object with nonce_key or page_key", m)?;
     let nonce_key = or(object.optional("nonce_key"), None, |node| {
-        let (place, text) = secret(node, outside, m)?;
-        match NonceKey::read(&text) {
-            Some(key) => Some(Some(key)),
-            None => place.refuse("32 to 256 bytes, in hexadecimal or base64", "other text", m),
-        }
+        key(node, outside, m).map(Some)
+    });
+    let page_key = or(object.optional("page_key"), None, |node| {
+        key(node, outside, m).map(Some)
     });
     object.finish(m);
     Some(Secrets {
         nonce_key: nonce_key?,
+        page_key: page_key?,
     })
+}
+
+fn key(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<MacKey> {
+    let (place, text) = secret(node, outside, m)?;
+    let expected = "32 to 256 bytes, in hexadecimal or base64";
+    MacKey::read(&text).or_else(|| place.refuse(expected, "other text", m))
 }
 
 /// A secret, and where its mistakes belong: by the name of a variable, or as it is.

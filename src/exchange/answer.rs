@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Exchange, Field, Guard, OnFault, Phase, Step};
+use super::{Exchange, Field, Guard, OnFault, Phase, Step, pages};
 use crate::access::{Granted, Permit};
 use crate::audit::Outcome;
 use crate::denial::Denial;
@@ -159,7 +159,7 @@ impl Exchange {
             resource: policy.response.resource_limit,
             ..Limits::default()
         };
-        let screen = Screen::new(Rc::new(cover(guard, &permit)), limits);
+        let screen = Screen::new(Rc::new(cover(guard, &permit, self.record.began)), limits);
         head.check_body().map_err(|denial| match denial {
             Denial::Uninspectable(found) if screen.may_withhold() => unread(found, forbidden),
             denial => denial,
@@ -365,13 +365,14 @@ fn unread(found: &'static str, forbidden: bool) -> Denial {
     }
 }
 
-/// The part of a permit that the screen enforces.
-fn cover(guard: &Guard, permit: &Permit) -> Cover {
+/// The part of a permit that the screen enforces; `began` is when the exchange did, in nanoseconds since
+/// 1970.
+fn cover(guard: &Guard, permit: &Permit, began: u64) -> Cover {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
-    let own = Rc::clone(policy);
+    let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
     let expected = expected(&interaction);
-    let self_link = format!("{}{}", policy.fhir.base.as_str(), interaction.target());
+    let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
     Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
@@ -380,7 +381,19 @@ fn cover(guard: &Guard, permit: &Permit) -> Cover {
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
         self_link,
-        links: Rc::new(move |url| page_of(url, &interaction, &own.fhir)),
+        links: Rc::new(move |url| {
+            page_of(url, &interaction, &own.fhir).or_else(|| {
+                let (key, caller) = (own.page_key.as_ref()?, caller.as_ref()?);
+                pages::seal(
+                    key,
+                    caller,
+                    &interaction,
+                    &own.fhir,
+                    url,
+                    began / 1_000_000_000,
+                )
+            })
+        }),
     }
 }
 
@@ -414,7 +427,7 @@ fn expected(interaction: &Interaction) -> Expected {
         Interaction::HistoryType { resource_type, .. } => {
             bundle(BundleKind::History, *resource_type, None)
         }
-        Interaction::Search { resource_type, .. } => {
+        Interaction::Search { resource_type, .. } | Interaction::Page { resource_type, .. } => {
             bundle(BundleKind::Searchset, *resource_type, None)
         }
     }

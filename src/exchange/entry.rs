@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Waiting};
-use super::{Exchange, Phase, Step};
+use super::{Exchange, Phase, Step, pages};
 use crate::access::{self, Permit};
 use crate::denial::{Denial, TokenFault};
 use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{Caller, Charging};
-use crate::request::{Request, RequestHead, upstream_headers};
+use crate::request::{Interaction, Request, RequestHead, upstream_headers};
 
 /// What a caller asks for, until it is known who that is.
 pub(super) struct Asked {
@@ -115,9 +115,21 @@ impl Exchange {
         &mut self,
         guard: &Guard,
         principal: &Rc<Principal>,
-        asked: Asked,
+        mut asked: Asked,
     ) -> Result<Phase, Denial> {
         self.note(principal.token());
+        if let Interaction::Page {
+            resource_type,
+            token,
+        } = &asked.request.interaction
+        {
+            let policy = guard.policy();
+            let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);
+            let wanted = (*resource_type, token.as_str());
+            asked.request =
+                pages::open(key, principal, &policy.fhir, &mut asked.head, wanted, now)?;
+            self.record.interaction = Some(asked.request.interaction.code());
+        }
         let permit = guard.authorize(principal, &asked.request, &asked.address, asked.now)?;
         let caller = Caller {
             address: Some(asked.address.as_str()).filter(|address| !address.is_empty()),

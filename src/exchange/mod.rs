@@ -13,6 +13,7 @@ mod documents;
 mod entry;
 mod guard;
 mod introspection;
+mod pages;
 mod possession;
 mod waiting;
 

@@ -9,6 +9,7 @@ pub mod body;
 mod credentials;
 mod head;
 pub mod labels;
+mod page_link;
 mod query;
 mod target;
 #[cfg(test)]
@@ -23,8 +24,9 @@ use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use head::{Method, Preference, RequestHead, weak_tag};
+pub use page_link::{MAX_TOKEN, Page, page_of};
 pub use query::{Direction, MAX_COUNT, Parameter, Search};
-pub use target::{Interaction, Request, page_of};
+pub use target::{Interaction, Request};
 pub use upstream::upstream_headers;
 pub use writes::{ClientLabels, WritePolicy};
 

@@ -2,7 +2,7 @@
 
 use super::head::{MAX_PATH, Method, RequestHead};
 use super::query::{self, Parameter, Search};
-use super::{BaseUrl, FhirPolicy};
+use super::{BaseUrl, FhirPolicy, Page, page_link};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
 
@@ -50,6 +50,13 @@ pub enum Interaction {
         /// The parameters, all of them understood.
         search: Search,
     },
+    /// `GET [base]/T?_page=token`: another page of what was asked for before, which the token tells.
+    Page {
+        /// The type.
+        resource_type: ResourceType,
+        /// What a link of ours carried, not looked into yet: 1 to [`super::MAX_TOKEN`] bytes of base64url.
+        token: String,
+    },
     /// `POST [base]/T`
     Create {
         /// The type.
@@ -85,6 +92,8 @@ pub struct Request {
     pub interaction: Interaction,
     /// Whether only the head of the answer is wanted.
     pub head_only: bool,
+    /// Where this is another page, by a link of the upstream's own form.
+    pub page: Option<Page>,
 }
 
 impl Request {
@@ -96,6 +105,13 @@ impl Request {
         };
         plain_path(path)?;
         let relative = below(path, policy.base.path())?;
+        if let Some(token) = query.and_then(|query| query.strip_prefix("_page=")) {
+            return Ok(Request {
+                interaction: page_link::page(head, known(relative)?, token)?,
+                head_only: head.method == Method::Head,
+                page: None,
+            });
+        }
         let parameters = query::decode(query.unwrap_or_default())?;
         // What is created has no version before.
         let creates = head.method == Method::Post && head.if_match.is_some();
@@ -112,6 +128,7 @@ impl Request {
             return Ok(Request {
                 interaction: Interaction::Public(relative.to_owned()),
                 head_only,
+                page: None,
             });
         }
         let segments: Vec<&str> = relative.split('/').collect();
@@ -154,6 +171,7 @@ impl Request {
         Ok(Request {
             interaction,
             head_only,
+            page: None,
         })
     }
 }
@@ -182,6 +200,7 @@ impl Request {
         (same && fits(&interaction, policy)).then_some(Request {
             interaction,
             head_only: self.head_only,
+            page: self.page.clone(),
         })
     }
 }
@@ -208,7 +227,7 @@ impl Interaction {
             Interaction::Vread { .. } => "vread",
             Interaction::HistoryInstance { .. } => "history-instance",
             Interaction::HistoryType { .. } => "history-type",
-            Interaction::Search { .. } => "search-type",
+            Interaction::Search { .. } | Interaction::Page { .. } => "search-type",
             Interaction::Create { .. } => "create",
             Interaction::Update { .. } => "update",
             Interaction::Patch { .. } => "patch",
@@ -225,6 +244,7 @@ impl Interaction {
             | Interaction::HistoryInstance { resource_type, .. }
             | Interaction::HistoryType { resource_type, .. }
             | Interaction::Search { resource_type, .. }
+            | Interaction::Page { resource_type, .. }
             | Interaction::Create { resource_type }
             | Interaction::Update { resource_type, .. }
             | Interaction::Patch { resource_type, .. }
@@ -244,6 +264,7 @@ impl Interaction {
             Interaction::Public(_)
             | Interaction::HistoryType { .. }
             | Interaction::Search { .. }
+            | Interaction::Page { .. }
             | Interaction::Create { .. } => None,
         }
     }
@@ -276,61 +297,18 @@ impl Interaction {
                 resource_type,
                 search,
             } => format!("/{resource_type}{}", search.query()),
+            Interaction::Page {
+                resource_type,
+                token,
+            } => format!("/{resource_type}?_page={token}"),
             Interaction::Create { resource_type } => format!("/{resource_type}"),
         }
     }
 }
 
-/// The canonical external URL of another page of this interaction, when `url` (a paging link of the
-/// upstream, below either base) asks for the same selection and nothing else.
-pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Option<String> {
-    let relative = policy.relative(url)?;
-    let (path, query) = relative.split_once('?')?;
-    let parameters = query::decode(query).ok()?;
-    let page = match interaction {
-        Interaction::Search {
-            resource_type,
-            search,
-        } if path == format!("/{resource_type}") => {
-            let page = query::search(*resource_type, &parameters, &policy.base).ok()?;
-            let page = page.is_page_of(search).then_some(page)?;
-            Interaction::Search {
-                resource_type: *resource_type,
-                search: page,
-            }
-        }
-        Interaction::HistoryType {
-            resource_type,
-            page,
-        } if path == format!("/{resource_type}/_history") => {
-            let next = query::page(&parameters).ok()?;
-            let next = next.is_page_of(page).then_some(next)?;
-            Interaction::HistoryType {
-                resource_type: *resource_type,
-                page: next,
-            }
-        }
-        Interaction::HistoryInstance {
-            resource_type,
-            id,
-            page,
-        } if path == format!("/{resource_type}/{id}/_history") => {
-            let next = query::page(&parameters).ok()?;
-            let next = next.is_page_of(page).then_some(next)?;
-            Interaction::HistoryInstance {
-                resource_type: *resource_type,
-                id: id.clone(),
-                page: next,
-            }
-        }
-        _ => return None,
-    };
-    fits(&page, policy).then(|| format!("{}{}", policy.base.as_str(), page.target()))
-}
-
 /// Whether the canonical form can be read again, here and by the upstream: it is longer than what
 /// came in where references are written out and characters escaped.
-fn fits(interaction: &Interaction, policy: &FhirPolicy) -> bool {
+pub(super) fn fits(interaction: &Interaction, policy: &FhirPolicy) -> bool {
     let length = interaction.target().len();
     let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
     let values = match interaction {
@@ -378,7 +356,7 @@ fn logical_id(text: &str) -> Result<String, Denial> {
     }
 }
 
-fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
+pub(super) fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
     if allowed {
         Ok(())
     } else {

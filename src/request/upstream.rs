@@ -12,7 +12,7 @@ pub fn upstream_headers(
     may_read: bool,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let upstream = &policy.upstream;
-    let path = format!("{}{}", upstream.base.path(), request.interaction.target());
+    let path = format!("{}{}", upstream.base.path(), request.upstream_target());
     let method = match head.method {
         // Decided on the body: a bare HEAD would tell that something exists.
         Method::Get | Method::Head => "GET",
@@ -30,7 +30,7 @@ pub fn upstream_headers(
     add(":authority", upstream.base.authority());
     add("accept", "application/fhir+json");
     add("accept-encoding", "identity");
-    if let Some(prefer) = prefer(head, &request.interaction, may_read) {
+    if let Some(prefer) = prefer(head, request, may_read) {
         add("prefer", prefer);
     }
     // On a read it would tell which version is there.
@@ -62,8 +62,10 @@ pub fn upstream_headers(
 
 /// A search is asked to refuse what it does not understand, so that a parameter on which the
 /// decision rests is not silently ignored (<https://hl7.org/fhir/R4/search.html#errors>).
-fn prefer(head: &RequestHead, interaction: &Interaction, may_read: bool) -> Option<&'static str> {
-    match interaction {
+fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'static str> {
+    match &request.interaction {
+        // A link of the server's own is for it to understand.
+        Interaction::Search { .. } if request.page.is_some() => None,
         Interaction::Search { .. } => Some("handling=strict"),
         Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. }
             if !may_read =>

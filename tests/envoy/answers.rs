@@ -132,12 +132,48 @@ async fn what_is_hidden_does_not_leave() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_lead_through_everything_and_nowhere_else() {
-    let world = World::start().await;
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy: &mut Value| {
+            policy["secrets"] = json!({"page_key": {"inline": "01".repeat(32)}});
+        })),
+        ..Setting::default()
+    })
+    .await;
     // Three versions of the own Patient, for its history.
     for _ in 0..2 {
         let patient = direct(&world, "/Patient/p1").await;
         world.put(&patient).await;
     }
+    walk(&world, false).await;
+    world.fhir.misbehave(Some("opaque-pages"));
+    walk(&world, true).await;
+    // A link is of no use to another.
+    let first = "/r4/Observation?patient=p1&_count=3";
+    let answer = get(&world, "patient/*.rs", first).await;
+    let bundle = answer.json().expect("a bundle");
+    let link = text(&bundle["link"][1]["url"]).replace("https://fhir.example.org", "");
+    let answer = get(&world, "patient/*.rs", &link).await;
+    check("one's own page", &answer);
+    let answer = get(&world, "patient/Observation.rs", &link).await;
+    check_refusal("another's page", &answer, 400, "invalid");
+    // A page that would be somebody else's is said to be missing, and cannot be had.
+    world.fhir.misbehave(Some("leaky-links"));
+    let answer = get(&world, "patient/*.rs", first).await;
+    world.fhir.misbehave(None);
+    check("leaky links", &answer);
+    let links = answer.json().expect("a bundle")["link"].take();
+    let expected = json!([
+        {"relation": "self", "url": format!("{BASE}/Observation?patient=Patient/p1&_count=3")},
+        {"relation": "next", "url": format!("{BASE}/Observation?_page=unavailable")}
+    ]);
+    assert_eq!(links, expected);
+    let answer = get(&world, "patient/*.rs", "/r4/Observation?_page=unavailable").await;
+    check_refusal("the missing page", &answer, 400, "invalid");
+    world.close().await;
+}
+
+/// Follows the links from the first page to the last; `opaque` where they tell nothing.
+async fn walk(world: &World, opaque: bool) {
     for (path, all) in [
         (
             "/Observation?patient=Patient/p1&_count=3",
@@ -183,6 +219,8 @@ async fn pages_lead_through_everything_and_nowhere_else() {
                 }
             }
             pages += 1;
+            let sealed = next.as_ref().map(|next| next.contains("?_page="));
+            assert!(sealed.is_none_or(|sealed| sealed == opaque), "{next:?}");
             assert!(pages < 100, "{path} leads in a circle");
         }
         assert!(pages > 1, "{path}: {pages}");
@@ -195,25 +233,6 @@ async fn pages_lead_through_everything_and_nowhere_else() {
             assert_eq!(came, expected, "{path}");
         }
     }
-    // A page that would be somebody else's is said to be missing, and cannot be had.
-    world.fhir.misbehave(Some("leaky-links"));
-    let answer = get(
-        &world,
-        "patient/*.rs",
-        "/r4/Observation?patient=p1&_count=3",
-    )
-    .await;
-    world.fhir.misbehave(None);
-    check("leaky links", &answer);
-    let links = answer.json().expect("a bundle")["link"].take();
-    let expected = json!([
-        {"relation": "self", "url": format!("{BASE}/Observation?patient=Patient/p1&_count=3")},
-        {"relation": "next", "url": format!("{BASE}/Observation?_page=unavailable")}
-    ]);
-    assert_eq!(links, expected);
-    let answer = get(&world, "patient/*.rs", "/r4/Observation?_page=unavailable").await;
-    check_refusal("the missing page", &answer, 400, "not-supported");
-    world.close().await;
 }
 
 /// A HEAD tells what a GET tells, less the body: it is decided on the body too.

@@ -41,7 +41,7 @@ fn expected(misbehaviour: Misbehaviour, asked: Asked) -> Expected {
         // How the bytes are framed changes nothing.
         M::Chunked | M::NoContentLength | M::SlowChunks | M::Trailers => Expected::Screened,
         // Nor how member names are written, nor fields and links, which are made anew.
-        M::EscapedKeys | M::HeaderFlood | M::LeakyLinks => Expected::Screened,
+        M::EscapedKeys | M::HeaderFlood | M::LeakyLinks | M::OpaquePages => Expected::Screened,
         // One strict JSON document in the clear, with 200, or nothing.
         M::BadUtf8
         | M::Bom

@@ -303,7 +303,7 @@ fn a_proof_holds_by_the_answer_of_the_host() {
 
 #[test]
 fn where_a_nonce_is_asked_for_a_proof_has_one_of_ours() {
-    let key = NonceKey::read(&"01".repeat(32)).expect("a key");
+    let key = NonceKey::new(MacKey::read(&"01".repeat(32)).expect("a key"));
     let policy = DpopPolicy {
         nonces: Some(key.clone()),
         ..dpop_policy()

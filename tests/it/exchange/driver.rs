@@ -105,11 +105,18 @@ impl Deployment {
 
     /// Another worker with the same configuration and the same shared data.
     pub fn worker(&self) -> Deployment {
+        self.changed(|_| ())
+    }
+
+    /// The same for the same callers, with another configuration.
+    pub fn changed(&self, edit: impl FnOnce(&mut Value)) -> Deployment {
+        let mut config = self.config.clone();
+        edit(&mut config);
         Deployment {
-            guard: guard(&self.config),
+            guard: guard(&config),
             issuer: self.issuer.clone(),
             certificate: self.certificate.clone(),
-            config: self.config.clone(),
+            config,
             shared: Rc::clone(&self.shared),
         }
     }

@@ -13,6 +13,7 @@ mod instances;
 mod introspection;
 mod named;
 mod outages;
+mod pages;
 mod quarantine;
 mod requests;
 mod revocation;

@@ -34,6 +34,9 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
         .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
         .collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let Some(page) = page(ask) {
+        return answer(store, &page);
+    }
     let base = base(ask);
     let method = if ask.method == "HEAD" {
         "GET"
@@ -280,6 +283,21 @@ fn compartment(store: &Store, ask: &Ask, id: &str, kind: &str, base: &str) -> Re
 }
 
 /// The parameters of POST `_search`: those of the query and those of the form.
+/// What a link of the `opaque-pages` form leads to.
+fn page(ask: &Ask) -> Option<Ask> {
+    let (_, page) = ask.query.iter().find(|(name, _)| name == "_getpages")?;
+    let digits = page.as_bytes().as_chunks::<2>().0;
+    let byte = |digits: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+    let target: Option<Vec<u8>> = digits.iter().map(byte).collect();
+    let target = String::from_utf8(target?).ok()?;
+    let (path, query) = target.split_once('?')?;
+    Some(Ask {
+        path: format!("{BASE}/{path}"),
+        query: pairs(query.as_bytes()),
+        ..ask.clone()
+    })
+}
+
 fn form(ask: &Ask) -> Vec<(String, String)> {
     let mut all = ask.query.clone();
     all.extend(pairs(&ask.body));

@@ -107,6 +107,13 @@ pub fn apply(
                 });
             }
         }),
+        Misbehaviour::OpaquePages => with(honest, |value| {
+            for link in value["link"].as_array_mut().into_iter().flatten() {
+                if link["relation"] != "self" {
+                    link["url"] = json!(opaque(link["url"].as_str().unwrap_or_default()));
+                }
+            }
+        }),
         Misbehaviour::Deep => deep(honest),
         Misbehaviour::Big20Mb => many(honest, 20 * MB / 4096 + 1, 4096),
         Misbehaviour::ManySmall => many(honest, MANY, 0),
@@ -204,6 +211,13 @@ fn each(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
 }
 
 /// Written as text: a value this deep would have to be built and dropped by recursion.
+/// A link that only this server understands: `route` does.
+fn opaque(url: &str) -> String {
+    let (base, page) = url.split_once("/fhir/").unwrap_or((url, ""));
+    let page: String = page.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{base}/fhir?_getpages={page}&_bundletype=searchset")
+}
+
 fn deep(honest: Reply) -> Reply {
     let Some(value) = honest.value() else {
         return honest;

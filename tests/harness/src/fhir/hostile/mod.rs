@@ -113,6 +113,8 @@ misbehaviours! {
     HeaderFlood = "header-flood",
     /// Bundle links, `link`, `location` and `content-location` lead to an internal host and a foreign id.
     LeakyLinks = "leaky-links",
+    /// Links to further pages that tell nothing of what they lead to, as HAPI FHIR makes them.
+    OpaquePages = "opaque-pages",
     /// `entry` before `resourceType`.
     EntryFirst = "entry-first",
     /// `resourceType` nowhere.

@@ -1,0 +1,127 @@
+//! Links to further pages that the upstream made in a form of its own: bound to who may follow them, and
+//! for how long.
+//!
+//! Such a link says nothing of whose data it leads to (<https://github.com/hapifhir/hapi-fhir/issues/5427>),
+//! so it is never taken from a client. A client gets a link of ours, with a token that holds the request
+//! that was decided on and the upstream's link, under a code that nobody else can make. Whoever follows it
+//! is decided on anew, as for that request, and the answer is screened like any other.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq as _;
+
+use crate::denial::Denial;
+use crate::fhir::ResourceType;
+use crate::identity::{MacKey, Principal};
+use crate::request::{FhirPolicy, Interaction, MAX_TOKEN, Page, Request, RequestHead};
+
+/// How long a link can be followed, in seconds: servers forget their pages sooner.
+const LIFETIME: u64 = 3600;
+
+/// What the code is for. A change of the token's form takes another number.
+const PURPOSE: &str = "fhir-guard page v1";
+
+/// Bytes of the code.
+const CODE: usize = 16;
+
+/// Our link in the place of one of the upstream's, to another page of what was asked for. `None` where
+/// that is no link to a search below the upstream's base, or ours would be too long. `now` is in seconds
+/// since 1970.
+pub(super) fn seal(
+    key: &MacKey,
+    principal: &Principal,
+    interaction: &Interaction,
+    fhir: &FhirPolicy,
+    url: &str,
+    now: u64,
+) -> Option<String> {
+    let upstream = fhir.relative(url)?;
+    let (path, query) = upstream.split_once('?')?;
+    let resource_type = interaction.resource_type()?;
+    // What is understood was found to ask for something else.
+    let get = [
+        (":method", "GET"),
+        (":path", &format!("{}{upstream}", fhir.base.path())),
+    ];
+    let get = get.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    let head = RequestHead::parse(get.to_vec()).1.ok()?;
+    if Request::parse(&head, fhir).is_ok() {
+        return None;
+    }
+    let searches = path.is_empty() || path == "/" || path == format!("/{resource_type}");
+    if !searches || query.is_empty() || !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let until = now.saturating_add(LIFETIME).to_be_bytes();
+    let text = format!("{} {upstream}", interaction.target());
+    let code = code(key, principal, until, &text);
+    let token = URL_SAFE_NO_PAD.encode([&code[..], &until, text.as_bytes()].concat());
+    (token.len() <= MAX_TOKEN)
+        .then(|| format!("{}/{resource_type}?_page={token}", fhir.base.as_str()))
+}
+
+/// The request that a token is for, if it was made for this caller and is still good; `head` is that of
+/// the request which carried it, and becomes that of the other.
+pub(super) fn open(
+    key: Option<&MacKey>,
+    principal: &Principal,
+    fhir: &FhirPolicy,
+    head: &mut RequestHead,
+    (resource_type, token): (ResourceType, &str),
+    now: u64,
+) -> Result<Request, Denial> {
+    let refused = Denial::Request("page");
+    let opened = || {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (shown, rest) = bytes.split_first_chunk::<CODE>()?;
+        let (until, text) = rest.split_first_chunk::<8>()?;
+        let text = std::str::from_utf8(text).ok()?;
+        let expected = code(key?, principal, *until, text);
+        let good = bool::from(expected.ct_eq(shown)) && now < u64::from_be_bytes(*until);
+        let (target, upstream) = text.split_once(' ').filter(|_| good)?;
+        Some((target.to_owned(), upstream.to_owned()))
+    };
+    let (target, upstream) = opened().ok_or(refused.clone())?;
+    head.path = format!("{}{target}", fhir.base.path());
+    let request = Request::parse(head, fhir)?;
+    // It was one when the token was made.
+    let pages = matches!(
+        request.interaction,
+        Interaction::Search { .. }
+            | Interaction::HistoryType { .. }
+            | Interaction::HistoryInstance { .. }
+    );
+    if !pages || request.interaction.resource_type() != Some(resource_type) {
+        return Err(refused);
+    }
+    Ok(Request {
+        page: Some(Page {
+            target: format!("/{resource_type}?_page={token}"),
+            upstream,
+        }),
+        ..request
+    })
+}
+
+/// The code of a token for this caller: by issuer, subject, client, patient, user and scopes. Each is told
+/// with its length, so that no two callers are one.
+fn code(key: &MacKey, principal: &Principal, until: [u8; 8], text: &str) -> [u8; CODE] {
+    let scopes = principal.scopes().texts().join(" ");
+    let optional =
+        |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
+    let parts = [
+        principal.issuer(),
+        principal.subject(),
+        principal.client(),
+        &optional(principal.patient()),
+        &optional(principal.user()),
+        &scopes,
+        text,
+    ];
+    let mut message = until.to_vec();
+    for part in parts {
+        message.extend((part.len() as u64).to_be_bytes());
+        message.extend(part.as_bytes());
+    }
+    key.tag(PURPOSE, &message)
+}
