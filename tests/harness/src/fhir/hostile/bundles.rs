@@ -108,7 +108,9 @@ pub fn apply(
             }
         }),
         Misbehaviour::OpaquePages => with(honest, |value| {
-            for link in value["link"].as_array_mut().into_iter().flatten() {
+            let bundle = is_bundle(value);
+            let links = value.get_mut("link").filter(|_| bundle);
+            for link in links.and_then(Value::as_array_mut).into_iter().flatten() {
                 if link["relation"] != "self" {
                     link["url"] = json!(opaque(link["url"].as_str().unwrap_or_default()));
                 }
