@@ -160,7 +160,7 @@ impl Exchange {
             resource: policy.response.resource_limit,
             ..Limits::default()
         };
-        let screen = Screen::new(Rc::new(cover(guard, &permit)), limits);
+        let screen = Screen::new(Rc::new(cover(guard, &permit)?), limits);
         let head_only = permit.request().head_only;
         let on_fault = if writes {
             OnFault::DropBody
@@ -345,24 +345,26 @@ fn denial(fault: Fault, forbidden: bool) -> Denial {
 }
 
 /// The part of a permit that the screen enforces.
-fn cover(guard: &Guard, permit: &Permit) -> Cover {
+fn cover(guard: &Guard, permit: &Permit) -> Result<Cover, Denial> {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
     let own = Rc::clone(policy);
-    let expected = expected(&interaction);
+    let expected = expected(&interaction).ok_or(Denial::Path)?;
     let self_link = format!("{}{}", policy.fhir.base.as_str(), interaction.target());
-    Cover {
+    Ok(Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
+        others: permit.others().to_vec(),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
         self_link,
         links: Rc::new(move |url| page_of(url, &interaction, &own.fhir)),
-    }
+    })
 }
 
-fn expected(interaction: &Interaction) -> Expected {
+/// `None` for a search over no type at all, which nothing permits.
+fn expected(interaction: &Interaction) -> Option<Expected> {
     let resource =
         |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
             resource_type,
@@ -374,7 +376,7 @@ fn expected(interaction: &Interaction) -> Expected {
         resource_type,
         id: id.cloned(),
     };
-    match interaction {
+    Some(match interaction {
         Interaction::Public(_) => Expected::Opaque,
         Interaction::Read { resource_type, id }
         | Interaction::Update { resource_type, id }
@@ -395,5 +397,12 @@ fn expected(interaction: &Interaction) -> Expected {
         Interaction::Search { resource_type, .. } => {
             bundle(BundleKind::Searchset, *resource_type, None)
         }
-    }
+        Interaction::HistorySystem { .. } | Interaction::SearchAcross { .. } => {
+            let kind = match interaction {
+                Interaction::HistorySystem { .. } => BundleKind::History,
+                _ => BundleKind::Searchset,
+            };
+            bundle(kind, *interaction.types().first()?, None)
+        }
+    })
 }

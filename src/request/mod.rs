@@ -7,9 +7,14 @@
 mod base;
 pub mod body;
 mod credentials;
+mod form;
 mod head;
 pub mod labels;
+mod pages;
+mod place;
 mod query;
+mod reach;
+mod search;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -19,9 +24,12 @@ mod writes;
 
 pub use base::BaseUrl;
 pub use credentials::{Credentials, MAX_PROOF};
+pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
-pub use query::{Direction, MAX_COUNT, Parameter, Search};
-pub use target::{Interaction, Request, page_of};
+pub use pages::page_of;
+pub use reach::{Reach, Types};
+pub use search::{Direction, MAX_COUNT, Parameter, Search};
+pub use target::{Interaction, Request};
 pub use upstream::upstream_headers;
 pub use writes::{ClientLabels, WritePolicy};
 

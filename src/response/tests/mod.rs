@@ -5,6 +5,7 @@ mod granular;
 mod hostile;
 mod redactions;
 mod resources;
+mod types;
 
 use super::*;
 use crate::access::Granted;
@@ -24,6 +25,7 @@ fn cover(expected: Expected) -> Cover {
         expected,
         patient: None,
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.into(),
         redactions: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),

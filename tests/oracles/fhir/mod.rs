@@ -68,6 +68,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         expected,
         patient: None,
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         self_link: format!("{BASE}/Patient?_count=10"),
