@@ -382,6 +382,7 @@ fn cover(hidden: &str) -> Cover {
         patient: Some("p1".to_owned()),
         compartment: Default::default(),
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),

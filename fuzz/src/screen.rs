@@ -92,6 +92,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
         patient: (rules & 4 != 0).then(|| "1".to_owned()),
         compartment: Default::default(),
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.to_owned(),
         redactions: HIDDEN.into_iter().filter_map(rule).collect(),
         self_link: format!("{BASE}/Observation?code=1"),

@@ -1,12 +1,14 @@
 //! The one place where permission comes from.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::confine::confine;
 use super::facts::{Circumstances, Facts};
 use super::rules::{Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
-use crate::fhir::{PatientCompartment, ResourceType, Searched};
+use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
 use crate::request::{FhirPolicy, Interaction, Request, Search};
@@ -19,8 +21,10 @@ pub struct Permit {
     principal: Option<Rc<Principal>>,
     rule: String,
     patient: Option<String>,
-    /// What the interaction is permitted for.
+    /// What the interaction is permitted for, of the type, or the first of several.
     granted: Granted,
+    /// And of the others that an answer may hold.
+    others: Vec<(ResourceType, Granted)>,
     /// What the caller may read of the type; `None` where that is nothing.
     readable: Option<Granted>,
     /// The level of the scopes; `None` on a public path.
@@ -88,27 +92,23 @@ impl Permit {
         }
     }
 
-    /// Whether the interaction is permitted for all resources of its type.
+    /// Which resources of further types an answer may hold.
+    pub fn others(&self) -> &[(ResourceType, Granted)] {
+        &self.others
+    }
+
+    /// Whether the interaction is permitted for all resources of its types.
     pub fn is_for_all(&self) -> bool {
-        self.granted.is_all()
+        self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
     }
 
     /// Whether this resource may be written: refuses one that the interaction is not permitted for.
     pub fn check_written(&self, resource: Node<'_>) -> Result<(), Denial> {
-        match self.granted.covers(resource) {
-            true => Ok(()),
-            false => Err(lacking(self.level, &self.request.interaction)),
-        }
-    }
-
-    /// The search that this permit is for.
-    pub fn search(&self) -> Option<&Search> {
-        match &self.request.interaction {
-            Interaction::Search { search, .. } => Some(search),
-            Interaction::HistoryInstance { page, .. } | Interaction::HistoryType { page, .. } => {
-                Some(page)
-            }
-            _ => None,
+        let interaction = &self.request.interaction;
+        match (self.granted.covers(resource), interaction.resource_type()) {
+            (true, _) => Ok(()),
+            (false, Some(own)) => Err(lacking(self.level, interaction, own)),
+            (false, None) => Err(Denial::Path),
         }
     }
 
@@ -151,6 +151,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         rule: "public".to_owned(),
         patient: None,
         granted: Granted::All,
+        others: Vec::new(),
         readable: Some(Granted::All),
         level: None,
         spared: Spared::default(),
@@ -175,17 +176,88 @@ pub struct Terms<'a> {
     pub circumstances: Circumstances,
 }
 
-/// Permits a request of an established principal, or refuses it.
+/// Permits a request of an established principal, or refuses it. A search over several types is decided
+/// for each of them as if it were for this one alone.
 pub fn authorize(
     principal: &Rc<Principal>,
     request: &Request,
     terms: &Terms<'_>,
 ) -> Result<Permit, Denial> {
     let interaction = &request.interaction;
-    let (Some(resource_type), Some(letter)) = (interaction.resource_type(), letter(interaction))
-    else {
+    let types = interaction.types();
+    let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
     };
+    let (level, scopes, granted) = opened(principal, interaction, *first, letter)?;
+    let mut permit = Permit {
+        request: request.clone(),
+        principal: Some(Rc::clone(principal)),
+        rule: rule(scopes, *first, letter, &granted),
+        patient: match level {
+            Level::Patient => principal.patient().map(str::to_owned),
+            Level::System | Level::User => None,
+        },
+        granted,
+        others: Vec::with_capacity(others.len()),
+        readable: Granted::of(scopes, *first, Letter::Read),
+        level: Some(level),
+        spared: Spared::default(),
+        reported: Vec::new(),
+    };
+    for other in others {
+        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        permit.others.push((*other, granted));
+    }
+    if level == Level::Patient {
+        for resource_type in types.iter() {
+            confine(principal, interaction, *resource_type, terms)?;
+        }
+    }
+    let facts =
+        |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
+    let mut reported = Vec::new();
+    let rules = terms.rules;
+    let mut spared = None;
+    for resource_type in types.iter() {
+        let facts = facts(*resource_type);
+        rules.admit(&facts, &mut reported)?;
+        let of_type = rules.spared(&facts)?;
+        // What is hidden, or charged, for one type is so for the whole answer.
+        spared = Some(spared.map_or(of_type, |spared: Spared| spared.and(of_type)));
+    }
+    permit.spared = spared.unwrap_or_default();
+    for resource_type in types.iter() {
+        unhidden(&permit, *resource_type, terms)?;
+    }
+    if let [only] = types.as_ref() {
+        permit = narrowed(permit, *only, terms);
+    }
+    // Last: another login is of no use to whoever may not do it at all.
+    let now = terms.circumstances.time / 1_000_000_000;
+    for resource_type in types.iter() {
+        for rule in terms.step_up {
+            rule.check(interaction, *resource_type, principal.login(), now)?;
+        }
+    }
+    for resource_type in types.iter() {
+        rules.require(principal, &facts(*resource_type), now, &mut reported)?;
+    }
+    // A rule may have said so of several types.
+    for name in reported {
+        if !permit.reported.contains(&name) {
+            permit.reported.push(name);
+        }
+    }
+    Ok(permit)
+}
+
+/// The scopes that count, and what they open of a type to this interaction; refuses what no scope can open.
+fn opened<'p>(
+    principal: &'p Principal,
+    interaction: &Interaction,
+    resource_type: ResourceType,
+    letter: Letter,
+) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
         let granted = Granted::of(scopes, resource_type, letter)?;
@@ -193,7 +265,7 @@ pub fn authorize(
     });
     let Some((level, scopes, granted)) = found else {
         let level = counting.map(|(level, _)| level);
-        return Err(lacking(level, interaction));
+        return Err(lacking(level, interaction, resource_type));
     };
     // Other resources, or bytes, inside: what the type says decides nothing about them.
     if resource_type.is_container() {
@@ -207,54 +279,49 @@ pub fn authorize(
     if writes && letter != Letter::Create && !granted.is_all() {
         return Err(Denial::NotSupported("granular-write"));
     }
-    let mut permit = Permit {
-        request: request.clone(),
-        principal: Some(Rc::clone(principal)),
-        rule: rule(scopes, resource_type, letter, &granted),
-        patient: match level {
-            Level::Patient => principal.patient().map(str::to_owned),
-            Level::System | Level::User => None,
-        },
-        granted,
-        readable: Granted::of(scopes, resource_type, Letter::Read),
-        level: Some(level),
-        spared: Spared::default(),
-        reported: Vec::new(),
+    Ok((level, scopes, granted))
+}
+
+/// Refuses a search by what is hidden from the caller: its matches, and their order, would tell.
+fn unhidden(permit: &Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Result<(), Denial> {
+    let Some(search) = searched(&permit.request.interaction, resource_type)? else {
+        return Ok(());
     };
-    if level == Level::Patient {
-        confine(principal, interaction, resource_type, terms)?;
-    }
-    let facts = Facts::new(principal, interaction, terms.circumstances);
-    let mut reported = Vec::new();
-    terms.rules.admit(interaction, &facts, &mut reported)?;
-    permit.spared = terms.rules.spared(&facts)?;
-    let searched = permit.search().into_iter().flat_map(Search::searched);
-    for searched in searched {
-        if (terms.hidden)(&permit, resource_type, searched) {
+    for searched in search.searched() {
+        if (terms.hidden)(permit, resource_type, searched) {
             return Err(Denial::NotSupported("parameter"));
         }
     }
-    permit = narrowed(permit, resource_type, terms);
-    // Last: another login is of no use to whoever may not do it at all.
-    let now = terms.circumstances.time / 1_000_000_000;
-    for rule in terms.step_up {
-        rule.check(interaction, principal.login(), now)?;
+    Ok(())
+}
+
+/// The search of an interaction, as one of this type.
+pub(super) fn searched(
+    interaction: &Interaction,
+    resource_type: ResourceType,
+) -> Result<Option<Cow<'_, Search>>, Denial> {
+    let Some(search) = interaction.search() else {
+        return Ok(None);
+    };
+    if interaction.resource_type() == Some(resource_type) {
+        return Ok(Some(Cow::Borrowed(search)));
     }
-    let rules = terms.rules;
-    rules.require(principal, interaction, &facts, now, &mut reported)?;
-    permit.reported = reported;
-    Ok(permit)
+    let of_type = search.of(resource_type);
+    let of_type = of_type.ok_or(Denial::NotSupported("parameter"))?;
+    Ok(Some(Cow::Owned(of_type)))
 }
 
 /// The letter that an interaction needs (SMART App Launch 2.2).
 fn letter(interaction: &Interaction) -> Option<Letter> {
     match interaction {
-        // What a page is of is decided on in its place.
-        Interaction::Public(_) | Interaction::Page { .. } => None,
+        Interaction::Public(_) => None,
         Interaction::Read { .. }
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),
-        Interaction::HistoryType { .. } | Interaction::Search { .. } => Some(Letter::Search),
+        Interaction::HistorySystem { .. }
+        | Interaction::HistoryType { .. }
+        | Interaction::Search { .. }
+        | Interaction::SearchAcross { .. } => Some(Letter::Search),
         Interaction::Create { .. } => Some(Letter::Create),
         Interaction::Update { .. } | Interaction::Patch { .. } => Some(Letter::Update),
         Interaction::Delete { .. } => Some(Letter::Delete),
@@ -262,13 +329,16 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
 }
 
 /// The refusal for want of a scope, which names the one that would be enough.
-fn lacking(level: Option<Level>, interaction: &Interaction) -> Denial {
+fn lacking(level: Option<Level>, interaction: &Interaction, resource_type: ResourceType) -> Denial {
     let level = level.unwrap_or(Level::User).name();
-    match (interaction.resource_type(), letter(interaction)) {
-        (Some(resource_type), Some(letter)) => {
-            Denial::Scope(format!("{level}/{resource_type}.{}", letter.symbol()))
-        }
-        _ => Denial::Path,
+    let name = match interaction.types() {
+        // One for each would be a long list.
+        Cow::Owned(all) if all.len() > 1 => "*",
+        _ => resource_type.name(),
+    };
+    match letter(interaction) {
+        Some(letter) => Denial::Scope(format!("{level}/{name}.{}", letter.symbol())),
+        None => Denial::Path,
     }
 }
 
@@ -284,7 +354,10 @@ fn rule(scopes: &Scopes, resource_type: ResourceType, letter: Letter, granted: &
 /// The same permit, with a search that asks for less: only for what granular scopes match, where one
 /// more condition can say that.
 fn narrowed(permit: Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Permit {
-    let Interaction::Search { search, .. } = &permit.request.interaction else {
+    let interaction = &permit.request.interaction;
+    let (Interaction::Search { search, .. } | Interaction::SearchAcross { search, .. }) =
+        interaction
+    else {
         return permit;
     };
     let mut more = permit.granted.narrowing(search);
@@ -320,101 +393,4 @@ fn granting(principal: &Principal) -> Option<(Level, &Scopes)> {
 /// Patient, a RelatedPerson or a Person may see is not known here, so it is nothing.
 fn is_professional(user: &str) -> bool {
     user.starts_with("Practitioner/") || user.starts_with("PractitionerRole/")
-}
-
-/// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
-/// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
-/// configured types.
-fn confine(
-    principal: &Principal,
-    interaction: &Interaction,
-    resource_type: ResourceType,
-    terms: &Terms<'_>,
-) -> Result<(), Denial> {
-    let absent = Denial::Absent {
-        forbidden: terms.forbidden,
-    };
-    let own = |id: &str| principal.patient() == Some(id);
-    match interaction {
-        Interaction::Read { id, .. }
-        | Interaction::Vread { id, .. }
-        | Interaction::HistoryInstance { id, .. } => {
-            // Whose anything else is shows in the answer.
-            let opens = match resource_type.is_patient() {
-                true => own(id),
-                false => terms.fhir.compartment.decides(resource_type),
-            };
-            opens.then_some(()).ok_or(absent)
-        }
-        Interaction::Search { search, .. } => {
-            let own = principal.patient().unwrap_or_default();
-            let compartment = &terms.fhir.compartment;
-            confine_search(own, search, resource_type, compartment, absent)
-        }
-        // Whose it is shows in the body, and what is there in the current version: both are looked at
-        // before anything is forwarded.
-        Interaction::Create { .. } | Interaction::Delete { .. } if resource_type.is_patient() => {
-            Err(Denial::NotSupported("patient-write-type"))
-        }
-        Interaction::Create { .. }
-        | Interaction::Update { .. }
-        | Interaction::Patch { .. }
-        | Interaction::Delete { .. } => {
-            let writes = &terms.fhir.writes;
-            let pinned = writes.if_match || matches!(interaction, Interaction::Create { .. });
-            let foreign = resource_type.is_patient() && !interaction.id().is_some_and(own);
-            if !writes.patient_types.contains(&resource_type) {
-                Err(Denial::NotSupported("patient-write-type"))
-            } else if !pinned {
-                Err(Denial::NotSupported("patient-write"))
-            } else if foreign {
-                Err(absent)
-            } else {
-                Ok(())
-            }
-        }
-        Interaction::HistoryType { .. } | Interaction::Public(_) | Interaction::Page { .. } => {
-            Err(Denial::NotSupported("interaction"))
-        }
-    }
-}
-
-/// A search is confined when some parameter lets nothing through but what belongs to the own patient:
-/// it looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
-/// found by `_id` alone: one that links to another is not the other.) Beside it others may narrow the
-/// search further, also by references in membership elements: parameters are joined by *and*. But none
-/// that looks at a membership element may name another patient. Types that belong to nobody need none.
-fn confine_search(
-    own: &str,
-    search: &Search,
-    resource_type: ResourceType,
-    compartment: &PatientCompartment,
-    absent: Denial,
-) -> Result<(), Denial> {
-    let mut confined = compartment.is_universal(resource_type);
-    for parameter in &search.parameters {
-        let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
-        if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
-            continue;
-        }
-        let mut only_own = true;
-        for value in &parameter.values {
-            let patient = match by_id {
-                true => Some(value.as_str()),
-                false => value.strip_prefix("Patient/"),
-            };
-            match patient {
-                Some(id) if id == own => {}
-                Some(_) => return Err(absent),
-                None => only_own = false,
-            }
-        }
-        let tells = by_id || !resource_type.is_patient();
-        confined |= tells && only_own && !parameter.values.is_empty();
-    }
-    if confined {
-        Ok(())
-    } else {
-        Err(Denial::NotSupported("parameter"))
-    }
 }

@@ -120,7 +120,10 @@ impl Fact {
 /// The values for one request.
 pub(super) struct Facts<'a> {
     principal: &'a Principal,
-    interaction: &'a Interaction,
+    /// What is asked for.
+    pub interaction: &'a Interaction,
+    /// The type that is decided on; of several types each is decided on.
+    pub resource_type: ResourceType,
     circumstances: Circumstances,
     thumbprint: OnceCell<String>,
 }
@@ -129,11 +132,13 @@ impl<'a> Facts<'a> {
     pub fn new(
         principal: &'a Principal,
         interaction: &'a Interaction,
+        resource_type: ResourceType,
         circumstances: Circumstances,
     ) -> Self {
         Facts {
             principal,
             interaction,
+            resource_type,
             circumstances,
             thumbprint: OnceCell::new(),
         }
@@ -157,7 +162,7 @@ impl Values for Facts<'_> {
             Fact::CertificateUris => Value::Strings(certificate?.uris()),
             Fact::FhirId => Value::String(interaction.id()?),
             Fact::FhirInteraction => Value::String(interaction.code()),
-            Fact::FhirType => Value::String(interaction.resource_type()?.name()),
+            Fact::FhirType => Value::String(self.resource_type.name()),
             Fact::PrincipalClient => Value::String(principal.client()),
             Fact::PrincipalEncounter => Value::String(principal.encounter()?),
             Fact::PrincipalIssuer => Value::String(principal.issuer()),

@@ -1,6 +1,7 @@
 //! From a principal and an interaction to a permit, and whose a resource is.
 
 mod authorize;
+mod confine;
 mod facts;
 mod granted;
 mod membership;

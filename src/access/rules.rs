@@ -8,7 +8,6 @@ use crate::cel::{Condition, Fault};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{CertificateNeeds, Principal};
-use crate::request::Interaction;
 
 /// The rules of one policy, and the conditions of its redactions and limits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +65,16 @@ pub(super) struct Spared {
     pub limits: u64,
 }
 
+impl Spared {
+    /// What is spared here and there.
+    pub fn and(self, other: Spared) -> Spared {
+        Spared {
+            redactions: self.redactions & other.redactions,
+            limits: self.limits & other.limits,
+        }
+    }
+}
+
 impl Rules {
     /// Whether any condition is about this.
     pub fn uses(&self, fact: Fact) -> bool {
@@ -94,13 +103,12 @@ impl Rules {
     /// have done goes into `reported`.
     pub(super) fn admit(
         &self,
-        interaction: &Interaction,
         facts: &Facts<'_>,
         reported: &mut Vec<String>,
     ) -> Result<(), Denial> {
         let of = |effect: Effect| {
             let rules = self.rules.iter().filter(move |rule| rule.effect == effect);
-            rules.filter(|rule| applies(&rule.interactions, &rule.types, interaction))
+            rules.filter(|rule| rule.is_about(facts))
         };
         for rule in of(Effect::Deny) {
             match rule.holds(facts) {
@@ -159,7 +167,6 @@ impl Rules {
     pub(super) fn require(
         &self,
         principal: &Principal,
-        interaction: &Interaction,
         facts: &Facts<'_>,
         now: u64,
         reported: &mut Vec<String>,
@@ -168,7 +175,7 @@ impl Rules {
             let Effect::Require { login, bound } = &rule.effect else {
                 continue;
             };
-            if !applies(&rule.interactions, &rule.types, interaction) {
+            if !rule.is_about(facts) {
                 continue;
             }
             match rule.holds(facts) {
@@ -211,6 +218,11 @@ impl Reason for &Fault {
 }
 
 impl Rule {
+    fn is_about(&self, facts: &Facts<'_>) -> bool {
+        let (interaction, resource_type) = (facts.interaction, facts.resource_type);
+        applies(&self.interactions, &self.types, interaction, resource_type)
+    }
+
     fn holds(&self, facts: &Facts<'_>) -> Result<bool, Fault> {
         self.when
             .as_ref()

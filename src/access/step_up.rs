@@ -35,10 +35,11 @@ impl StepUp {
     pub(super) fn check(
         &self,
         interaction: &Interaction,
+        resource_type: ResourceType,
         login: &Login,
         now: u64,
     ) -> Result<(), Denial> {
-        if !applies(&self.interactions, &self.types, interaction) {
+        if !applies(&self.interactions, &self.types, interaction, resource_type) {
             return Ok(());
         }
         self.requirement.check(&self.name, login, now)
@@ -50,13 +51,11 @@ pub(super) fn applies(
     codes: &Option<Vec<&'static str>>,
     types: &Option<Vec<ResourceType>>,
     interaction: &Interaction,
+    resource_type: ResourceType,
 ) -> bool {
     let (codes, types) = (codes.as_ref(), types.as_ref());
     codes.is_none_or(|codes| codes.contains(&interaction.code()))
-        && types.is_none_or(|types| {
-            let asked = interaction.resource_type();
-            asked.is_some_and(|asked| types.contains(&asked))
-        })
+        && types.is_none_or(|types| types.contains(&resource_type))
 }
 
 impl Requirement {

@@ -1,5 +1,6 @@
 //! Scopes, levels and interactions, to permits.
 
+mod across;
 mod granted;
 mod granular;
 mod instances;
@@ -134,12 +135,15 @@ fn decided(principal: &Rc<Principal>, target: &str) -> Result<Permit, Denial> {
 }
 
 /// One of each interaction, with the letter that it needs, for a type that anybody may name.
-const INTERACTIONS: [(&str, Letter); 9] = [
+const INTERACTIONS: [(&str, Letter); 12] = [
     ("GET /Observation/o1", Letter::Read),
     ("GET /Observation/o1/_history/1", Letter::Read),
     ("GET /Observation/o1/_history", Letter::Read),
     ("GET /Observation/_history", Letter::Search),
+    ("GET /_history?_type=Observation", Letter::Search),
     ("GET /Observation?code=x", Letter::Search),
+    ("GET ?_type=Observation&code=x", Letter::Search),
+    ("GET /Patient/p2/Observation?code=x", Letter::Search),
     ("POST /Observation", Letter::Create),
     ("PUT /Observation/o1", Letter::Update),
     ("PATCH /Observation/o1", Letter::Update),

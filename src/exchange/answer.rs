@@ -159,7 +159,7 @@ impl Exchange {
             resource: policy.response.resource_limit,
             ..Limits::default()
         };
-        let screen = Screen::new(Rc::new(cover(guard, &permit, self.record.began)), limits);
+        let screen = Screen::new(Rc::new(cover(guard, &permit, self.record.began)?), limits);
         head.check_body().map_err(|denial| match denial {
             Denial::Uninspectable(found) if screen.may_withhold() => unread(found, forbidden),
             denial => denial,
@@ -367,17 +367,18 @@ fn unread(found: &'static str, forbidden: bool) -> Denial {
 
 /// The part of a permit that the screen enforces; `began` is when the exchange did, in nanoseconds since
 /// 1970.
-fn cover(guard: &Guard, permit: &Permit, began: u64) -> Cover {
+fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
     let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
-    let expected = expected(&interaction);
+    let expected = expected(&interaction).ok_or(Denial::Path)?;
     let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
-    Cover {
+    Ok(Cover {
         expected,
         patient: permit.patient().map(str::to_owned),
         compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
+        others: permit.others().to_vec(),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
         self_link,
@@ -394,10 +395,11 @@ fn cover(guard: &Guard, permit: &Permit, began: u64) -> Cover {
                 )
             })
         }),
-    }
+    })
 }
 
-fn expected(interaction: &Interaction) -> Expected {
+/// `None` for a search over no type at all, which nothing permits.
+fn expected(interaction: &Interaction) -> Option<Expected> {
     let resource =
         |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
             resource_type,
@@ -409,7 +411,7 @@ fn expected(interaction: &Interaction) -> Expected {
         resource_type,
         id: id.cloned(),
     };
-    match interaction {
+    Some(match interaction {
         Interaction::Public(_) => Expected::Opaque,
         Interaction::Read { resource_type, id }
         | Interaction::Update { resource_type, id }
@@ -427,8 +429,15 @@ fn expected(interaction: &Interaction) -> Expected {
         Interaction::HistoryType { resource_type, .. } => {
             bundle(BundleKind::History, *resource_type, None)
         }
-        Interaction::Search { resource_type, .. } | Interaction::Page { resource_type, .. } => {
+        Interaction::Search { resource_type, .. } => {
             bundle(BundleKind::Searchset, *resource_type, None)
         }
-    }
+        Interaction::HistorySystem { .. } | Interaction::SearchAcross { .. } => {
+            let kind = match interaction {
+                Interaction::HistorySystem { .. } => BundleKind::History,
+                _ => BundleKind::Searchset,
+            };
+            bundle(kind, *interaction.types().first()?, None)
+        }
+    })
 }

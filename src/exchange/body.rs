@@ -24,6 +24,7 @@ impl Exchange {
     pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
         match self.phase {
             Phase::Waiting(_) => return self.body_of_waiting(guard, piece, ended),
+            Phase::ReadingForm(_) => return self.body_of_form(guard, piece, ended),
             Phase::Current(_) => return self.body_of_current(guard, piece, ended),
             _ => {}
         }
@@ -66,9 +67,10 @@ impl Exchange {
     /// callback, and nothing can be written any more.
     pub fn request_trailers(&mut self) -> Step {
         match self.phase {
-            Phase::ReadingBody { .. } | Phase::Waiting(_) | Phase::Current(_) => {
-                self.refuse(&Denial::Request("trailers"))
-            }
+            Phase::ReadingBody { .. }
+            | Phase::Waiting(_)
+            | Phase::ReadingForm(_)
+            | Phase::Current(_) => self.refuse(&Denial::Request("trailers")),
             _ => self.absorb_request(),
         }
     }

@@ -1,20 +1,22 @@
 //! The head of a request: who asks for what, up to the permit.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::guard::{Authentication, Caller as Authenticated, Guard};
-use super::waiting::{Body, Waiting};
+use super::waiting::{Body, Seat, Waiting};
 use super::{Exchange, Phase, Step, pages};
 use crate::access::{self, Permit};
 use crate::denial::{Denial, TokenFault};
+use crate::fhir::ResourceType;
 use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{Caller, Charging};
-use crate::request::{Interaction, Request, RequestHead, upstream_headers};
+use crate::request::{Form, Interaction, PageLink, Request, RequestHead, upstream_headers};
 
 /// What a caller asks for, until it is known who that is.
 pub(super) struct Asked {
     pub head: RequestHead,
-    pub request: Request,
+    pub request: Wanted,
     /// The peer's address; empty when unknown, or when nobody counts by it.
     pub address: String,
     /// When the head came, in nanoseconds since 1970.
@@ -25,6 +27,24 @@ pub(super) struct Asked {
     pub body: Body,
     /// The nonce that the caller is told to use from now on.
     pub next_nonce: Option<String>,
+}
+
+/// What is wanted.
+pub(super) enum Wanted {
+    /// All of it is known.
+    Known(Request),
+    /// A search whose parameters come in the body.
+    Form(Form),
+    /// A further page, which a link of ours tells.
+    Page(PageLink),
+}
+
+/// A caller is known, and what is searched for is not: the form comes.
+pub(super) struct Searcher {
+    /// Taken for as long as it waits.
+    _seat: Seat,
+    principal: Rc<Principal>,
+    asked: Asked,
 }
 
 impl Exchange {
@@ -41,17 +61,17 @@ impl Exchange {
         if ended && head.content_length.is_some_and(|length| length > 0) {
             return Err(Denial::Request("content-length"));
         }
-        let request = Request::parse(&head, &guard.policy().fhir)?;
-        let interaction = &request.interaction;
-        self.record.interaction = Some(interaction.code());
-        self.record.resource_type = interaction
-            .resource_type()
-            .map(crate::fhir::ResourceType::name);
-        let instance = interaction.resource_type().zip(interaction.id());
-        self.record.refs = instance
-            .map(|(resource_type, id)| format!("{resource_type}/{id}"))
-            .into_iter()
-            .collect();
+        let fhir = &guard.policy().fhir;
+        let request = if let Some(link) = PageLink::parse(&head, fhir)? {
+            Wanted::Page(link)
+        } else if let Some(form) = Form::parse(&head, fhir)? {
+            Wanted::Form(form)
+        } else {
+            Wanted::Known(Request::parse(&head, fhir)?)
+        };
+        if let Wanted::Known(request) = &request {
+            self.note_interaction(&request.interaction);
+        }
         let asked = Asked {
             head,
             request,
@@ -64,7 +84,9 @@ impl Exchange {
             },
             next_nonce: None,
         };
-        if let Some(permit) = access::permit_public(&asked.request) {
+        if let Wanted::Known(request) = &asked.request
+            && let Some(permit) = access::permit_public(request)
+        {
             let charging = Charging::new(&[], &Caller::default(), now);
             return self.charge(guard, permit, charging, asked);
         }
@@ -115,22 +137,35 @@ impl Exchange {
         &mut self,
         guard: &Guard,
         principal: &Rc<Principal>,
-        mut asked: Asked,
+        asked: Asked,
     ) -> Result<Phase, Denial> {
         self.note(principal.token());
-        if let Interaction::Page {
-            resource_type,
-            token,
-        } = &asked.request.interaction
-        {
-            let policy = guard.policy();
-            let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);
-            let wanted = (*resource_type, token.as_str());
-            asked.request =
-                pages::open(key, principal, &policy.fhir, &mut asked.head, wanted, now)?;
-            self.record.interaction = Some(asked.request.interaction.code());
-        }
-        let permit = guard.authorize(principal, &asked.request, &asked.address, asked.now)?;
+        let request = match (&asked.request, &asked.body) {
+            (Wanted::Known(request), _) => Cow::Borrowed(request),
+            (Wanted::Page(link), _) => {
+                let policy = guard.policy();
+                let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);
+                let request =
+                    pages::open(key, principal, &policy.fhir, link, asked.head.method, now)?;
+                self.note_interaction(&request.interaction);
+                Cow::Owned(request)
+            }
+            (Wanted::Form(_), Body::None) => return Err(Denial::Request("body")),
+            (Wanted::Form(_), Body::Coming) => {
+                let searcher = Searcher {
+                    _seat: Seat::take(guard.forms(), guard.policy().waiting.requests)?,
+                    principal: Rc::clone(principal),
+                    asked,
+                };
+                return Ok(Phase::ReadingForm(Box::new(searcher)));
+            }
+            (Wanted::Form(form), Body::Whole(bytes)) => {
+                let request = form.complete(bytes, &guard.policy().fhir)?;
+                self.note_interaction(&request.interaction);
+                Cow::Owned(request)
+            }
+        };
+        let permit = guard.authorize(principal, &request, &asked.address, asked.now)?;
         let caller = Caller {
             address: Some(asked.address.as_str()).filter(|address| !address.is_empty()),
             certificate: self.record.certificate.as_deref(),
@@ -144,6 +179,33 @@ impl Exchange {
         self.charge(guard, permit, charging, asked)
     }
 
+    /// A piece of the form: all that came of it so far, because the proxy keeps it.
+    pub(super) fn body_of_form(&mut self, guard: &Guard, sofar: &[u8], ended: bool) -> Step {
+        let step = self.body_grows(guard, sofar.len());
+        if step != Step::Wait || !ended {
+            return step;
+        }
+        if !self.share.hold_body(sofar.len()) {
+            return self.refuse(&Denial::Unavailable("memory"));
+        }
+        let phase = match std::mem::take(&mut self.phase) {
+            Phase::ReadingForm(searcher) => {
+                let Searcher {
+                    principal,
+                    mut asked,
+                    ..
+                } = *searcher;
+                asked.body = Body::Whole(sofar.to_vec());
+                self.permit(guard, &principal, asked)
+            }
+            other => {
+                self.phase = other;
+                return self.absorb_request();
+            }
+        };
+        self.go_on(phase)
+    }
+
     /// The next step from where the head has led.
     pub(super) fn go_on(&mut self, phase: Result<Phase, Denial>) -> Step {
         match phase {
@@ -152,7 +214,7 @@ impl Exchange {
                     Phase::Verifying { .. } => Step::Verify,
                     Phase::Noting { .. } => Step::Note,
                     Phase::ShuttingOut(_) => Step::ShutOut,
-                    Phase::Waiting(_) => Step::Wait,
+                    Phase::ReadingForm(_) | Phase::Waiting(_) => Step::Wait,
                     Phase::Charging { .. } => Step::Charge,
                     _ => return self.host_failed(),
                 };
@@ -192,6 +254,17 @@ impl Exchange {
             nonce: asked.next_nonce,
             body: asked.body,
         })
+    }
+
+    /// Writes into the record what is asked for.
+    fn note_interaction(&mut self, interaction: &Interaction) {
+        self.record.interaction = Some(interaction.code());
+        self.record.resource_type = interaction.resource_type().map(ResourceType::name);
+        let instance = interaction.resource_type().zip(interaction.id());
+        let instance = instance.map(|(resource_type, id)| format!("{resource_type}/{id}"));
+        let owner = interaction.compartment();
+        let owner = owner.map(|(compartment, id)| format!("{}/{id}", compartment.name()));
+        self.record.refs = instance.or(owner).into_iter().collect();
     }
 
     /// Writes into the record whose token it is.

@@ -48,6 +48,8 @@ pub struct Guard {
     waiting: Rc<Cell<usize>>,
     /// How many writes wait for the current version of what they write.
     reading: Rc<Cell<usize>>,
+    /// How many searches by `POST` have a form that is not whole yet.
+    forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
 }
@@ -127,6 +129,7 @@ impl Guard {
             needs_address: by_address || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),
             reading: Rc::default(),
+            forms: Rc::default(),
             policy: Rc::new(policy),
             host,
             tokens: TokenCache::default(),
@@ -275,6 +278,11 @@ impl Guard {
     /// How many writes wait for the current version of what they write.
     pub(super) fn reading(&self) -> &Rc<Cell<usize>> {
         &self.reading
+    }
+
+    /// How many searches by `POST` have a form that is not whole yet.
+    pub(super) fn forms(&self) -> &Rc<Cell<usize>> {
+        &self.forms
     }
 
     /// The part of the worker's memory that a new exchange may hold: nothing yet.

@@ -28,7 +28,7 @@ use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 pub use current::CallAnswer;
 use current::Current;
-use entry::Asked;
+use entry::{Asked, Searcher};
 pub use guard::{Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
@@ -56,6 +56,16 @@ pub enum Step {
     Continue,
     /// Put these fields in the place of the request's head and let it go on.
     Forward(Vec<Pair>),
+    /// As [`Step::Forward`], and put these bytes in the place of the whole body, which is in the proxy's
+    /// buffer and has this length.
+    ForwardForm {
+        /// The fields of the head.
+        headers: Vec<Pair>,
+        /// The length of what came, in bytes.
+        came: usize,
+        /// What goes on.
+        form: Vec<u8>,
+    },
     /// Put these fields in the place of the head and keep it back; pieces of the body come in the
     /// meantime.
     HoldHead(Vec<Pair>),
@@ -102,6 +112,8 @@ enum Phase {
     ShuttingOut(ShuttingOut),
     /// Something that another server says is needed first.
     Waiting(Box<Waiting>),
+    /// It is known who is calling; what is searched for stands in a form that comes.
+    ReadingForm(Box<Searcher>),
     /// Permitted; the limits are being charged.
     Charging {
         permit: Permit,
@@ -231,6 +243,14 @@ impl Exchange {
             return self.pin(guard, permit, headers, fields, body);
         }
         let expected = expected_body(&permit.request().interaction);
+        if let (Some(form), Body::Whole(came)) = (permit.request().body(), &body) {
+            self.forward(permit, fields);
+            return Step::ForwardForm {
+                headers,
+                came: came.len(),
+                form: form.into_bytes(),
+            };
+        }
         let checked = match body {
             Body::Coming => {
                 self.phase = Phase::ReadingBody {
@@ -304,6 +324,7 @@ impl Exchange {
         match &self.phase {
             Phase::Forwarded { .. }
             | Phase::ReadingBody { .. }
+            | Phase::ReadingForm(_)
             | Phase::Charging { .. }
             | Phase::Verifying { .. }
             | Phase::Noting { .. }

@@ -11,9 +11,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
 use crate::denial::Denial;
-use crate::fhir::ResourceType;
 use crate::identity::{MacKey, Principal};
-use crate::request::{FhirPolicy, Interaction, MAX_TOKEN, Page, Request, RequestHead};
+use crate::request::{
+    FhirPolicy, Interaction, MAX_TOKEN, Method, Page, PageLink, Request, RequestHead,
+};
 
 /// How long a link can be followed, in seconds: servers forget their pages sooner.
 const LIFETIME: u64 = 3600;
@@ -37,42 +38,38 @@ pub(super) fn seal(
 ) -> Option<String> {
     let upstream = fhir.relative(url)?;
     let (path, query) = upstream.split_once('?')?;
-    let resource_type = interaction.resource_type()?;
     // What is understood was found to ask for something else.
-    let get = [
-        (":method", "GET"),
-        (":path", &format!("{}{upstream}", fhir.base.path())),
-    ];
-    let get = get.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(get.to_vec()).1.ok()?;
-    if Request::parse(&head, fhir).is_ok() {
+    if Request::parse(&head(Method::Get, fhir, upstream).ok()?, fhir).is_ok() {
         return None;
     }
-    let searches = path.is_empty() || path == "/" || path == format!("/{resource_type}");
+    let own = interaction.path();
+    let searches = path.is_empty() || path == "/" || path == own;
     if !searches || query.is_empty() || !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let until = now.saturating_add(LIFETIME).to_be_bytes();
     let text = format!("{} {upstream}", interaction.target());
     let code = code(key, principal, until, &text);
-    let token = URL_SAFE_NO_PAD.encode([&code[..], &until, text.as_bytes()].concat());
-    (token.len() <= MAX_TOKEN)
-        .then(|| format!("{}/{resource_type}?_page={token}", fhir.base.as_str()))
+    let link = PageLink {
+        resource_type: interaction.resource_type(),
+        token: URL_SAFE_NO_PAD.encode([&code[..], &until, text.as_bytes()].concat()),
+    };
+    let fits = link.token.len() <= MAX_TOKEN;
+    fits.then(|| format!("{}{}", fhir.base.as_str(), link.target()))
 }
 
-/// The request that a token is for, if it was made for this caller and is still good; `head` is that of
-/// the request which carried it, and becomes that of the other.
+/// The request that a link is for, if it was made for this caller and is still good.
 pub(super) fn open(
     key: Option<&MacKey>,
     principal: &Principal,
     fhir: &FhirPolicy,
-    head: &mut RequestHead,
-    (resource_type, token): (ResourceType, &str),
+    link: &PageLink,
+    method: Method,
     now: u64,
 ) -> Result<Request, Denial> {
     let refused = Denial::Request("page");
     let opened = || {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(&link.token).ok()?;
         let (shown, rest) = bytes.split_first_chunk::<CODE>()?;
         let (until, text) = rest.split_first_chunk::<8>()?;
         let text = std::str::from_utf8(text).ok()?;
@@ -82,25 +79,27 @@ pub(super) fn open(
         Some((target.to_owned(), upstream.to_owned()))
     };
     let (target, upstream) = opened().ok_or(refused.clone())?;
-    head.path = format!("{}{target}", fhir.base.path());
-    let request = Request::parse(head, fhir)?;
+    let request = Request::parse(&head(method, fhir, &target)?, fhir)?;
     // It was one when the token was made.
-    let pages = matches!(
-        request.interaction,
-        Interaction::Search { .. }
-            | Interaction::HistoryType { .. }
-            | Interaction::HistoryInstance { .. }
-    );
-    if !pages || request.interaction.resource_type() != Some(resource_type) {
+    let pages = request.interaction.search().is_some();
+    if !pages || request.interaction.resource_type() != link.resource_type {
         return Err(refused);
     }
     Ok(Request {
         page: Some(Page {
-            target: format!("/{resource_type}?_page={token}"),
+            link: link.clone(),
             upstream,
         }),
         ..request
     })
+}
+
+/// The head of a request for this target below the external base.
+fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, Denial> {
+    let path = format!("{}{target}", fhir.base.path());
+    let fields = [(":method", method.name()), (":path", &path)];
+    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    RequestHead::parse(fields.to_vec()).1
 }
 
 /// The code of a token for this caller: by issuer, subject, client, patient, user and scopes. Each is told

@@ -85,7 +85,10 @@ impl Exchange {
 
     /// Whether what comes of the body stays in the proxy's buffer, which shows all of it each time.
     pub fn leaves_body(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_) | Phase::Current(_))
+        matches!(
+            self.phase,
+            Phase::Waiting(_) | Phase::ReadingForm(_) | Phase::Current(_)
+        )
     }
 
     /// Looks again, where there is something new or the time is up; [`Step::Wait`] where there is nothing

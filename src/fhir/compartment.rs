@@ -15,6 +15,18 @@ pub enum Compartment {
 }
 
 impl Compartment {
+    /// The compartment that is about resources of this type.
+    pub fn of(resource_type: ResourceType) -> Option<Compartment> {
+        let both = [Compartment::Patient, Compartment::Practitioner];
+        both.into_iter()
+            .find(|compartment| compartment.name() == resource_type.name())
+    }
+
+    /// Whether resources of this type can belong to it.
+    pub fn holds(self, resource_type: ResourceType) -> bool {
+        resource_type.name() == self.name() || self.parameters(resource_type).next().is_some()
+    }
+
     /// The search parameters by which resources of this type belong to it, by name; none when the
     /// type is not in the compartment at all.
     pub fn parameters(
@@ -69,8 +81,8 @@ impl Compartment {
         })
     }
 
-    /// The type that it is about.
-    fn name(self) -> &'static str {
+    /// The name of the type that it is about.
+    pub fn name(self) -> &'static str {
         match self {
             Compartment::Patient => "Patient",
             Compartment::Practitioner => "Practitioner",

@@ -284,6 +284,15 @@ impl Stream {
             Step::Forward(headers) => {
                 host::set_header_map(Map::Request, headers).then_some(Action::Continue)
             }
+            Step::ForwardForm {
+                headers,
+                came,
+                form,
+            } => {
+                let written = host::set_header_map(Map::Request, headers)
+                    && host::set_buffer(Buffer::Request, *came, form);
+                written.then_some(Action::Continue)
+            }
             Step::HoldHead(headers) => {
                 host::set_header_map(Map::Request, headers).then_some(Action::Pause)
             }
@@ -367,7 +376,8 @@ impl Stream {
             | Step::ShutOut
             | Step::Wait
             | Step::Charge
-            | Step::Forward(_) => {
+            | Step::Forward(_)
+            | Step::ForwardForm { .. } => {
                 return self.stop(step);
             }
         };

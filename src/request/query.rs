@@ -1,11 +1,9 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
+use super::search::{Direction, MAX_COUNT, MAX_VALUE, Parameter, Search};
 use super::{BaseUrl, values};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchKind, SearchParameter, Searched, search_parameter};
-
-/// The largest page that is asked for; a larger `_count` is brought down to it.
-pub const MAX_COUNT: u32 = 1000;
+use crate::fhir::{ResourceType, SearchKind, SearchParameter, search_parameter};
 
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
@@ -13,107 +11,11 @@ const MAX_OFFSET: u32 = 1_000_000;
 /// The most parameters in one query.
 const MAX_PARAMETERS: usize = 64;
 
-/// The longest value, in bytes after decoding.
-const MAX_VALUE: usize = 1024;
+/// The most parameters of a search over several types, each counted for each type.
+const MAX_READINGS: usize = 1024;
 
 /// A name and a value, decoded.
 pub(super) type Pair = (String, String);
-
-/// A search whose every part is understood.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Search {
-    /// The parameters that select, in the order of the request.
-    pub parameters: Vec<Parameter>,
-    /// The parameters that sort, each with its direction.
-    pub sort: Vec<(SearchParameter, Direction)>,
-    /// `_count`: 1 to [`MAX_COUNT`].
-    pub count: Option<u32>,
-    /// `_offset`: where the page begins.
-    pub offset: Option<u32>,
-    /// `_since` of a history.
-    pub since: Option<String>,
-}
-
-/// Which way a search sorts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Direction {
-    Ascending,
-    Descending,
-}
-
-/// One parameter that selects.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Parameter {
-    /// What it is.
-    pub definition: SearchParameter,
-    /// Its alternatives (a comma means *or*), canonical; a reference to a resource is `Type/id`.
-    pub values: Vec<String>,
-}
-
-impl Search {
-    /// The canonical query: empty, or beginning with `?`.
-    pub fn query(&self) -> String {
-        let mut out = String::new();
-        let mut add = |name: &str, value: &str| {
-            out.push(if out.is_empty() { '?' } else { '&' });
-            out.push_str(name);
-            out.push('=');
-            encode(value, &mut out);
-        };
-        for parameter in &self.parameters {
-            add(parameter.definition.name(), &parameter.written());
-        }
-        if !self.sort.is_empty() {
-            let keys: Vec<String> = self
-                .sort
-                .iter()
-                .map(|(key, direction)| sort_key(*key, *direction))
-                .collect();
-            add("_sort", &keys.join(","));
-        }
-        if let Some(since) = &self.since {
-            add("_since", since);
-        }
-        if let Some(count) = self.count {
-            add("_count", &count.to_string());
-        }
-        if let Some(offset) = self.offset {
-            add("_offset", &offset.to_string());
-        }
-        out
-    }
-
-    /// Whether every value in its canonical form is one that would be read again.
-    pub(super) fn values_fit(&self) -> bool {
-        self.parameters
-            .iter()
-            .all(|parameter| parameter.written().len() <= MAX_VALUE)
-    }
-
-    /// This search from another place on: the same selection, compared exactly.
-    pub fn is_page_of(&self, other: &Search) -> bool {
-        self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
-    }
-
-    /// The elements that a match, or the order of matches, tells about.
-    pub fn searched(&self) -> impl Iterator<Item = Searched> + '_ {
-        let selecting = self.parameters.iter().map(|parameter| parameter.definition);
-        let sorting = self.sort.iter().map(|(key, _)| *key);
-        selecting
-            .chain(sorting)
-            // Where that is not known, the parameter is not understood.
-            .filter_map(SearchParameter::searched)
-            .flatten()
-    }
-}
-
-impl Parameter {
-    /// The value in its canonical form, before escaping.
-    fn written(&self) -> String {
-        self.values.join(",")
-    }
-}
 
 /// Decodes a query string. Each name and value is decoded once; a `%` that is left after that, a
 /// control character, or a name that needed decoding is how a second reader would be misled.
@@ -124,9 +26,6 @@ pub(super) fn decode(query: &str) -> Result<Vec<Pair>, Denial> {
     let mut pairs = Vec::new();
     for part in query.split('&') {
         let (name, value) = part.split_once('=').ok_or(Denial::Request("query"))?;
-        if pairs.len() == MAX_PARAMETERS {
-            return Err(Denial::Request("query"));
-        }
         if name.is_empty()
             || !name
                 .bytes()
@@ -141,8 +40,17 @@ pub(super) fn decode(query: &str) -> Result<Vec<Pair>, Denial> {
             return Err(Denial::Request("method-override"));
         }
         pairs.push((name.to_owned(), decode_value(value)?));
+        check_number(&pairs)?;
     }
     Ok(pairs)
+}
+
+/// Refuses more parameters than a query may have.
+pub(super) fn check_number(pairs: &[Pair]) -> Result<(), Denial> {
+    match pairs.len() > MAX_PARAMETERS {
+        true => Err(Denial::Request("query")),
+        false => Ok(()),
+    }
 }
 
 /// Accepts only what changes nothing: `_format` and `_pretty` for JSON. They are not forwarded.
@@ -172,6 +80,26 @@ pub(super) fn page(pairs: &[Pair]) -> Result<Search, Denial> {
         }
     }
     Ok(search)
+}
+
+/// The query of a search over several types, at least one: understood of each of them, and as the same.
+pub(super) fn search_all(
+    types: &[ResourceType],
+    pairs: &[Pair],
+    base: &BaseUrl,
+) -> Result<Search, Denial> {
+    let (first, others) = types.split_first().ok_or(Denial::Request("type"))?;
+    if pairs.len().saturating_mul(types.len()) > MAX_READINGS {
+        return Err(Denial::Request("query"));
+    }
+    let found = search(*first, pairs, base)?;
+    let written = found.query();
+    for other in others {
+        if search(*other, pairs, base)?.query() != written {
+            return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    Ok(found)
 }
 
 /// The query of a search.
@@ -243,16 +171,6 @@ fn hex(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
-fn encode(value: &str, out: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/,$@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
-
 fn sort(
     resource_type: ResourceType,
     value: &str,
@@ -273,13 +191,6 @@ fn sort(
             }
         })
         .collect()
-}
-
-fn sort_key(key: SearchParameter, direction: Direction) -> String {
-    match direction {
-        Direction::Ascending => key.name().to_owned(),
-        Direction::Descending => format!("-{}", key.name()),
-    }
 }
 
 fn paging(search: &mut Search, (name, value): &Pair) -> Result<bool, Denial> {

@@ -1,10 +1,13 @@
 //! From method and path to the interaction (<https://hl7.org/fhir/R4/http.html>).
 
-use super::head::{MAX_PATH, Method, RequestHead};
-use super::query::{self, Parameter, Search};
-use super::{BaseUrl, FhirPolicy, Page, page_link};
+use std::borrow::Cow;
+
+use super::head::{Method, RequestHead};
+use super::place::{known, located, logical_id};
+use super::query;
+use super::{FhirPolicy, Page, Reach, Search, Types};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, is_id};
+use crate::fhir::{Compartment, ResourceType};
 
 /// What a request asks for. Whatever has no variant here is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,12 +53,19 @@ pub enum Interaction {
         /// The parameters, all of them understood.
         search: Search,
     },
-    /// `GET [base]/T?_page=token`: another page of what was asked for before, which the token tells.
-    Page {
-        /// The type.
-        resource_type: ResourceType,
-        /// What a link of ours carried, not looked into yet: 1 to [`super::MAX_TOKEN`] bytes of base64url.
-        token: String,
+    /// A search over several types, or in a compartment.
+    SearchAcross {
+        /// Where, and over which types.
+        reach: Reach,
+        /// The parameters, all of them understood of each type.
+        search: Search,
+    },
+    /// `GET [base]/_history`
+    HistorySystem {
+        /// Of which types.
+        types: Types,
+        /// `_count`, `_offset` and `_since`.
+        page: Search,
     },
     /// `POST [base]/T`
     Create {
@@ -92,32 +102,17 @@ pub struct Request {
     pub interaction: Interaction,
     /// Whether only the head of the answer is wanted.
     pub head_only: bool,
-    /// Where this is another page, by a link of the upstream's own form.
+    /// Whether it is a search that was asked for by `POST`: what goes upstream is one, too.
+    pub form: bool,
+    /// Where it is another page, by a link of the upstream's own form.
     pub page: Option<Page>,
 }
 
 impl Request {
-    /// Understands a request, or refuses it.
+    /// Understands a request, or refuses it. Searches by `POST` are read by [`Form`](super::Form),
+    /// further pages by [`PageLink`](super::PageLink).
     pub fn parse(head: &RequestHead, policy: &FhirPolicy) -> Result<Self, Denial> {
-        let (path, query) = match head.path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (head.path.as_str(), None),
-        };
-        plain_path(path)?;
-        let relative = below(path, policy.base.path())?;
-        if let Some(token) = query.and_then(|query| query.strip_prefix("_page=")) {
-            return Ok(Request {
-                interaction: page_link::page(head, known(relative)?, token)?,
-                head_only: head.method == Method::Head,
-                page: None,
-            });
-        }
-        let parameters = query::decode(query.unwrap_or_default())?;
-        // What is created has no version before.
-        let creates = head.method == Method::Post && head.if_match.is_some();
-        if head.conditional || creates {
-            return Err(Denial::NotSupported("condition"));
-        }
+        let (relative, parameters) = located(head, policy)?;
         let reads = matches!(head.method, Method::Get | Method::Head);
         let head_only = head.method == Method::Head;
         if policy.public.iter().any(|public| public == relative) {
@@ -128,12 +123,24 @@ impl Request {
             return Ok(Request {
                 interaction: Interaction::Public(relative.to_owned()),
                 head_only,
+                form: false,
                 page: None,
             });
         }
         let segments: Vec<&str> = relative.split('/').collect();
         let interaction = match segments.as_slice() {
-            [type_name] => on_type(head, known(type_name)?, &parameters, policy)?,
+            [.., "_search"] => return Err(Denial::Method("POST")),
+            ["_history"] => {
+                only(reads, "GET, HEAD")?;
+                let (types, parameters) = Types::take(parameters)?;
+                Interaction::HistorySystem {
+                    types,
+                    page: query::page(&parameters)?,
+                }
+            }
+            [type_name] if !type_name.is_empty() => {
+                on_type(head, known(type_name)?, &parameters, policy)?
+            }
             [type_name, "_history"] => {
                 let resource_type = known(type_name)?;
                 only(reads, "GET, HEAD")?;
@@ -163,63 +170,45 @@ impl Request {
                     version,
                 }
             }
+            [""] | [_, _, _] => {
+                let reach = Reach::parse(&segments)?;
+                only(reads, "GET, HEAD")?;
+                reach.search(parameters, &policy.base)?
+            }
             _ => return Err(Denial::Path),
         };
-        if !fits(&interaction, policy) {
-            return Err(Denial::Request("query"));
-        }
-        Ok(Request {
+        let request = Request {
             interaction,
             head_only,
+            form: false,
             page: None,
-        })
-    }
-}
-
-impl Request {
-    /// The same search with these conditions behind its own. `None` where this is no search, or where
-    /// the canonical form would not be read again as what it is.
-    pub fn narrowed(&self, conditions: Vec<Parameter>, policy: &FhirPolicy) -> Option<Self> {
-        let Interaction::Search {
-            resource_type,
-            search,
-        } = &self.interaction
-        else {
-            return None;
         };
-        let mut search = search.clone();
-        search.parameters.extend(conditions);
-        let query = search.query();
-        let parameters = query::decode(query.strip_prefix('?')?).ok()?;
-        let again = query::search(*resource_type, &parameters, &policy.base).ok()?;
-        let interaction = Interaction::Search {
-            resource_type: *resource_type,
-            search,
-        };
-        let same = matches!(&interaction, Interaction::Search { search, .. } if *search == again);
-        (same && fits(&interaction, policy)).then_some(Request {
-            interaction,
-            head_only: self.head_only,
-            page: self.page.clone(),
-        })
+        match request.fits(policy) {
+            true => Ok(request),
+            false => Err(Denial::Request("query")),
+        }
     }
 }
 
 impl Interaction {
     /// The codes of all that reach data.
-    pub const CODES: [&'static str; 9] = [
+    pub const CODES: [&'static str; 12] = [
         "read",
         "vread",
         "history-instance",
         "history-type",
+        "history-system",
         "search-type",
+        "search-system",
+        "search-compartment",
         "create",
         "update",
         "patch",
         "delete",
     ];
 
-    /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>).
+    /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>), and
+    /// `search-compartment`, for which R4 has none.
     pub fn code(&self) -> &'static str {
         match self {
             Interaction::Public(_) => "capabilities",
@@ -227,7 +216,12 @@ impl Interaction {
             Interaction::Vread { .. } => "vread",
             Interaction::HistoryInstance { .. } => "history-instance",
             Interaction::HistoryType { .. } => "history-type",
-            Interaction::Search { .. } | Interaction::Page { .. } => "search-type",
+            Interaction::HistorySystem { .. } => "history-system",
+            Interaction::Search { .. } => "search-type",
+            Interaction::SearchAcross { reach, .. } => match reach.compartment {
+                Some(_) => "search-compartment",
+                None => "search-system",
+            },
             Interaction::Create { .. } => "create",
             Interaction::Update { .. } => "update",
             Interaction::Patch { .. } => "patch",
@@ -238,13 +232,13 @@ impl Interaction {
     /// The type that is asked for, where there is one.
     pub fn resource_type(&self) -> Option<ResourceType> {
         match self {
-            Interaction::Public(_) => None,
+            Interaction::Public(_) | Interaction::HistorySystem { .. } => None,
+            Interaction::SearchAcross { reach, .. } => reach.types.one(),
             Interaction::Read { resource_type, .. }
             | Interaction::Vread { resource_type, .. }
             | Interaction::HistoryInstance { resource_type, .. }
             | Interaction::HistoryType { resource_type, .. }
             | Interaction::Search { resource_type, .. }
-            | Interaction::Page { resource_type, .. }
             | Interaction::Create { resource_type }
             | Interaction::Update { resource_type, .. }
             | Interaction::Patch { resource_type, .. }
@@ -262,15 +256,55 @@ impl Interaction {
             | Interaction::Patch { id, .. }
             | Interaction::Delete { id, .. } => Some(id),
             Interaction::Public(_)
+            | Interaction::HistorySystem { .. }
             | Interaction::HistoryType { .. }
             | Interaction::Search { .. }
-            | Interaction::Page { .. }
+            | Interaction::SearchAcross { .. }
             | Interaction::Create { .. } => None,
         }
     }
 
-    /// The canonical target below a base: path and query, beginning with `/`.
+    /// Every type that an answer may hold: the one that is asked for, or all that a search reaches.
+    /// None on a public path.
+    pub fn types(&self) -> Cow<'_, [ResourceType]> {
+        match self {
+            Interaction::HistorySystem { types, .. } => types.within(None),
+            Interaction::SearchAcross { reach, .. } => reach.types(),
+            _ => Cow::Owned(Vec::from_iter(self.resource_type())),
+        }
+    }
+
+    /// The search, or the page of a history, that is asked for.
+    pub fn search(&self) -> Option<&Search> {
+        match self {
+            Interaction::Search { search, .. } | Interaction::SearchAcross { search, .. } => {
+                Some(search)
+            }
+            Interaction::HistoryInstance { page, .. }
+            | Interaction::HistorySystem { page, .. }
+            | Interaction::HistoryType { page, .. } => Some(page),
+            _ => None,
+        }
+    }
+
+    /// The compartment that is searched, and the id of whose it is.
+    pub fn compartment(&self) -> Option<(Compartment, &str)> {
+        match self {
+            Interaction::SearchAcross { reach, .. } => {
+                let (compartment, id) = reach.compartment.as_ref()?;
+                Some((*compartment, id))
+            }
+            _ => None,
+        }
+    }
+
+    /// The canonical target below a base: path and query.
     pub fn target(&self) -> String {
+        format!("{}{}", self.path(), self.query())
+    }
+
+    /// The canonical path below a base: empty, or beginning with `/`.
+    pub fn path(&self) -> String {
         match self {
             Interaction::Public(path) => format!("/{path}"),
             Interaction::Read { resource_type, id }
@@ -283,80 +317,33 @@ impl Interaction {
                 version,
             } => format!("/{resource_type}/{id}/_history/{version}"),
             Interaction::HistoryInstance {
-                resource_type,
-                id,
-                page,
-            } => {
-                format!("/{resource_type}/{id}/_history{}", page.query())
+                resource_type, id, ..
+            } => format!("/{resource_type}/{id}/_history"),
+            Interaction::HistorySystem { .. } => "/_history".to_owned(),
+            Interaction::HistoryType { resource_type, .. } => format!("/{resource_type}/_history"),
+            Interaction::Search { resource_type, .. } | Interaction::Create { resource_type } => {
+                format!("/{resource_type}")
             }
-            Interaction::HistoryType {
-                resource_type,
-                page,
-            } => format!("/{resource_type}/_history{}", page.query()),
-            Interaction::Search {
-                resource_type,
-                search,
-            } => format!("/{resource_type}{}", search.query()),
-            Interaction::Page {
-                resource_type,
-                token,
-            } => format!("/{resource_type}?_page={token}"),
-            Interaction::Create { resource_type } => format!("/{resource_type}"),
+            Interaction::SearchAcross { reach, .. } => reach.path(),
+        }
+    }
+
+    /// The canonical query: empty, or beginning with `?`.
+    pub(super) fn query(&self) -> String {
+        let query = self.search().map(Search::query).unwrap_or_default();
+        let types = match self {
+            Interaction::HistorySystem { types, .. } => types,
+            Interaction::SearchAcross { reach, .. } => &reach.types,
+            _ => return query,
+        };
+        match types.listed() {
+            Some(listed) => format!("?_type={listed}{}", query.replacen('?', "&", 1)),
+            None => query,
         }
     }
 }
 
-/// Whether the canonical form can be read again, here and by the upstream: it is longer than what
-/// came in where references are written out and characters escaped.
-pub(super) fn fits(interaction: &Interaction, policy: &FhirPolicy) -> bool {
-    let length = interaction.target().len();
-    let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
-    let values = match interaction {
-        Interaction::Search { search, .. } => search.values_fit(),
-        _ => true,
-    };
-    values && holds(&policy.base) && holds(&policy.upstream.base)
-}
-
-/// A path whose reading depends on who reads it is refused, not repaired: `%`, `\`, `;`, empty and
-/// dot segments mean one thing to a proxy and another to a server (CVE-2019-9901, CVE-2021-29492).
-fn plain_path(path: &str) -> Result<(), Denial> {
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'$')
-    };
-    let holds = path.starts_with('/')
-        && path.bytes().all(plain)
-        && path
-            .split('/')
-            .skip(1)
-            .all(|segment| !segment.is_empty() && segment != "." && segment != "..");
-    if holds {
-        Ok(())
-    } else {
-        Err(Denial::Request("path"))
-    }
-}
-
-/// What follows the external base's path, without the slash.
-fn below<'a>(path: &'a str, base: &str) -> Result<&'a str, Denial> {
-    path.strip_prefix(base)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .ok_or(Denial::Path)
-}
-
-fn known(name: &str) -> Result<ResourceType, Denial> {
-    ResourceType::parse(name).ok_or(Denial::Path)
-}
-
-fn logical_id(text: &str) -> Result<String, Denial> {
-    if is_id(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(Denial::Path)
-    }
-}
-
-pub(super) fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
+fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
     if allowed {
         Ok(())
     } else {

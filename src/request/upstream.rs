@@ -1,5 +1,6 @@
 //! The head that goes upstream: made anew from what was decided on.
 
+use super::form::FORM;
 use super::head::{Method, Preference};
 use super::{Authorization, Credentials, FhirPolicy, Interaction, Request, RequestHead};
 
@@ -12,7 +13,24 @@ pub fn upstream_headers(
     may_read: bool,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let upstream = &policy.upstream;
-    let path = format!("{}{}", upstream.base.path(), request.upstream_target());
+    let form = request.body();
+    let target = match (&form, &request.page) {
+        (_, Some(page)) => page.upstream.clone(),
+        (Some(_), None) => {
+            let path = request.interaction.path();
+            // All types of a compartment.
+            let place = path.strip_suffix("/*").unwrap_or(&path);
+            format!("{place}/_search")
+        }
+        (None, None) => request.interaction.target(),
+    };
+    let path = format!("{}{target}", upstream.base.path());
+    // The system itself, at a base without a path.
+    let path = if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
+    };
     let method = match head.method {
         // Decided on the body: a bare HEAD would tell that something exists.
         Method::Get | Method::Head => "GET",
@@ -56,7 +74,14 @@ pub fn upstream_headers(
             Credentials::Missing => {}
         }
     }
-    fields.extend(head.passing.iter().cloned());
+    if let Some(form) = &form {
+        add("content-type", FORM);
+        add("content-length", &form.len().to_string());
+    }
+    let passing = head.passing.iter().filter(|(name, _)| {
+        form.is_none() || !matches!(name.as_slice(), b"content-type" | b"content-length")
+    });
+    fields.extend(passing.cloned());
     fields
 }
 
@@ -64,9 +89,9 @@ pub fn upstream_headers(
 /// decision rests is not silently ignored (<https://hl7.org/fhir/R4/search.html#errors>).
 fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'static str> {
     match &request.interaction {
-        // A link of the server's own is for it to understand.
-        Interaction::Search { .. } if request.page.is_some() => None,
-        Interaction::Search { .. } => Some("handling=strict"),
+        // The link is the server's own.
+        _ if request.page.is_some() => None,
+        Interaction::Search { .. } | Interaction::SearchAcross { .. } => Some("handling=strict"),
         Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. }
             if !may_read =>
         {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault};
-use crate::access::last_instance;
+use crate::access::{Granted, last_instance};
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node, escape_into};
 use crate::request::weak_tag;
@@ -12,6 +12,7 @@ use crate::request::weak_tag;
 /// An entry that may leave. Any other goes whole: a stub would tell that there was something.
 pub(super) struct Kept<'d> {
     entry: Node<'d>,
+    resource_type: ResourceType,
     id: Option<Cow<'d, str>>,
     /// `None` for a deletion in a history.
     resource: Option<Screened<'d>>,
@@ -32,7 +33,7 @@ pub(super) struct Rule<'a> {
     pub kind: BundleKind,
     pub resource_type: ResourceType,
     pub id: Option<&'a str>,
-    /// What [`head`] makes of it.
+    /// What [`head`] makes of it, for this type.
     pub head: &'a str,
 }
 
@@ -44,6 +45,16 @@ pub(super) fn head(cover: &Cover, resource_type: ResourceType) -> String {
 }
 
 impl Rule<'_> {
+    /// The type of this name, where the answer may hold any of it, and what.
+    fn granted(&self, is_name: impl Fn(&str) -> bool) -> Option<(ResourceType, &Granted)> {
+        if is_name(self.resource_type.name()) {
+            return Some((self.resource_type, &self.cover.granted));
+        }
+        let mut others = self.cover.others.iter();
+        let (resource_type, granted) = others.find(|(other, _)| is_name(other.name()))?;
+        Some((*resource_type, granted))
+    }
+
     /// Decides on one entry of the document `source`.
     pub fn entry<'d>(&self, source: &'d str, entry: Node<'d>) -> Result<Option<Kept<'d>>, Fault> {
         if entry.kind() != Kind::Object {
@@ -60,9 +71,10 @@ impl Rule<'_> {
         };
         let mode = entry.get("search").and_then(|search| search.get("mode"));
         let outcome = mode.is_some_and(|mode| mode.is_str("outcome"));
-        if !name.is_str(self.resource_type.name()) || outcome {
+        let granted = self.granted(|own| name.is_str(own));
+        let Some((resource_type, granted)) = granted.filter(|_| !outcome) else {
             return Ok(None);
-        }
+        };
         let id = id_of(resource)?;
         if self.kind == BundleKind::History && id.is_none() {
             return Err(Fault::Uninspectable("a version in the history has no id"));
@@ -70,9 +82,10 @@ impl Rule<'_> {
         if self.id.is_some() && id.as_deref() != self.id {
             return Ok(None);
         }
-        let screened = screen(source, resource, self.resource_type, self.cover)?;
+        let screened = screen(source, resource, resource_type, granted, self.cover)?;
         Ok(screened.map(|screened| Kept {
             entry,
+            resource_type,
             id,
             resource: Some(screened),
         }))
@@ -84,8 +97,7 @@ impl Rule<'_> {
             .get("request")
             .and_then(|request| request.get("method"));
         let deleted = method.is_some_and(|method| method.is_str("DELETE"));
-        let known = self.cover.patient.is_none() && self.cover.granted.is_all();
-        if self.kind != BundleKind::History || !known || !deleted {
+        if self.kind != BundleKind::History || self.cover.patient.is_some() || !deleted {
             return None;
         }
         let url = entry.get("request").and_then(|request| request.get("url"));
@@ -96,11 +108,14 @@ impl Rule<'_> {
                 // A relative URL gets a root, so that both forms are read alike.
                 let url = format!("/{}", url.str()?);
                 let (resource_type, id) = last_instance(&url)?;
-                (resource_type == self.resource_type).then(|| id.to_owned())
+                let (_, granted) = self.granted(|own| own == resource_type.name())?;
+                granted.is_all().then(|| (resource_type, id.to_owned()))
             });
-        let id = named.filter(|id| self.id.is_none_or(|expected| expected == id))?;
+        let of_instance = |id: &str| self.id.is_none_or(|expected| expected == id);
+        let (resource_type, id) = named.filter(|(_, id)| of_instance(id))?;
         Some(Kept {
             entry,
+            resource_type,
             id: Some(Cow::Owned(id)),
             resource: None,
         })
@@ -110,9 +125,18 @@ impl Rule<'_> {
     pub fn write(&self, kept: Kept<'_>, out: &mut String) {
         let Kept {
             entry,
+            resource_type,
             id,
             resource,
         } = kept;
+        let other;
+        let head = match resource_type == self.resource_type {
+            true => self.head,
+            false => {
+                other = head(self.cover, resource_type);
+                &other
+            }
+        };
         let own = entry.get("fullUrl").and_then(|url| url.str());
         let urn = own.filter(|url| {
             let rest = url.strip_prefix("urn:uuid:");
@@ -121,7 +145,7 @@ impl Rule<'_> {
         // Neither an id nor such a URL needs escapes.
         let begun = match (&urn, &id) {
             (Some(urn), _) => ["{\"fullUrl\":\"", urn, "\""],
-            (None, Some(id)) => [self.head, id, "\""],
+            (None, Some(id)) => [head, id, "\""],
             (None, None) => ["{", "", ""],
         };
         for part in begun {
@@ -136,14 +160,15 @@ impl Rule<'_> {
         }
         match (self.kind, id) {
             (BundleKind::Searchset, _) => search(entry, &mut own),
-            (BundleKind::History, Some(id)) => self.history(entry, &id, &mut own),
+            (BundleKind::History, Some(id)) => {
+                self.history(entry, resource_type.name(), &id, &mut own)
+            }
             (BundleKind::History, None) => {}
         }
         own.end();
     }
 
-    fn history(&self, entry: Node<'_>, id: &str, out: &mut Object<'_>) {
-        let resource_type = self.resource_type.name();
+    fn history(&self, entry: Node<'_>, resource_type: &str, id: &str, out: &mut Object<'_>) {
         let method = text(entry, "request", "method")
             .filter(|method| matches!(method.as_ref(), "POST" | "PUT" | "PATCH" | "DELETE"));
         if let Some(method) = method {

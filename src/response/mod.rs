@@ -6,6 +6,7 @@
 //! the body. What cannot be understood never leaves.
 
 mod bundle;
+mod cover;
 mod edit;
 mod headers;
 mod mistake;
@@ -18,7 +19,8 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
+pub use cover::{BundleKind, Cover, Expected};
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
-pub use screen::{BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
+pub use screen::{Counts, Fault, Limits, Screen};

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::edit::Edits;
 use super::prune::{Marks, prune};
-use super::{Cover, Expected, Fault};
-use crate::access::Membership;
+use super::{Cover, Fault};
+use crate::access::{Granted, Membership};
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
@@ -39,12 +39,14 @@ impl Screened<'_> {
     }
 }
 
-/// Screens a resource of the document `source`, an object that says that it is of this type.
+/// Screens a resource of the document `source`, an object that says that it is of this type, of which
+/// this is granted.
 /// `None`: outside the patient's compartment, or of a kind that no scope is for.
 pub(super) fn screen<'d>(
     source: &'d str,
     root: Node<'d>,
     resource_type: ResourceType,
+    granted: &Granted,
     cover: &Cover,
 ) -> Result<Option<Screened<'d>>, Fault> {
     let shape = Shape::of_type(root, resource_type).map_err(Fault::Uninspectable)?;
@@ -52,7 +54,7 @@ pub(super) fn screen<'d>(
     if meta.is_some_and(|meta| meta.kind() != Kind::Object) {
         return Err(Fault::Uninspectable("meta is no object"));
     }
-    if !cover.granted.covers(root) {
+    if !granted.covers(root) {
         return Ok(None);
     }
     let mut marks = Marks::default();
@@ -83,19 +85,6 @@ pub(super) fn screen<'d>(
         root,
         edits,
     }))
-}
-
-impl Expected {
-    /// The type of the one instance that the answer is about.
-    pub(super) fn of_instance(&self) -> Option<ResourceType> {
-        match self {
-            Expected::Resource { resource_type, .. } => Some(*resource_type),
-            Expected::Bundle {
-                resource_type, id, ..
-            } => id.is_some().then_some(*resource_type),
-            Expected::Opaque => None,
-        }
-    }
 }
 
 /// The resource's id: a string of the standard's grammar.

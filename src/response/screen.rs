@@ -3,73 +3,12 @@
 use std::fmt;
 use std::rc::Rc;
 
-use super::Redaction;
 use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
-use crate::access::Granted;
-use crate::fhir::{PatientCompartment, ResourceType, is_id};
+use super::{BundleKind, Cover, Expected};
+use crate::fhir::{ResourceType, is_id};
 use crate::json::{self, Document, FaultKind, escape_into, quote};
-
-/// A paging link of the upstream to the canonical external URL, when the same permit covers it.
-pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
-
-/// What an answer may contain: the part of a permit that the screen enforces.
-pub struct Cover {
-    /// The shape of the answer.
-    pub expected: Expected,
-    /// The logical id of the one patient whose resources may leave; every resource must name this
-    /// patient in a membership element, and no other. `None`: no compartment restricts the answer.
-    pub patient: Option<String>,
-    /// What makes a resource a patient's.
-    pub compartment: Rc<PatientCompartment>,
-    /// Which resources of the type may leave: what is not covered is treated like what belongs to
-    /// another patient.
-    pub granted: Granted,
-    /// External base URL of the FHIR API, without a trailing slash.
-    pub base: String,
-    /// The redactions that are active for this caller.
-    pub redactions: Vec<Rc<Redaction>>,
-    /// Canonical external URL of the request that was decided on; becomes the `self` link.
-    pub self_link: String,
-    /// Rewrites paging links.
-    pub links: Links,
-}
-
-/// The shape of an answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Expected {
-    /// One resource: read, vread, or the answer to a create or update.
-    Resource {
-        /// The one type that is accepted.
-        resource_type: ResourceType,
-        /// The logical id; `None` for a create, where the upstream chooses it.
-        id: Option<String>,
-        /// The version (`meta.versionId`) that was asked for.
-        version: Option<String>,
-    },
-    /// A Bundle, screened entry by entry.
-    Bundle {
-        /// `searchset` or `history`.
-        kind: BundleKind,
-        /// The type that was searched; entries of any other are removed.
-        resource_type: ResourceType,
-        /// The logical id, for the history of one instance.
-        id: Option<String>,
-    },
-    /// A public document such as the CapabilityStatement: any one strict JSON object, passed as it
-    /// is, bounded by [`Limits::resource`].
-    Opaque,
-}
-
-/// The types of Bundle that can be screened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum BundleKind {
-    /// The answer to a search.
-    Searchset,
-    /// The answer to a history interaction.
-    History,
-}
 
 /// What screening one answer may cost. All bounds are inclusive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -323,7 +262,8 @@ impl Screen {
                     return wrong("the resource has another version than the one asked for");
                 }
             }
-            let screened = resource::screen(document.text(), root, *resource_type, &self.cover)?;
+            let (cover, granted) = (&*self.cover, &self.cover.granted);
+            let screened = resource::screen(document.text(), root, *resource_type, granted, cover)?;
             let screened = screened.ok_or(Fault::Withheld)?;
             self.counts.redacted += u64::from(screened.redacted);
             screened.write(&mut self.out);

@@ -1,5 +1,6 @@
 //! What may be asked for, and what of it goes upstream.
 
+mod across;
 mod canonical;
 mod framing;
 mod granular;

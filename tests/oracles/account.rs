@@ -70,6 +70,26 @@ impl Account {
         self.inapplicable[index.unwrap_or_else(|| panic!("no rule: {rule}"))] += 1;
     }
 
+    /// A row about access to which a rule does not let the suite apply. It was asked all the same: what
+    /// the suite refuses must not be permitted for that. A correction of it waits until it applies.
+    pub fn leave_row(&mut self, id: &str, rule: &str, expected: Decision, found: Decision) {
+        let correction = self
+            .suite
+            .corrections
+            .iter()
+            .find(|(known, _)| *known == id);
+        if let Some((known, _)) = correction {
+            self.corrected.push(known);
+        } else if (expected, found) == (Decision::Refuse, Decision::Accept) {
+            self.disagree(
+                id,
+                &format!("left out ({rule}), refused there, and permitted"),
+            );
+            return;
+        }
+        self.leave(rule);
+    }
+
     /// A row that applies: what the suite expects, and what was found.
     pub fn judge(&mut self, id: &str, expected: Decision, found: Decision) {
         let correction = self

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod authz;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
 mod jwt_verify_lib;
-#[cfg(test)]
-mod linux_for_health;
 #[cfg(test)]
 mod rfc;
 #[cfg(test)]

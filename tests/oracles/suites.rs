@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Conclusion, Trial};
 
+use crate::authz::{aws, fhir_gateway, hapi, linux_for_health, microsoft};
 use crate::vectors::{Found, Vectors};
-use crate::{fhir, json, jwt_verify_lib, linux_for_health, rfc, scopes, wycheproof, xfcc};
+use crate::{fhir, json, jwt_verify_lib, rfc, scopes, wycheproof, xfcc};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 18] = [
+const SUITES: [Suite; 22] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
@@ -23,7 +24,11 @@ const SUITES: [Suite; 18] = [
     ("rfc", rfc::examples),
     ("json", json::parsing),
     ("scopes", scopes::parsing),
-    ("linux_for_health", linux_for_health::interactions),
+    ("access_aws", aws::decisions),
+    ("access_fhir_gateway", fhir_gateway::checkers),
+    ("access_hapi", hapi::chains),
+    ("access_microsoft", microsoft::searches),
+    ("access_linux_for_health", linux_for_health::interactions),
     ("fhir_identity", fhir::identity::unchanged),
     ("fhir_tables", fhir::tables::same),
     ("fhir_structure", fhir::structure::bodies),

@@ -38,7 +38,7 @@ pub fn judged(token: &str, keys: &Rc<KeySet>, now: u64) -> Result<AccessToken, D
 /// Makes tokens with the key that RFC 7515, appendix A.3 publishes.
 pub struct Mint {
     signer: SigningKey,
-    keys: Rc<KeySet>,
+    key: Value,
 }
 
 impl Mint {
@@ -48,13 +48,17 @@ impl Mint {
         let secret = URL_SAFE_NO_PAD.decode(text(key, "d")).expect("a scalar");
         Mint {
             signer: SigningKey::from_slice(&secret).expect("a scalar"),
-            keys: usable(&[public(key)]),
+            key: key.clone(),
         }
     }
 
-    /// A caller whose token has these claims beside those that every token has, and who shows a
-    /// certificate of this digest, if any.
-    pub fn caller(&self, claims: &Value, digest: Option<&str>) -> Result<Principal, Denial> {
+    /// The key set that the tokens are verified with.
+    pub fn keys(&self) -> Value {
+        json!({"keys": [public(&self.key)]})
+    }
+
+    /// A token that has these claims beside those that every token has.
+    pub fn token(&self, claims: &Value) -> String {
         let mut all = json!({
             "iss": "https://as.example.org",
             "sub": "ty.webb@example.com",
@@ -74,8 +78,14 @@ impl Mint {
             encode(all)
         );
         let signature: Signature = self.signer.sign(signed.as_bytes());
-        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()));
-        let token = judged_by(&token, &self.keys, NOW, ClaimPointers::default())?;
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
+
+    /// A caller whose token has these claims beside those that every token has, and who shows a
+    /// certificate of this digest, if any.
+    pub fn caller(&self, claims: &Value, digest: Option<&str>) -> Result<Principal, Denial> {
+        let usable = usable(&[public(&self.key)]);
+        let token = judged_by(&self.token(claims), &usable, NOW, ClaimPointers::default())?;
         let policy = CertificatePolicy {
             required: digest.is_some(),
             validated_by: ValidatedBy::Attribute,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::cel::{Condition, Environment, Fault};
 
-fn condition(text: &str) -> Condition {
+pub(super) fn condition(text: &str) -> Condition {
     let environment = Environment {
         variables: &Fact::variables(),
         zones: None,

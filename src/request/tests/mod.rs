@@ -1,6 +1,8 @@
 //! Requests as clients, and attackers, write them.
 
+mod across;
 mod canonical;
+mod forms;
 mod pages;
 mod queries;
 mod targets;
@@ -44,6 +46,15 @@ fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<RequestHead
 
 fn parse(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<Request, Denial> {
     head(method, path, fields).and_then(|head| Request::parse(&head, &policy()))
+}
+
+const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
+
+/// A search by `POST` below the base, with this form.
+fn form(path: &str, body: &str) -> Result<Request, Denial> {
+    let head = head("POST", &format!("/r4{path}"), FORM)?;
+    let form = Form::parse(&head, &policy())?.expect(path);
+    form.complete(body.as_bytes(), &policy())
 }
 
 /// One row of requests that are refused, by the rule that the audit record names.

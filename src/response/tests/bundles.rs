@@ -5,7 +5,7 @@ use super::*;
 const SELF: &str = r#"{"relation":"self","url":"https://fhir.example.org/r4/Observation?code=1"}"#;
 const OWN: &str = r#"{"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/1"}}"#;
 
-fn searched() -> Cover {
+pub(super) fn searched() -> Cover {
     for_patient(bundle(BundleKind::Searchset, "Observation", None), "1")
 }
 
@@ -14,7 +14,7 @@ fn entries(list: &str) -> String {
 }
 
 /// The entries that leave, as text; counts of those passed and removed.
-fn check(name: &str, cover: Cover, list: &str, expected: Result<(&str, u64, u64), ()>) {
+pub(super) fn check(name: &str, cover: Cover, list: &str, expected: Result<(&str, u64, u64), ()>) {
     let kind = match cover.expected {
         Expected::Bundle {
             kind: BundleKind::History,

@@ -5,6 +5,7 @@ mod granular;
 mod hostile;
 mod redactions;
 mod resources;
+mod types;
 
 use super::*;
 use crate::access::Granted;
@@ -25,6 +26,7 @@ fn cover(expected: Expected) -> Cover {
         patient: None,
         compartment: Default::default(),
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.into(),
         redactions: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),

@@ -14,19 +14,19 @@ pub(super) async fn interactions(table: &mut Table<'_>) {
     let all = "system/*.cruds";
     for (method, path) in [
         ("GET", "/r4/"),
-        ("GET", "/r4"),
         ("GET", "/"),
-        ("GET", "/r4/_history"),
-        ("POST", "/r4/_search"),
-        ("POST", "/r4/Patient/_search"),
+        ("GET", "/r4/*"),
+        ("GET", "/r4/Patient/*"),
+        ("POST", "/r4/Encounter/e1/_search"),
         ("GET", "/r4/Patient/$everything"),
         ("GET", "/r4/Patient/p1/$everything"),
         ("POST", "/r4/Patient/p1/$everything"),
         ("GET", "/r4/$export"),
         ("GET", "/r4/Patient/$export"),
         ("POST", "/r4/$graphql"),
-        ("GET", "/r4/Patient/p1/Observation"),
-        ("GET", "/r4/Patient/p1/*"),
+        ("GET", "/r4/Encounter/e1/Observation"),
+        ("GET", "/r4/Patient/p1/Observation/o-p1-1"),
+        ("GET", "/r4/Patient/p*"),
         ("GET", "/r4/Patient/p1/_history/1/x"),
         ("GET", "/r4/patient/p1"),
         ("GET", "/r4/Unknown/p1"),
@@ -46,7 +46,7 @@ pub(super) async fn interactions(table: &mut Table<'_>) {
         let before = world.fhir.requests().len();
         let answer = world.send(&client, request).await;
         // A character that no path of FHIR has makes the path malformed before it is unknown.
-        let refusal = if path.ends_with('*') || path == "/r4/" || path == "/" {
+        let refusal = if path.ends_with("p*") || path == "/r4/" || path == "/" {
             MALFORMED
         } else {
             ABSENT
@@ -67,6 +67,11 @@ pub(super) async fn interactions(table: &mut Table<'_>) {
         ("DELETE", "/r4/Patient/p1/_history/1"),
         ("PUT", "/r4/Patient/p1/_history/1"),
         ("POST", "/r4/Patient/_history"),
+        ("POST", "/r4"),
+        ("POST", "/r4/_history"),
+        ("POST", "/r4/Patient/p1/Observation"),
+        ("GET", "/r4/_search"),
+        ("PUT", "/r4/Patient/p1/_search"),
         ("OPTIONS", "/r4/Patient/p1"),
         ("TRACE", "/r4/Patient/p1"),
         ("PROPFIND", "/r4/Patient/p1"),

@@ -205,7 +205,8 @@ impl Deployment {
         self.decided(exchange, step)
     }
 
-    fn decided(&mut self, exchange: &mut Exchange, mut step: Step) -> Step {
+    /// Goes on through all decisions from this step.
+    pub fn decided(&mut self, exchange: &mut Exchange, mut step: Step) -> Step {
         loop {
             step = match step {
                 Step::Verify => {

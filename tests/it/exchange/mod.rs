@@ -8,6 +8,7 @@ mod discovery;
 mod dpop;
 mod driver;
 mod faults;
+mod forms;
 mod granular;
 mod instances;
 mod introspection;

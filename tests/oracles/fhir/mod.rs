@@ -69,6 +69,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         patient: None,
         compartment: Default::default(),
         granted: Granted::All,
+        others: Vec::new(),
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         self_link: format!("{BASE}/Patient?_count=10"),

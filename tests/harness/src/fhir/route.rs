@@ -50,7 +50,8 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
         ("GET", []) => find(store, ask, ask.query.clone(), None, &base, ""),
         ("POST", ["_search"]) => find(store, ask, form(ask), None, &base, ""),
         ("GET", ["_history"]) => {
-            let kinds: Vec<String> = store.types().map(str::to_owned).collect();
+            let all = || store.types().map(str::to_owned).collect();
+            let kinds = listed(&ask.query).unwrap_or_else(all);
             histories(store, &kinds, &base, ask)
         }
         (_, [kind, ..]) if !capability::TYPES.contains(kind) => Reply::outcome(
@@ -99,8 +100,16 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
             }
         },
         ("GET", [kind, id, "_history", number]) => vread(store, kind, id, number),
-        ("GET", ["Patient", id, kind]) if capability::TYPES.contains(kind) => {
-            compartment(store, ask, id, kind, &base)
+        ("GET", [owner @ ("Patient" | "Practitioner"), id, kind])
+            if *kind == "*" || capability::TYPES.contains(kind) =>
+        {
+            compartment(store, ask, ask.query.clone(), (owner, id), kind, &base)
+        }
+        ("POST", [owner @ ("Patient" | "Practitioner"), id, "_search"]) => {
+            compartment(store, ask, form(ask), (owner, id), "*", &base)
+        }
+        ("POST", [owner @ ("Patient" | "Practitioner"), id, kind, "_search"]) => {
+            compartment(store, ask, form(ask), (owner, id), kind, &base)
         }
         ("PUT", [kind, id]) => write::update(store, ask, kind, id, &base),
         ("PATCH", [kind, id]) => write::patch(store, ask, kind, id),
@@ -241,11 +250,7 @@ fn find(
     base: &str,
     path: &str,
 ) -> Reply {
-    let listed = parameters
-        .iter()
-        .find(|(name, _)| name == "_type")
-        .map(|(_, value)| value.split(',').map(str::to_owned).collect());
-    let types = match (kind, listed) {
+    let types = match (kind, listed(&parameters)) {
         (Some(kind), _) => vec![kind.to_owned()],
         (None, Some(listed)) => listed,
         (None, None) => store.types().map(str::to_owned).collect(),
@@ -267,19 +272,33 @@ fn find(
     .run(store)
 }
 
-fn compartment(store: &Store, ask: &Ask, id: &str, kind: &str, base: &str) -> Reply {
-    let types = vec![kind.to_owned()];
-    let url = format!("{base}/Patient/{id}/{kind}");
-    let strict = ask.prefers("handling=strict");
+fn compartment(
+    store: &Store,
+    ask: &Ask,
+    parameters: Vec<(String, String)>,
+    (owner, id): (&str, &str),
+    kind: &str,
+    base: &str,
+) -> Reply {
+    let types = match kind {
+        "*" => listed(&parameters).unwrap_or_else(|| store.types().map(str::to_owned).collect()),
+        kind => vec![kind.to_owned()],
+    };
     Search {
         types,
-        parameters: &ask.query,
-        strict,
-        compartment: Some(id),
-        url,
+        parameters: &parameters,
+        strict: ask.prefers("handling=strict"),
+        compartment: Some((owner, id)),
+        url: format!("{base}/{owner}/{id}/{kind}"),
         base,
     }
     .run(store)
+}
+
+/// The types of `_type`.
+fn listed(parameters: &[(String, String)]) -> Option<Vec<String>> {
+    let (_, value) = parameters.iter().find(|(name, _)| name == "_type")?;
+    Some(value.split(',').map(str::to_owned).collect())
 }
 
 /// The parameters of POST `_search`: those of the query and those of the form.

@@ -35,8 +35,8 @@ pub struct Search<'a> {
     pub parameters: &'a [(String, String)],
     /// `Prefer: handling=strict`: parameters that are not known are an error.
     pub strict: bool,
-    /// Only resources about this patient (compartment search).
-    pub compartment: Option<&'a str>,
+    /// Only resources about this Patient, or that name this Practitioner: type and id (compartment search).
+    pub compartment: Option<(&'a str, &'a str)>,
     /// URL of the search without query.
     pub url: String,
     /// Base URL, for `fullUrl`.
@@ -58,8 +58,10 @@ impl Search<'_> {
         for kind in &self.types {
             let criteria = self.criteria(kind, &mut understood)?;
             let belongs = |resource: &&Value| {
-                self.compartment.is_none_or(|patient| {
-                    super::store::patient_of(resource).as_deref() == Some(patient)
+                self.compartment.is_none_or(|(owner, id)| match owner {
+                    "Patient" => super::store::patient_of(resource).as_deref() == Some(id),
+                    _ => references(resource, "*")
+                        .is_some_and(|all| all.contains(&format!("{owner}/{id}"))),
                 })
             };
             let all = store.of_type(kind).filter(belongs);

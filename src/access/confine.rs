@@ -1,0 +1,119 @@
+//! What `patient/` scopes open.
+
+use super::Terms;
+use super::authorize::searched;
+use crate::denial::Denial;
+use crate::fhir::{Compartment, PatientCompartment, ResourceType};
+use crate::identity::Principal;
+use crate::request::{Interaction, Search};
+
+/// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
+/// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
+/// configured types.
+pub(super) fn confine(
+    principal: &Principal,
+    interaction: &Interaction,
+    resource_type: ResourceType,
+    terms: &Terms<'_>,
+) -> Result<(), Denial> {
+    let absent = Denial::Absent {
+        forbidden: terms.forbidden,
+    };
+    let own = |id: &str| principal.patient() == Some(id);
+    let whose = &terms.fhir.compartment;
+    match interaction {
+        Interaction::Read { id, .. }
+        | Interaction::Vread { id, .. }
+        | Interaction::HistoryInstance { id, .. } => {
+            // Whose anything else is shows in the answer.
+            let opens = match resource_type.is_patient() {
+                true => own(id),
+                false => whose.decides(resource_type),
+            };
+            opens.then_some(()).ok_or(absent)
+        }
+        Interaction::Search { .. } | Interaction::SearchAcross { .. } => {
+            let Some(search) = searched(interaction, resource_type)? else {
+                return Err(absent);
+            };
+            let patient = principal.patient().unwrap_or_default();
+            match interaction.compartment() {
+                None => {
+                    let universal = whose.is_universal(resource_type);
+                    confine_search(patient, &search, resource_type, (whose, universal), absent)
+                }
+                Some((Compartment::Patient, id)) if own(id) => {
+                    confine_search(patient, &search, resource_type, (whose, true), absent)
+                }
+                Some((Compartment::Patient, _)) => Err(absent),
+                // Whose compartment it is says nothing of whose data are in it.
+                Some((Compartment::Practitioner, _)) => Err(Denial::NotSupported("interaction")),
+            }
+        }
+        // Whose it is shows in the body, and what is there in the current version: both are looked at
+        // before anything is forwarded.
+        Interaction::Create { .. } | Interaction::Delete { .. } if resource_type.is_patient() => {
+            Err(Denial::NotSupported("patient-write-type"))
+        }
+        Interaction::Create { .. }
+        | Interaction::Update { .. }
+        | Interaction::Patch { .. }
+        | Interaction::Delete { .. } => {
+            let writes = &terms.fhir.writes;
+            let pinned = writes.if_match || matches!(interaction, Interaction::Create { .. });
+            let foreign = resource_type.is_patient() && !interaction.id().is_some_and(own);
+            if !writes.patient_types.contains(&resource_type) {
+                Err(Denial::NotSupported("patient-write-type"))
+            } else if !pinned {
+                Err(Denial::NotSupported("patient-write"))
+            } else if foreign {
+                Err(absent)
+            } else {
+                Ok(())
+            }
+        }
+        Interaction::HistorySystem { .. }
+        | Interaction::HistoryType { .. }
+        | Interaction::Public(_) => Err(Denial::NotSupported("interaction")),
+    }
+}
+
+/// A search is confined when some parameter lets nothing through but what belongs to the own patient:
+/// it looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
+/// found by `_id` alone: one that links to another is not the other.) Beside it others may narrow the
+/// search further, also by references in membership elements: parameters are joined by *and*. But none
+/// that looks at a membership element may name another patient. In the own compartment, and of what is
+/// nobody's, it is `confined` already.
+fn confine_search(
+    own: &str,
+    search: &Search,
+    resource_type: ResourceType,
+    (compartment, mut confined): (&PatientCompartment, bool),
+    absent: Denial,
+) -> Result<(), Denial> {
+    for parameter in &search.parameters {
+        let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
+        if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
+            continue;
+        }
+        let mut only_own = true;
+        for value in &parameter.values {
+            let patient = match by_id {
+                true => Some(value.as_str()),
+                false => value.strip_prefix("Patient/"),
+            };
+            match patient {
+                Some(id) if id == own => {}
+                Some(_) => return Err(absent),
+                None => only_own = false,
+            }
+        }
+        let tells = by_id || !resource_type.is_patient();
+        confined |= tells && only_own && !parameter.values.is_empty();
+    }
+    if confined {
+        Ok(())
+    } else {
+        Err(Denial::NotSupported("parameter"))
+    }
+}

@@ -1,0 +1,105 @@
+//! A search that is read again: other pages of it, and narrower ones.
+
+use super::head::MAX_PATH;
+use super::query::{self, Pair};
+use super::{BaseUrl, FhirPolicy, Interaction, Parameter, Reach, Request, Search, Types};
+
+/// The canonical external URL of another page of this interaction, when `url` (a paging link of the
+/// upstream, below either base) asks for the same selection and nothing else.
+pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Option<String> {
+    let relative = policy.relative(url)?;
+    let (path, query) = relative.split_once('?')?;
+    // A search by `POST` has its pages by `GET`; some servers leave the word in their links.
+    let path = path.strip_suffix("/_search").unwrap_or(path);
+    let page = interaction.read_again(query, &policy.base)?;
+    let same = page.path() == path && page.search()?.is_page_of(interaction.search()?);
+    let page = Request {
+        interaction: page,
+        head_only: false,
+        form: false,
+        page: None,
+    };
+    (same && page.fits(policy))
+        .then(|| format!("{}{}", policy.base.as_str(), page.interaction.target()))
+}
+
+impl Request {
+    /// The same search with these conditions behind its own. `None` where this is no search of one type,
+    /// or where the canonical form would not be read again as what it is.
+    pub fn narrowed(&self, conditions: Vec<Parameter>, policy: &FhirPolicy) -> Option<Self> {
+        self.interaction.resource_type()?;
+        let mut search = self.interaction.search()?.clone();
+        search.parameters.extend(conditions);
+        let request = Request {
+            interaction: self.interaction.with(search)?,
+            ..self.clone()
+        };
+        let query = request.interaction.query();
+        let again = request
+            .interaction
+            .read_again(query.strip_prefix('?')?, &policy.base)?;
+        (request.interaction == again && request.fits(policy)).then_some(request)
+    }
+
+    /// Whether the canonical form can be read again, here and by the upstream: it is longer than what
+    /// came in where references are written out and characters escaped. What goes in a body is not
+    /// bound to the length of a path.
+    pub(super) fn fits(&self, policy: &FhirPolicy) -> bool {
+        let interaction = &self.interaction;
+        let values = interaction.search().is_none_or(Search::values_fit);
+        let length = match self.form {
+            true => 0,
+            false => interaction.target().len(),
+        };
+        let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
+        values && holds(&policy.base) && holds(&policy.upstream.base)
+    }
+}
+
+impl Interaction {
+    /// The same interaction with another search; `None` where it is none.
+    fn with(&self, other: Search) -> Option<Interaction> {
+        let mut interaction = self.clone();
+        match &mut interaction {
+            Interaction::Search { search, .. } | Interaction::SearchAcross { search, .. } => {
+                *search = other;
+            }
+            Interaction::HistoryInstance { page, .. }
+            | Interaction::HistorySystem { page, .. }
+            | Interaction::HistoryType { page, .. } => *page = other,
+            _ => return None,
+        }
+        Some(interaction)
+    }
+
+    /// The same interaction with the search of this query; `None` where it is none, where the query is not
+    /// understood, or lists other types.
+    fn read_again(&self, query: &str, base: &BaseUrl) -> Option<Interaction> {
+        let parameters = query::decode(query).ok()?;
+        let of_types = |types: &Types, parameters: Vec<Pair>| {
+            let listed = types.listed().is_some();
+            let (found, parameters) = match listed {
+                true => Types::take(parameters).ok()?,
+                false => (types.clone(), parameters),
+            };
+            (found == *types).then_some(parameters)
+        };
+        let search = match self {
+            Interaction::Search { resource_type, .. } => {
+                query::search(*resource_type, &parameters, base).ok()?
+            }
+            Interaction::SearchAcross {
+                reach: reach @ Reach { types, .. },
+                ..
+            } => query::search_all(&reach.types(), &of_types(types, parameters)?, base).ok()?,
+            Interaction::HistorySystem { types, .. } => {
+                query::page(&of_types(types, parameters)?).ok()?
+            }
+            Interaction::HistoryInstance { .. } | Interaction::HistoryType { .. } => {
+                query::page(&parameters).ok()?
+            }
+            _ => return None,
+        };
+        self.with(search)
+    }
+}

@@ -1,0 +1,82 @@
+//! What an answer may contain.
+
+use std::rc::Rc;
+
+use super::Redaction;
+use crate::access::Granted;
+use crate::fhir::{PatientCompartment, ResourceType};
+
+/// A paging link of the upstream to the canonical external URL, when the same permit covers it.
+pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
+
+/// What an answer may contain: the part of a permit that the screen enforces.
+pub struct Cover {
+    /// The shape of the answer.
+    pub expected: Expected,
+    /// The logical id of the one patient whose resources may leave; every resource must name this
+    /// patient in a membership element, and no other. `None`: no compartment restricts the answer.
+    pub patient: Option<String>,
+    /// What makes a resource a patient's.
+    pub compartment: Rc<PatientCompartment>,
+    /// Which resources of the type may leave: what is not covered is treated like what belongs to
+    /// another patient.
+    pub granted: Granted,
+    /// Further types that a Bundle may hold, each with which resources of it may leave.
+    pub others: Vec<(ResourceType, Granted)>,
+    /// External base URL of the FHIR API, without a trailing slash.
+    pub base: String,
+    /// The redactions that are active for this caller.
+    pub redactions: Vec<Rc<Redaction>>,
+    /// Canonical external URL of the request that was decided on; becomes the `self` link.
+    pub self_link: String,
+    /// Rewrites paging links.
+    pub links: Links,
+}
+
+/// The shape of an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Expected {
+    /// One resource: read, vread, or the answer to a create or update.
+    Resource {
+        /// The one type that is accepted.
+        resource_type: ResourceType,
+        /// The logical id; `None` for a create, where the upstream chooses it.
+        id: Option<String>,
+        /// The version (`meta.versionId`) that was asked for.
+        version: Option<String>,
+    },
+    /// A Bundle, screened entry by entry.
+    Bundle {
+        /// `searchset` or `history`.
+        kind: BundleKind,
+        /// The type that was searched; entries of any but this and [`Cover::others`] are removed.
+        resource_type: ResourceType,
+        /// The logical id, for the history of one instance.
+        id: Option<String>,
+    },
+    /// A public document such as the CapabilityStatement: any one strict JSON object, passed as it
+    /// is, bounded by [`Limits::resource`].
+    Opaque,
+}
+
+impl Expected {
+    /// The type of the one instance that the answer is about.
+    pub(super) fn of_instance(&self) -> Option<ResourceType> {
+        match self {
+            Expected::Resource { resource_type, .. } => Some(*resource_type),
+            Expected::Bundle {
+                resource_type, id, ..
+            } => id.is_some().then_some(*resource_type),
+            Expected::Opaque => None,
+        }
+    }
+}
+
+/// The types of Bundle that can be screened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BundleKind {
+    /// The answer to a search.
+    Searchset,
+    /// The answer to a history interaction.
+    History,
+}

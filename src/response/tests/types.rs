@@ -1,0 +1,61 @@
+//! Bundles of several types.
+
+use super::bundles::{check, searched};
+use super::*;
+
+#[test]
+fn a_bundle_holds_the_types_that_were_asked_for() {
+    let own = |name: &str, patient: &str| {
+        format!(
+            r#"{{"resourceType":"{name}","id":"a","subject":{{"reference":"Patient/{patient}"}}}}"#
+        )
+    };
+    let entry = |resource: &str| format!(r#"{{"resource":{resource}}}"#);
+    let left = |name: &str, resource: &str| {
+        format!(r#"{{"fullUrl":"{BASE}/{name}/a","resource":{resource}}}"#)
+    };
+    let wide = |mut cover: Cover| {
+        cover.others = vec![
+            (kind("Condition"), Granted::All),
+            (kind("Goal"), Granted::NOTHING),
+        ];
+        cover
+    };
+    let (observation, condition) = (own("Observation", "1"), own("Condition", "1"));
+    let list = [
+        entry(&observation),
+        entry(&condition),
+        entry(&own("Goal", "1")),
+        entry(&own("Procedure", "1")),
+        entry(&own("Condition", "2")),
+        entry(r#"{"resourceType":"OperationOutcome"}"#),
+    ];
+    let expected = [
+        left("Observation", &observation),
+        left("Condition", &condition),
+    ];
+    let expected = expected.join(",");
+    check(
+        "several",
+        wide(searched()),
+        &list.join(","),
+        Ok((&expected, 2, 4)),
+    );
+    // In a history also what was deleted, where all of it may be seen.
+    let history = || wide(bundle(BundleKind::History, "Observation", None));
+    let deleted = |name: &str| format!(r#"{{"request":{{"method":"DELETE","url":"{name}/a"}}}}"#);
+    let gone = |name: &str| {
+        format!(
+            r#"{{"fullUrl":"{BASE}/{name}/a","request":{{"method":"DELETE","url":"{name}/a"}}}}"#
+        )
+    };
+    let list = ["Observation", "Condition", "Goal", "Procedure"].map(deleted);
+    let expected = [gone("Observation"), gone("Condition")].join(",");
+    check("deleted", history(), &list.join(","), Ok((&expected, 2, 2)));
+    check(
+        "deleted, of a patient",
+        for_patient(history(), "1"),
+        &list.join(","),
+        Ok(("", 0, 4)),
+    );
+}

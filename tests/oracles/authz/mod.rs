@@ -1,0 +1,226 @@
+//! Who may do what: the tables of other servers and gateways, each row through a whole exchange.
+//!
+//! A suite's token is restated as the filter wants one, and never as more than it is:
+//!
+//! - Scopes of several levels in one token are shown one level after the other, for the filter takes one
+//!   level a token. What any of them opens, the token opens.
+//! - A server that confines a patient's search by itself is asked with the patient's own parameter.
+//! - An answer has the id and the version that were asked for, where a suite's stand-in for a server did
+//!   not care.
+
+pub mod aws;
+pub mod fhir_gateway;
+pub mod hapi;
+pub mod linux_for_health;
+pub mod microsoft;
+mod world;
+
+use fhir_guard::fhir::{Compartment, ResourceType, search_parameter};
+use serde_json::{Value, json};
+
+use crate::account::{Account, Decision};
+use world::{Answered, Ask, Caller, World};
+
+/// What the filter does not offer, whatever the scope. Whoever builds one of these takes it off this list;
+/// its rows apply then. While it stands here the filter must refuse it: one that is permitted fails its
+/// suite.
+const NOT_OFFERED: [&str; 9] = [
+    BINARY,
+    COMPARTMENT_SEARCH,
+    CONDITIONAL_WRITE,
+    HISTORY_OF_SYSTEM,
+    HISTORY_OF_TYPE_FOR_PATIENTS,
+    INCLUDES,
+    READ_FOR_PATIENTS,
+    SEARCH_OF_SYSTEM,
+    TRANSACTION,
+];
+
+const BINARY: &str = "any interaction with Binary";
+const COMPARTMENT_SEARCH: &str = "search in a compartment";
+const CONDITIONAL_WRITE: &str = "conditional update, patch and delete";
+const HISTORY_OF_SYSTEM: &str = "history of all types";
+const HISTORY_OF_TYPE_FOR_PATIENTS: &str = "history of a type, by a patient";
+const INCLUDES: &str = "_include and _revinclude";
+const READ_FOR_PATIENTS: &str =
+    "read, vread and history of another resource than the own Patient, by a patient";
+const SEARCH_OF_SYSTEM: &str = "search of several types";
+const TRANSACTION: &str = "batch and transaction";
+
+/// Rules that several suites share.
+const OFFERED: &str = "the interaction is on the list of those that the filter does not offer";
+const PATIENT_PATIENT: &str =
+    "a patient creates or deletes a Patient, which the filter lets no patient do";
+const PATIENT_USER: &str = "it has user/ scopes for a user who is a Patient, whose rights the filter does \
+                            not take from the user: they grant nothing";
+const UNIVERSAL: &str = "a patient asks for a type outside the patient compartment, which the filter opens \
+                         to no patient";
+
+/// What the filter does not offer of this request, where it is on the list.
+fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
+    let (path, query) = ask.path.split_once('?').unwrap_or((&ask.path, ""));
+    let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    // Without a patient in context such scopes mean nothing.
+    let patient = caller.scope.contains("patient/") && caller.patient.is_some();
+    let own = caller.patient.as_deref().unwrap_or_default();
+    let own = own.rsplit('/').next();
+    let reads = ask.method == "GET";
+    let included = query.contains("_include") || query.contains("_revinclude");
+    let missing = match segments.as_slice() {
+        ["Binary", ..] => BINARY,
+        [] if reads => SEARCH_OF_SYSTEM,
+        [] => TRANSACTION,
+        ["_history"] => HISTORY_OF_SYSTEM,
+        [_, "_history"] if patient => HISTORY_OF_TYPE_FOR_PATIENTS,
+        [_] if reads && included => INCLUDES,
+        [_] if matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => CONDITIONAL_WRITE,
+        [_, _, third, ..] if !third.starts_with(['_', '$']) => COMPARTMENT_SEARCH,
+        ["Patient", id, ..] if Some(*id) == own => return None,
+        [_, id, ..] if reads && patient && !id.starts_with(['_', '$']) => READ_FOR_PATIENTS,
+        _ => return None,
+    };
+    NOT_OFFERED.contains(&missing).then_some(missing)
+}
+
+/// Judges a row, or leaves it out by a rule; what is not offered is left out whatever other rules say.
+fn judge(
+    account: &mut Account,
+    id: &str,
+    rule: Option<&'static str>,
+    expected: Decision,
+    (missing, found): (Option<&'static str>, Decision),
+) {
+    match (missing, rule) {
+        (Some(missing), _) if found == Decision::Accept => {
+            account.disagree(id, &format!("the filter offers it now: {missing}"));
+        }
+        (Some(_), _) => account.leave_row(id, OFFERED, expected, found),
+        (None, Some(rule)) => account.leave_row(id, rule, expected, found),
+        (None, None) => account.judge(id, expected, found),
+    }
+}
+
+/// The caller's token as one token for each level of its scopes.
+fn levels(caller: &Caller) -> Vec<Caller> {
+    let of = |level: &str| {
+        let scopes = caller
+            .scope
+            .split(' ')
+            .filter(|scope| scope.starts_with(level));
+        let scopes: Vec<&str> = scopes.collect();
+        (!scopes.is_empty()).then(|| Caller {
+            scope: scopes.join(" "),
+            ..caller.clone()
+        })
+    };
+    let each = ["patient/", "user/", "system/"].into_iter().filter_map(of);
+    let each: Vec<Caller> = each.collect();
+    match each.is_empty() {
+        true => vec![caller.clone()],
+        false => each,
+    }
+}
+
+/// What comes of a request with one of the tokens that a caller's is.
+struct Asked {
+    missing: Option<&'static str>,
+    ask: Ask,
+    answered: Answered,
+}
+
+/// What comes of a request with each of the tokens that a caller's is.
+fn ask_as(world: &mut World, caller: &Caller, ask: &Ask) -> Vec<Asked> {
+    let each = levels(caller).into_iter();
+    each.map(|caller| {
+        let ask = confined(&caller, ask);
+        Asked {
+            missing: not_offered(&caller, &ask),
+            answered: world.ask(&caller, &ask),
+            ask,
+        }
+    })
+    .collect()
+}
+
+/// What is not offered, where the decision lacks it; and whether any of the tokens opened it.
+fn verdict(asked: &[Asked]) -> (Option<&'static str>, Decision) {
+    let accepts = |one: &&Asked| one.answered.decision(&one.ask) == Decision::Accept;
+    match asked.iter().find(accepts) {
+        Some(one) => (one.missing, Decision::Accept),
+        None => (asked.iter().find_map(|one| one.missing), Decision::Refuse),
+    }
+}
+
+/// A search of a patient that names the own patient, where the type has a parameter that does.
+fn confined(caller: &Caller, ask: &Ask) -> Ask {
+    let (path, query) = ask.path.split_once('?').unwrap_or((&ask.path, ""));
+    let name = path.trim_start_matches('/');
+    let (Some(patient), Some(resource_type)) = (&caller.patient, ResourceType::parse(name)) else {
+        return ask.clone();
+    };
+    if !caller.scope.starts_with("patient/") || ask.method != "GET" {
+        return ask.clone();
+    }
+    let id = patient.rsplit('/').next().unwrap_or_default();
+    let parameter = match resource_type.is_patient() {
+        true => Some(format!("_id={id}")),
+        false => own_parameter(resource_type).map(|name| format!("{name}=Patient/{id}")),
+    };
+    let named = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        query
+            .split('&')
+            .any(|part| part.split('=').next() == Some(name))
+    };
+    let Some(parameter) = parameter.filter(|parameter| !named(parameter)) else {
+        return ask.clone();
+    };
+    let separator = if query.is_empty() { "" } else { "&" };
+    Ask {
+        path: format!("{path}?{parameter}{separator}{query}"),
+        ..ask.clone()
+    }
+}
+
+/// The parameter by which a patient asks for what is the own patient's.
+fn own_parameter(resource_type: ResourceType) -> Option<&'static str> {
+    let mut parameters = Compartment::Patient.parameters(resource_type);
+    let first = parameters.next()?;
+    let patient = search_parameter(resource_type, "patient");
+    Some(patient.map_or(first.name(), |_| "patient"))
+}
+
+/// Whether the type that a path begins with is outside the patient compartment.
+fn is_universal(path: &str) -> bool {
+    let name = path.split(['/', '?']).find(|part| !part.is_empty());
+    let resource_type = name.and_then(ResourceType::parse);
+    resource_type.is_some_and(|resource_type| {
+        !resource_type.is_patient() && own_parameter(resource_type).is_none()
+    })
+}
+
+/// The answer of a read with the id, and of a vread with the version, that were asked for.
+fn completed(path: &str, mut answer: Value) -> Value {
+    let path = path.split('?').next().unwrap_or_default();
+    let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match segments.as_slice() {
+        [_, id] => answer["id"] = json!(id),
+        [_, id, "_history", version] => {
+            answer["id"] = json!(id);
+            answer["meta"]["versionId"] = json!(version);
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// The types that stand in the entries of an answer.
+fn entry_types(answer: &Value) -> Vec<&str> {
+    let entries = answer["entry"].as_array();
+    let entries = entries.map(Vec::as_slice).unwrap_or_default();
+    let types = entries.iter().filter_map(|entry| {
+        let own = entry["resource"]["resourceType"].as_str();
+        own.or_else(|| entry["fullUrl"].as_str()?.split('/').next())
+    });
+    types.collect()
+}
