@@ -9,7 +9,7 @@ use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{FhirPolicy, Interaction, Request, Search};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -99,6 +99,7 @@ impl Permit {
             Interaction::HistoryInstance { page, .. } | Interaction::HistoryType { page, .. } => {
                 Some(page)
             }
+            Interaction::Conditional(conditional) => Some(&conditional.search),
             _ => None,
         }
     }
@@ -198,6 +199,14 @@ pub fn authorize(
     if writes && letter != Letter::Create && !granted.is_all() {
         return Err(Denial::NotSupported("granular-write"));
     }
+    if let Interaction::Conditional(_) = interaction {
+        // What comes of it tells what the search found.
+        match Granted::of(scopes, resource_type, Letter::Search) {
+            None => return Err(lacking(Some(level), interaction)),
+            Some(searched) if searched.is_all() && granted.is_all() => {}
+            Some(_) => return Err(Denial::NotSupported("granular-write")),
+        }
+    }
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -245,9 +254,15 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),
         Interaction::HistoryType { .. } | Interaction::Search { .. } => Some(Letter::Search),
-        Interaction::Create { .. } => Some(Letter::Create),
-        Interaction::Update { .. } | Interaction::Patch { .. } => Some(Letter::Update),
-        Interaction::Delete { .. } => Some(Letter::Delete),
+        Interaction::Create { .. }
+        | Interaction::Update { .. }
+        | Interaction::Patch { .. }
+        | Interaction::Delete { .. }
+        | Interaction::Conditional(_) => interaction.change().map(|change| match change {
+            Change::Create => Letter::Create,
+            Change::Update | Change::Patch => Letter::Update,
+            Change::Delete => Letter::Delete,
+        }),
     }
 }
 
@@ -256,7 +271,14 @@ fn lacking(level: Option<Level>, interaction: &Interaction) -> Denial {
     let level = level.unwrap_or(Level::User).name();
     match (interaction.resource_type(), letter(interaction)) {
         (Some(resource_type), Some(letter)) => {
-            Denial::Scope(format!("{level}/{resource_type}.{}", letter.symbol()))
+            let search = match interaction {
+                Interaction::Conditional(_) => "s",
+                _ => "",
+            };
+            Denial::Scope(format!(
+                "{level}/{resource_type}.{}{search}",
+                letter.symbol()
+            ))
         }
         _ => Denial::Path,
     }
@@ -338,6 +360,19 @@ fn confine(
         Interaction::Search { search, .. } => {
             let own = principal.patient().unwrap_or_default();
             confine_search(own, search, resource_type, absent)
+        }
+        Interaction::Conditional(conditional) => {
+            let own = principal.patient().unwrap_or_default();
+            if conditional.change != Change::Create {
+                // Whose it is cannot be pinned before.
+                Err(Denial::NotSupported("patient-conditional"))
+            } else if resource_type.is_patient()
+                || !terms.fhir.writes.patient_types.contains(&resource_type)
+            {
+                Err(Denial::NotSupported("patient-write-type"))
+            } else {
+                confine_search(own, &conditional.search, resource_type, absent)
+            }
         }
         // Whose it is shows in the body, and what is there in the current version: both are looked at
         // before anything is forwarded.

@@ -1,5 +1,6 @@
 //! Scopes, levels and interactions, to permits.
 
+mod conditional;
 mod granted;
 mod granular;
 mod levels;

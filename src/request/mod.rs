@@ -6,9 +6,11 @@
 
 mod base;
 pub mod body;
+mod conditional;
 mod credentials;
 mod head;
 pub mod labels;
+mod path;
 mod query;
 mod target;
 #[cfg(test)]
@@ -18,12 +20,13 @@ mod values;
 mod writes;
 
 pub use base::BaseUrl;
+pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use head::{Method, Preference, RequestHead, weak_tag};
 pub use query::{Direction, MAX_COUNT, Parameter, Search};
 pub use target::{Interaction, Request, page_of};
 pub use upstream::upstream_headers;
-pub use writes::{ClientLabels, WritePolicy};
+pub use writes::{Change, ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
 #[derive(Clone, Debug, Eq, PartialEq)]

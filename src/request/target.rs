@@ -1,10 +1,12 @@
 //! From method and path to the interaction (<https://hl7.org/fhir/R4/http.html>).
 
+use super::conditional::{self, Conditional};
 use super::head::{MAX_PATH, Method, RequestHead};
+use super::path::{below, known, logical_id, only, plain_path};
 use super::query::{self, Parameter, Search};
-use super::{BaseUrl, FhirPolicy};
+use super::{BaseUrl, Change, FhirPolicy};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, is_id};
+use crate::fhir::ResourceType;
 
 /// What a request asks for. Whatever has no variant here is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,6 +78,8 @@ pub enum Interaction {
         /// The id.
         id: String,
     },
+    /// A write of whatever a search finds.
+    Conditional(Conditional),
 }
 
 /// A request that is understood.
@@ -209,10 +213,23 @@ impl Interaction {
             Interaction::HistoryInstance { .. } => "history-instance",
             Interaction::HistoryType { .. } => "history-type",
             Interaction::Search { .. } => "search-type",
-            Interaction::Create { .. } => "create",
-            Interaction::Update { .. } => "update",
-            Interaction::Patch { .. } => "patch",
-            Interaction::Delete { .. } => "delete",
+            Interaction::Create { .. } => Change::Create.code(),
+            Interaction::Update { .. } => Change::Update.code(),
+            Interaction::Patch { .. } => Change::Patch.code(),
+            Interaction::Delete { .. } => Change::Delete.code(),
+            Interaction::Conditional(conditional) => conditional.change.code(),
+        }
+    }
+
+    /// What it does to a resource, where it writes.
+    pub fn change(&self) -> Option<Change> {
+        match self {
+            Interaction::Create { .. } => Some(Change::Create),
+            Interaction::Update { .. } => Some(Change::Update),
+            Interaction::Patch { .. } => Some(Change::Patch),
+            Interaction::Delete { .. } => Some(Change::Delete),
+            Interaction::Conditional(conditional) => Some(conditional.change),
+            _ => None,
         }
     }
 
@@ -229,6 +246,7 @@ impl Interaction {
             | Interaction::Update { resource_type, .. }
             | Interaction::Patch { resource_type, .. }
             | Interaction::Delete { resource_type, .. } => Some(*resource_type),
+            Interaction::Conditional(conditional) => Some(conditional.resource_type),
         }
     }
 
@@ -244,7 +262,8 @@ impl Interaction {
             Interaction::Public(_)
             | Interaction::HistoryType { .. }
             | Interaction::Search { .. }
-            | Interaction::Create { .. } => None,
+            | Interaction::Create { .. }
+            | Interaction::Conditional(_) => None,
         }
     }
 
@@ -277,6 +296,7 @@ impl Interaction {
                 search,
             } => format!("/{resource_type}{}", search.query()),
             Interaction::Create { resource_type } => format!("/{resource_type}"),
+            Interaction::Conditional(conditional) => conditional.target(),
         }
     }
 }
@@ -335,55 +355,10 @@ fn fits(interaction: &Interaction, policy: &FhirPolicy) -> bool {
     let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
     let values = match interaction {
         Interaction::Search { search, .. } => search.values_fit(),
+        Interaction::Conditional(conditional) => conditional.fits(),
         _ => true,
     };
     values && holds(&policy.base) && holds(&policy.upstream.base)
-}
-
-/// A path whose reading depends on who reads it is refused, not repaired: `%`, `\`, `;`, empty and
-/// dot segments mean one thing to a proxy and another to a server (CVE-2019-9901, CVE-2021-29492).
-fn plain_path(path: &str) -> Result<(), Denial> {
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'$')
-    };
-    let holds = path.starts_with('/')
-        && path.bytes().all(plain)
-        && path
-            .split('/')
-            .skip(1)
-            .all(|segment| !segment.is_empty() && segment != "." && segment != "..");
-    if holds {
-        Ok(())
-    } else {
-        Err(Denial::Request("path"))
-    }
-}
-
-/// What follows the external base's path, without the slash.
-fn below<'a>(path: &'a str, base: &str) -> Result<&'a str, Denial> {
-    path.strip_prefix(base)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .ok_or(Denial::Path)
-}
-
-fn known(name: &str) -> Result<ResourceType, Denial> {
-    ResourceType::parse(name).ok_or(Denial::Path)
-}
-
-fn logical_id(text: &str) -> Result<String, Denial> {
-    if is_id(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(Denial::Path)
-    }
-}
-
-fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
-    if allowed {
-        Ok(())
-    } else {
-        Err(Denial::Method(allow))
-    }
 }
 
 fn on_type(
@@ -399,10 +374,18 @@ fn on_type(
         }),
         Method::Post => {
             query::none(parameters)?;
-            body_type(head, "application/fhir+json")?;
-            Ok(Interaction::Create { resource_type })
+            head.check_type("application/fhir+json")?;
+            match &head.if_none_exist {
+                None => Ok(Interaction::Create { resource_type }),
+                Some(query) => {
+                    conditional::create(resource_type, query, policy).map(Interaction::Conditional)
+                }
+            }
         }
-        Method::Put | Method::Patch | Method::Delete => Err(Denial::Method("GET, HEAD, POST")),
+        Method::Put | Method::Patch | Method::Delete => {
+            conditional::change(head, resource_type, parameters, policy)
+                .map(Interaction::Conditional)
+        }
     }
 }
 
@@ -416,24 +399,14 @@ fn on_instance(
     match head.method {
         Method::Get | Method::Head => Ok(Interaction::Read { resource_type, id }),
         Method::Put => {
-            body_type(head, "application/fhir+json")?;
+            head.check_type("application/fhir+json")?;
             Ok(Interaction::Update { resource_type, id })
         }
         Method::Patch => {
-            body_type(head, "application/json-patch+json")?;
+            head.check_type("application/json-patch+json")?;
             Ok(Interaction::Patch { resource_type, id })
         }
         Method::Delete => Ok(Interaction::Delete { resource_type, id }),
         Method::Post => Err(Denial::Method("GET, HEAD, PUT, PATCH, DELETE")),
-    }
-}
-
-/// `application/json` is accepted for a resource, as the standard asks of servers
-/// (<https://hl7.org/fhir/R4/http.html#mime-type>).
-fn body_type(head: &RequestHead, wanted: &str) -> Result<(), Denial> {
-    match head.content_type.as_deref() {
-        Some(found) if found == wanted => Ok(()),
-        Some("application/json") if wanted == "application/fhir+json" => Ok(()),
-        _ => Err(Denial::UnsupportedMediaType),
     }
 }

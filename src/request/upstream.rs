@@ -1,7 +1,7 @@
 //! The head that goes upstream: made anew from what was decided on.
 
 use super::head::{Method, Preference};
-use super::{Authorization, Credentials, FhirPolicy, Interaction, Request, RequestHead};
+use super::{Authorization, Change, Credentials, FhirPolicy, Interaction, Request, RequestHead};
 
 /// The header fields of the canonical request, pseudo-headers first. A writer who may not read is
 /// not answered with what was written: `may_read` false asks for the minimal answer.
@@ -38,6 +38,11 @@ pub fn upstream_headers(
     if let Some(tag) = head.if_match.as_ref().filter(|_| changes) {
         add("if-match", tag);
     }
+    if let Interaction::Conditional(conditional) = &request.interaction
+        && let Some(query) = conditional.if_none_exist()
+    {
+        add("if-none-exist", &query);
+    }
     if let Some(address) = &head.forwarded_for {
         add("x-forwarded-for", address);
     }
@@ -63,20 +68,18 @@ pub fn upstream_headers(
 /// A search is asked to refuse what it does not understand, so that a parameter on which the
 /// decision rests is not silently ignored (<https://hl7.org/fhir/R4/search.html#errors>).
 fn prefer(head: &RequestHead, interaction: &Interaction, may_read: bool) -> Option<&'static str> {
-    match interaction {
-        Interaction::Search { .. } => Some("handling=strict"),
-        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. }
-            if !may_read =>
-        {
+    match interaction.change() {
+        Some(Change::Create | Change::Update | Change::Patch) if !may_read => {
             Some("return=minimal")
         }
-        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. } => {
+        Some(Change::Create | Change::Update | Change::Patch) => {
             head.preference.map(|preference| match preference {
                 Preference::Minimal => "return=minimal",
                 Preference::OperationOutcome => "return=OperationOutcome",
                 Preference::Representation => "return=representation",
             })
         }
-        _ => None,
+        Some(Change::Delete) => None,
+        None => matches!(interaction, Interaction::Search { .. }).then_some("handling=strict"),
     }
 }

@@ -1,7 +1,7 @@
-//! `fhir.client_labels`, `fhir.patient_writes` and `fhir.upstream.trust`.
+//! `fhir.client_labels`, `fhir.conditional`, `fhir.patient_writes` and `fhir.upstream.trust`.
 
 use super::*;
-use crate::request::{ClientLabels, WritePolicy};
+use crate::request::{Change, ClientLabels, WritePolicy};
 
 /// What `complete` says of writes.
 pub(super) fn of_complete() -> WritePolicy {
@@ -9,6 +9,7 @@ pub(super) fn of_complete() -> WritePolicy {
     WritePolicy {
         labels: ClientLabels::Kept,
         patient_types: types.to_vec(),
+        conditional: vec![Change::Create, Change::Delete],
         if_match: true,
     }
 }
@@ -41,6 +42,22 @@ fn writes_are_read_or_explained() {
             "/fhir/patient_writes/0: expected the type of the resources inside, such as Patient, found \"Bundle\", which only carries others".into(),
         ),
         ("/fhir/patient_writes", json!("Observation"), "/fhir/patient_writes: expected a list of resource types, found a string".into()),
+        ("/fhir/conditional", json!([]), String::new()),
+        (
+            "/fhir/conditional",
+            json!(["create", "update", "patch", "delete-single"]),
+            String::new(),
+        ),
+        (
+            "/fhir/conditional",
+            json!(["delete"]),
+            "/fhir/conditional/0: expected \"create\", \"update\", \"patch\" or \"delete-single\", found \"delete\"".into(),
+        ),
+        (
+            "/fhir/conditional",
+            json!(["create", "create", "create", "create", "create"]),
+            "/fhir/conditional: expected a list of 0 to 4 words, found 5".into(),
+        ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
         (

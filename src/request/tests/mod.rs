@@ -1,6 +1,7 @@
 //! Requests as clients, and attackers, write them.
 
 mod canonical;
+mod conditional;
 mod pages;
 mod queries;
 mod targets;
