@@ -11,7 +11,7 @@ use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{FhirPolicy, Interaction, Request, Search};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -279,6 +279,14 @@ fn opened<'p>(
     if writes && letter != Letter::Create && !granted.is_all() {
         return Err(Denial::NotSupported("granular-write"));
     }
+    if let Interaction::Conditional(_) = interaction {
+        // What comes of it tells what the search found.
+        match Granted::of(scopes, resource_type, Letter::Search) {
+            None => return Err(lacking(Some(level), interaction, resource_type)),
+            Some(searched) if searched.is_all() && granted.is_all() => {}
+            Some(_) => return Err(Denial::NotSupported("granular-write")),
+        }
+    }
     Ok((level, scopes, granted))
 }
 
@@ -322,9 +330,15 @@ fn letter(interaction: &Interaction) -> Option<Letter> {
         | Interaction::HistoryType { .. }
         | Interaction::Search { .. }
         | Interaction::SearchAcross { .. } => Some(Letter::Search),
-        Interaction::Create { .. } => Some(Letter::Create),
-        Interaction::Update { .. } | Interaction::Patch { .. } => Some(Letter::Update),
-        Interaction::Delete { .. } => Some(Letter::Delete),
+        Interaction::Create { .. }
+        | Interaction::Update { .. }
+        | Interaction::Patch { .. }
+        | Interaction::Delete { .. }
+        | Interaction::Conditional(_) => interaction.change().map(|change| match change {
+            Change::Create => Letter::Create,
+            Change::Update | Change::Patch => Letter::Update,
+            Change::Delete => Letter::Delete,
+        }),
     }
 }
 
@@ -337,7 +351,13 @@ fn lacking(level: Option<Level>, interaction: &Interaction, resource_type: Resou
         _ => resource_type.name(),
     };
     match letter(interaction) {
-        Some(letter) => Denial::Scope(format!("{level}/{name}.{}", letter.symbol())),
+        Some(letter) => {
+            let search = match interaction {
+                Interaction::Conditional(_) => "s",
+                _ => "",
+            };
+            Denial::Scope(format!("{level}/{name}.{}{search}", letter.symbol()))
+        }
         None => Denial::Path,
     }
 }

@@ -5,7 +5,7 @@ use super::authorize::searched;
 use crate::denial::Denial;
 use crate::fhir::{Compartment, PatientCompartment, ResourceType};
 use crate::identity::Principal;
-use crate::request::{Interaction, Search};
+use crate::request::{Change, Interaction, Search};
 
 /// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
 /// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
@@ -48,6 +48,25 @@ pub(super) fn confine(
                 Some((Compartment::Patient, _)) => Err(absent),
                 // Whose compartment it is says nothing of whose data are in it.
                 Some((Compartment::Practitioner, _)) => Err(Denial::NotSupported("interaction")),
+            }
+        }
+        Interaction::Conditional(conditional) => {
+            let own = principal.patient().unwrap_or_default();
+            if conditional.change != Change::Create {
+                // Whose it is cannot be pinned before.
+                Err(Denial::NotSupported("patient-conditional"))
+            } else if resource_type.is_patient()
+                || !terms.fhir.writes.patient_types.contains(&resource_type)
+            {
+                Err(Denial::NotSupported("patient-write-type"))
+            } else {
+                confine_search(
+                    own,
+                    &conditional.search,
+                    resource_type,
+                    (whose, false),
+                    absent,
+                )
             }
         }
         // Whose it is shows in the body, and what is there in the current version: both are looked at

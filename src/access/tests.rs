@@ -1,6 +1,7 @@
 //! Scopes, levels and interactions, to permits.
 
 mod across;
+mod conditional;
 mod granted;
 mod granular;
 mod instances;

@@ -10,7 +10,9 @@ use super::told;
 use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_parameter};
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
-use crate::request::{Authorization, BaseUrl, ClientLabels, FhirPolicy, Upstream, WritePolicy};
+use crate::request::{
+    Authorization, BaseUrl, Change, ClientLabels, FhirPolicy, Upstream, WritePolicy,
+};
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
 const CLUSTER: usize = 256;
@@ -63,6 +65,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             node.keyword(&words, m)
         },
     );
+    let conditional = or(object.optional("conditional"), Vec::new(), |node| {
+        conditional(node, m)
+    });
     let types = WritePolicy::default().patient_types;
     let patient_types = or(object.optional("patient_writes"), types, |node| {
         patient_types(node, m)
@@ -79,6 +84,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         writes: WritePolicy {
             labels: labels?,
             patient_types: patient_types?,
+            conditional: conditional?,
             if_match,
         },
         compartment: Rc::new(compartment?),
@@ -128,6 +134,18 @@ fn trust(node: &Node<'_>, m: &mut Mistakes) -> Option<bool> {
         item.keyword(&words, m)
     })?;
     Some(!items.is_empty())
+}
+
+/// Which writes may be of what a search finds.
+fn conditional(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Change>> {
+    let words = [
+        ("create", Change::Create),
+        ("update", Change::Update),
+        ("patch", Change::Patch),
+        ("delete-single", Change::Delete),
+    ];
+    let items = node.list("words", 0..=words.len(), m)?;
+    each(&items, |item| item.keyword(&words, m))
 }
 
 /// The types that `patient/` scopes may write.

@@ -19,6 +19,7 @@
 //! | `fhir.body_check` | `structure`, `names`, `none` | `structure` |
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
+//! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
 //! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |

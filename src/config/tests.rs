@@ -39,6 +39,7 @@ fn complete() -> Value {
             "body_limit": "1MiB",
             "body_check": "names",
             "client_labels": "kept",
+            "conditional": ["create", "delete-single"],
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],

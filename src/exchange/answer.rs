@@ -6,7 +6,7 @@ use super::{Exchange, Field, Guard, OnFault, Phase, Step, pages};
 use crate::access::{Granted, Permit};
 use crate::audit::Outcome;
 use crate::denial::Denial;
-use crate::request::{Interaction, page_of};
+use crate::request::{Change, Interaction, page_of};
 use crate::response::{AnswerHead, BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
 use crate::wire::Pair;
 
@@ -125,7 +125,8 @@ impl Exchange {
         let policy = guard.policy();
         let head = AnswerHead::read(pairs)?;
         let interaction = &permit.request().interaction;
-        let writes = is_write(interaction);
+        let change = interaction.change();
+        let writes = change.is_some();
         let forbidden = policy.response.absent_is_forbidden;
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
             // That an instance was deleted tells that it was there, perhaps of a kind not granted.
@@ -149,7 +150,7 @@ impl Exchange {
             self.done(Counts::default());
             return Ok(Step::Release(leaving));
         }
-        let deletes = matches!(interaction, Interaction::Delete { .. });
+        let deletes = change == Some(Change::Delete);
         if writes && (deletes || !permit.may_read() || head.check_body().is_err()) {
             self.record.outcome = Outcome::Allowed;
             self.phase = Phase::Discarding;
@@ -337,16 +338,6 @@ fn is_detail(details: &[u8]) -> bool {
         && !details.starts_with(b"cache")
 }
 
-fn is_write(interaction: &Interaction) -> bool {
-    matches!(
-        interaction,
-        Interaction::Create { .. }
-            | Interaction::Delete { .. }
-            | Interaction::Patch { .. }
-            | Interaction::Update { .. }
-    )
-}
-
 fn denial(fault: Fault, forbidden: bool) -> Denial {
     match fault {
         Fault::Withheld => Denial::Absent { forbidden },
@@ -423,6 +414,8 @@ fn expected(interaction: &Interaction) -> Option<Expected> {
             version,
         } => resource(*resource_type, Some(id), Some(version)),
         Interaction::Create { resource_type } => resource(*resource_type, None, None),
+        // The upstream finds it, or chooses its id.
+        Interaction::Conditional(conditional) => resource(conditional.resource_type, None, None),
         Interaction::HistoryInstance {
             resource_type, id, ..
         } => bundle(BundleKind::History, *resource_type, Some(id)),

@@ -6,7 +6,7 @@ use crate::denial::Denial;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
-use crate::request::{ClientLabels, Interaction, body};
+use crate::request::{Change, ClientLabels, Interaction, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,10 +78,10 @@ impl Exchange {
 
 /// What the body of this interaction must be.
 pub(super) fn expected_body(interaction: &Interaction) -> ExpectedBody {
-    match interaction {
-        Interaction::Create { .. } | Interaction::Update { .. } => ExpectedBody::Resource,
-        Interaction::Patch { .. } => ExpectedBody::Patch,
-        _ => ExpectedBody::Empty,
+    match interaction.change() {
+        Some(Change::Create | Change::Update) => ExpectedBody::Resource,
+        Some(Change::Patch) => ExpectedBody::Patch,
+        Some(Change::Delete) | None => ExpectedBody::Empty,
     }
 }
 

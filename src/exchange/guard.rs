@@ -20,7 +20,7 @@ use crate::identity::{
 };
 use crate::limit::{KeyPart, Limit};
 use crate::remote::{Call, Look, Looked, Store};
-use crate::request::{Interaction, Request};
+use crate::request::{Change, Request};
 use crate::response::Redaction;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
 use quarantine::Watch;
@@ -329,14 +329,15 @@ impl Guard {
             },
         };
         let permit = access::authorize(principal, request, &terms)?;
-        if let Interaction::Update { resource_type, .. }
-        | Interaction::Patch { resource_type, .. } = &request.interaction
+        let interaction = &request.interaction;
+        if let (Some(Change::Update | Change::Patch), Some(resource_type)) =
+            (interaction.change(), interaction.resource_type())
         {
             // Whoever sees a part can only write back that part, and the rest would be gone; and a
             // patch can move what is hidden to where it shows.
             if self
                 .active(&permit)
-                .any(|rule| rule.resource_type == *resource_type)
+                .any(|rule| rule.resource_type == resource_type)
             {
                 return Err(Denial::NotSupported("update-of-redacted"));
             }

@@ -38,6 +38,9 @@ impl Form {
             [type_name] => Place::Type(known(type_name)?),
             place => Place::Across(Reach::parse(place)?),
         };
+        if head.if_none_exist.is_some() {
+            return Err(Denial::NotSupported("condition"));
+        }
         if head.content_type.as_deref() != Some(FORM) {
             return Err(Denial::UnsupportedMediaType);
         }

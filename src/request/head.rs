@@ -52,7 +52,10 @@ pub struct RequestHead {
     pub forwarded_certificates: Vec<Vec<u8>>,
     /// The pseudo-headers and the few fields that go on as they came, in order.
     pub passing: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Whether a search condition came in a header: `If-None-Exist`, or a precondition on a write.
+    /// `If-None-Exist` of a create, visible ASCII, unparsed.
+    pub if_none_exist: Option<String>,
+    /// Whether another condition came in a header: a precondition on a write, or `If-None-Exist` where
+    /// nothing is created.
     pub conditional: bool,
 }
 
@@ -133,8 +136,22 @@ impl RequestHead {
             forwarded_for: fields.forwarded_for,
             forwarded_certificates,
             passing,
-            conditional: fields.if_none_exist || (writes && fields.precondition),
+            conditional: (fields.if_none_exist.is_some() && method != Method::Post)
+                || (writes && fields.precondition),
+            if_none_exist: fields.if_none_exist,
         })
+    }
+}
+
+impl RequestHead {
+    /// Whether the body is of the type that is wanted. `application/json` is accepted for a resource, as
+    /// the standard asks of servers (<https://hl7.org/fhir/R4/http.html#mime-type>).
+    pub(super) fn check_type(&self, wanted: &str) -> Result<(), Denial> {
+        match self.content_type.as_deref() {
+            Some(found) if found == wanted => Ok(()),
+            Some("application/json") if wanted == "application/fhir+json" => Ok(()),
+            _ => Err(Denial::UnsupportedMediaType),
+        }
     }
 }
 
@@ -150,7 +167,7 @@ struct Fields {
     preference: Option<Preference>,
     traceparent: Option<String>,
     forwarded_for: Option<String>,
-    if_none_exist: bool,
+    if_none_exist: Option<String>,
     precondition: bool,
     has_protocol: bool,
     upgrade: bool,
@@ -162,7 +179,11 @@ impl Fields {
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Denial> {
         match name {
             ":method" => once(&mut self.method, value.to_vec(), Denial::Request("method"))?,
-            ":path" => once(&mut self.path, path_text(value)?, Denial::Request("path"))?,
+            ":path" => {
+                let malformed = Denial::Request("path");
+                let path = path_text(value).ok_or(malformed.clone())?;
+                once(&mut self.path, path, malformed)?;
+            }
             ":protocol" => self.has_protocol = true,
             "upgrade" => self.upgrade = true,
             "accept" => {
@@ -197,7 +218,11 @@ impl Fields {
                 let tag = weak_tag(value).ok_or(Denial::Request("if-match"))?;
                 once(&mut self.if_match, tag, Denial::Request("if-match"))?;
             }
-            "if-none-exist" => self.if_none_exist = true,
+            "if-none-exist" => {
+                let malformed = Denial::Request("if-none-exist");
+                let query = path_text(value).ok_or(malformed.clone())?;
+                once(&mut self.if_none_exist, query, malformed)?;
+            }
             "if-none-match" | "if-modified-since" | "if-unmodified-since" => {
                 self.precondition = true
             }
@@ -234,10 +259,9 @@ fn method(bytes: Option<&[u8]>) -> Result<Method, Denial> {
     }
 }
 
-fn path_text(value: &[u8]) -> Result<String, Denial> {
+fn path_text(value: &[u8]) -> Option<String> {
     let ok = value.len() <= MAX_PATH && value.iter().all(u8::is_ascii_graphic);
     ok.then(|| String::from_utf8_lossy(value).into_owned())
-        .ok_or(Denial::Request("path"))
 }
 
 /// Digits and nothing else (RFC 9110 section 8.6): it goes on as it came.

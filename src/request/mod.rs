@@ -6,6 +6,7 @@
 
 mod base;
 pub mod body;
+mod conditional;
 mod credentials;
 mod form;
 mod head;
@@ -27,6 +28,7 @@ use std::rc::Rc;
 
 use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
+pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
@@ -36,7 +38,7 @@ pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Parameter, Search};
 pub use target::{Interaction, Request};
 pub use upstream::upstream_headers;
-pub use writes::{ClientLabels, WritePolicy};
+pub use writes::{Change, ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
 #[derive(Clone, Debug, Eq, PartialEq)]

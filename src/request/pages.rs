@@ -47,12 +47,16 @@ impl Request {
     pub(super) fn fits(&self, policy: &FhirPolicy) -> bool {
         let interaction = &self.interaction;
         let values = interaction.search().is_none_or(Search::values_fit);
+        let condition = match interaction {
+            Interaction::Conditional(conditional) => conditional.fits(),
+            _ => true,
+        };
         let length = match self.form {
             true => 0,
             false => interaction.target().len(),
         };
         let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
-        values && holds(&policy.base) && holds(&policy.upstream.base)
+        values && condition && holds(&policy.base) && holds(&policy.upstream.base)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
 use super::place::{known, located, logical_id};
 use super::query;
-use super::{FhirPolicy, Page, Reach, Search, Types};
+use super::{Change, FhirPolicy, Page, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -93,6 +94,8 @@ pub enum Interaction {
         /// The id.
         id: String,
     },
+    /// A write of whatever a search finds.
+    Conditional(Conditional),
 }
 
 /// A request that is understood.
@@ -222,10 +225,23 @@ impl Interaction {
                 Some(_) => "search-compartment",
                 None => "search-system",
             },
-            Interaction::Create { .. } => "create",
-            Interaction::Update { .. } => "update",
-            Interaction::Patch { .. } => "patch",
-            Interaction::Delete { .. } => "delete",
+            Interaction::Create { .. } => Change::Create.code(),
+            Interaction::Update { .. } => Change::Update.code(),
+            Interaction::Patch { .. } => Change::Patch.code(),
+            Interaction::Delete { .. } => Change::Delete.code(),
+            Interaction::Conditional(conditional) => conditional.change.code(),
+        }
+    }
+
+    /// What it does to a resource, where it writes.
+    pub fn change(&self) -> Option<Change> {
+        match self {
+            Interaction::Create { .. } => Some(Change::Create),
+            Interaction::Update { .. } => Some(Change::Update),
+            Interaction::Patch { .. } => Some(Change::Patch),
+            Interaction::Delete { .. } => Some(Change::Delete),
+            Interaction::Conditional(conditional) => Some(conditional.change),
+            _ => None,
         }
     }
 
@@ -243,6 +259,7 @@ impl Interaction {
             | Interaction::Update { resource_type, .. }
             | Interaction::Patch { resource_type, .. }
             | Interaction::Delete { resource_type, .. } => Some(*resource_type),
+            Interaction::Conditional(conditional) => Some(conditional.resource_type),
         }
     }
 
@@ -260,7 +277,8 @@ impl Interaction {
             | Interaction::HistoryType { .. }
             | Interaction::Search { .. }
             | Interaction::SearchAcross { .. }
-            | Interaction::Create { .. } => None,
+            | Interaction::Create { .. }
+            | Interaction::Conditional(_) => None,
         }
     }
 
@@ -283,6 +301,7 @@ impl Interaction {
             Interaction::HistoryInstance { page, .. }
             | Interaction::HistorySystem { page, .. }
             | Interaction::HistoryType { page, .. } => Some(page),
+            Interaction::Conditional(conditional) => Some(&conditional.search),
             _ => None,
         }
     }
@@ -325,6 +344,7 @@ impl Interaction {
                 format!("/{resource_type}")
             }
             Interaction::SearchAcross { reach, .. } => reach.path(),
+            Interaction::Conditional(conditional) => format!("/{}", conditional.resource_type),
         }
     }
 
@@ -334,6 +354,10 @@ impl Interaction {
         let types = match self {
             Interaction::HistorySystem { types, .. } => types,
             Interaction::SearchAcross { reach, .. } => &reach.types,
+            // It goes in a header.
+            Interaction::Conditional(conditional) if conditional.change == Change::Create => {
+                return String::new();
+            }
             _ => return query,
         };
         match types.listed() {
@@ -364,10 +388,18 @@ fn on_type(
         }),
         Method::Post => {
             query::none(parameters)?;
-            body_type(head, "application/fhir+json")?;
-            Ok(Interaction::Create { resource_type })
+            head.check_type("application/fhir+json")?;
+            match &head.if_none_exist {
+                None => Ok(Interaction::Create { resource_type }),
+                Some(query) => {
+                    conditional::create(resource_type, query, policy).map(Interaction::Conditional)
+                }
+            }
         }
-        Method::Put | Method::Patch | Method::Delete => Err(Denial::Method("GET, HEAD, POST")),
+        Method::Put | Method::Patch | Method::Delete => {
+            conditional::change(head, resource_type, parameters, policy)
+                .map(Interaction::Conditional)
+        }
     }
 }
 
@@ -381,24 +413,14 @@ fn on_instance(
     match head.method {
         Method::Get | Method::Head => Ok(Interaction::Read { resource_type, id }),
         Method::Put => {
-            body_type(head, "application/fhir+json")?;
+            head.check_type("application/fhir+json")?;
             Ok(Interaction::Update { resource_type, id })
         }
         Method::Patch => {
-            body_type(head, "application/json-patch+json")?;
+            head.check_type("application/json-patch+json")?;
             Ok(Interaction::Patch { resource_type, id })
         }
         Method::Delete => Ok(Interaction::Delete { resource_type, id }),
         Method::Post => Err(Denial::Method("GET, HEAD, PUT, PATCH, DELETE")),
-    }
-}
-
-/// `application/json` is accepted for a resource, as the standard asks of servers
-/// (<https://hl7.org/fhir/R4/http.html#mime-type>).
-fn body_type(head: &RequestHead, wanted: &str) -> Result<(), Denial> {
-    match head.content_type.as_deref() {
-        Some(found) if found == wanted => Ok(()),
-        Some("application/json") if wanted == "application/fhir+json" => Ok(()),
-        _ => Err(Denial::UnsupportedMediaType),
     }
 }

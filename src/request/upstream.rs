@@ -2,7 +2,7 @@
 
 use super::form::FORM;
 use super::head::{Method, Preference};
-use super::{Authorization, Credentials, FhirPolicy, Interaction, Request, RequestHead};
+use super::{Authorization, Change, Credentials, FhirPolicy, Interaction, Request, RequestHead};
 
 /// The header fields of the canonical request, pseudo-headers first. A writer who may not read is
 /// not answered with what was written: `may_read` false asks for the minimal answer.
@@ -56,6 +56,11 @@ pub fn upstream_headers(
     if let Some(tag) = head.if_match.as_ref().filter(|_| changes) {
         add("if-match", tag);
     }
+    if let Interaction::Conditional(conditional) = &request.interaction
+        && let Some(query) = conditional.if_none_exist()
+    {
+        add("if-none-exist", &query);
+    }
     if let Some(address) = &head.forwarded_for {
         add("x-forwarded-for", address);
     }
@@ -88,22 +93,26 @@ pub fn upstream_headers(
 /// A search is asked to refuse what it does not understand, so that a parameter on which the
 /// decision rests is not silently ignored (<https://hl7.org/fhir/R4/search.html#errors>).
 fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'static str> {
-    match &request.interaction {
-        // The link is the server's own.
-        _ if request.page.is_some() => None,
-        Interaction::Search { .. } | Interaction::SearchAcross { .. } => Some("handling=strict"),
-        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. }
-            if !may_read =>
-        {
+    // The link is the server's own.
+    if request.page.is_some() {
+        return None;
+    }
+    match request.interaction.change() {
+        Some(Change::Create | Change::Update | Change::Patch) if !may_read => {
             Some("return=minimal")
         }
-        Interaction::Create { .. } | Interaction::Update { .. } | Interaction::Patch { .. } => {
+        Some(Change::Create | Change::Update | Change::Patch) => {
             head.preference.map(|preference| match preference {
                 Preference::Minimal => "return=minimal",
                 Preference::OperationOutcome => "return=OperationOutcome",
                 Preference::Representation => "return=representation",
             })
         }
-        _ => None,
+        Some(Change::Delete) => None,
+        None => matches!(
+            request.interaction,
+            Interaction::Search { .. } | Interaction::SearchAcross { .. }
+        )
+        .then_some("handling=strict"),
     }
 }

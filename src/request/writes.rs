@@ -9,9 +9,34 @@ pub struct WritePolicy {
     pub labels: ClientLabels,
     /// The types that `patient/` scopes may write; [`may_be_written`](Self::may_be_written) of each holds.
     pub patient_types: Vec<ResourceType>,
+    /// Which writes may be of what a search finds. With [`Change::Delete`] the server deletes one match
+    /// only, and refuses where there are more.
+    pub conditional: Vec<Change>,
     /// Whether the server refuses a write whose `If-Match` is not the current version, with no gap
     /// between looking and writing. Only then can what is there be read before it is written.
     pub if_match: bool,
+}
+
+/// What a write does to a resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the standard")]
+pub enum Change {
+    Create,
+    Update,
+    Patch,
+    Delete,
+}
+
+impl Change {
+    /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>).
+    pub fn code(self) -> &'static str {
+        match self {
+            Change::Create => "create",
+            Change::Update => "update",
+            Change::Patch => "patch",
+            Change::Delete => "delete",
+        }
+    }
 }
 
 /// What becomes of security labels and tags (`meta.security`, `meta.tag`) that a client sets.
@@ -39,12 +64,13 @@ const PATIENT_TYPES: [&str; 11] = [
 ];
 
 impl Default for WritePolicy {
-    /// The careful one: no labels of clients, what patients say of themselves, and no trust.
+    /// The careful one: no labels of clients, what patients say of themselves, no searches, and no trust.
     fn default() -> Self {
         let types = PATIENT_TYPES.into_iter().filter_map(ResourceType::parse);
         WritePolicy {
             labels: ClientLabels::Refused,
             patient_types: types.collect(),
+            conditional: Vec::new(),
             if_match: false,
         }
     }

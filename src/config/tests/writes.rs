@@ -1,9 +1,9 @@
-//! `fhir.client_labels`, `fhir.patient_writes`, `fhir.patient_membership`, `fhir.universal_types` and
-//! `fhir.upstream.trust`.
+//! `fhir.client_labels`, `fhir.conditional`, `fhir.patient_writes`, `fhir.patient_membership`,
+//! `fhir.universal_types` and `fhir.upstream.trust`.
 
 use super::*;
 use crate::fhir::{PatientCompartment, search_parameter};
-use crate::request::{ClientLabels, WritePolicy};
+use crate::request::{Change, ClientLabels, WritePolicy};
 
 /// What `complete` says of writes.
 pub(super) fn of_complete() -> WritePolicy {
@@ -11,6 +11,7 @@ pub(super) fn of_complete() -> WritePolicy {
     WritePolicy {
         labels: ClientLabels::Kept,
         patient_types: types.to_vec(),
+        conditional: vec![Change::Create, Change::Delete],
         if_match: true,
     }
 }
@@ -64,6 +65,22 @@ fn writes_are_read_or_explained() {
         ("/fhir/universal_types", json!(["Observation"]), format!("{universal} Observation")),
         ("/fhir/universal_types", json!(["Task"]), format!("{universal} Task")),
         ("/fhir/universal_types", json!(["StructureDefinition"]), format!("{universal} StructureDefinition")),
+        ("/fhir/conditional", json!([]), String::new()),
+        (
+            "/fhir/conditional",
+            json!(["create", "update", "patch", "delete-single"]),
+            String::new(),
+        ),
+        (
+            "/fhir/conditional",
+            json!(["delete"]),
+            "/fhir/conditional/0: expected \"create\", \"update\", \"patch\" or \"delete-single\", found \"delete\"".into(),
+        ),
+        (
+            "/fhir/conditional",
+            json!(["create", "create", "create", "create", "create"]),
+            "/fhir/conditional: expected a list of 0 to 4 words, found 5".into(),
+        ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
         (

@@ -2,6 +2,7 @@
 
 mod across;
 mod canonical;
+mod conditional;
 mod forms;
 mod pages;
 mod queries;

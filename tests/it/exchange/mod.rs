@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod conditional;
 mod current;
 mod cuts;
 mod discovery;

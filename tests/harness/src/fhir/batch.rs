@@ -126,7 +126,11 @@ fn one(store: &mut Store, ask: &Ask, entry: &Value, id: Option<&str>) -> Reply {
             .collect(),
         body: Bytes::new(),
     };
-    for (member, header) in [("ifMatch", "if-match"), ("ifNoneMatch", "if-none-match")] {
+    for (member, header) in [
+        ("ifMatch", "if-match"),
+        ("ifNoneMatch", "if-none-match"),
+        ("ifNoneExist", "if-none-exist"),
+    ] {
         if let Some(value) = text(request, member) {
             inner.headers.push((header.into(), value.into_bytes()));
         }
@@ -140,6 +144,7 @@ fn one(store: &mut Store, ask: &Ask, entry: &Value, id: Option<&str>) -> Reply {
     match id {
         Some(id)
             if inner.method == "POST"
+                && inner.header("if-none-exist").is_none()
                 && entry["resource"]["resourceType"] == path
                 && store.has_room() =>
         {

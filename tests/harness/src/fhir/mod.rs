@@ -4,6 +4,7 @@
 
 mod batch;
 mod capability;
+mod conditional;
 mod data;
 mod date;
 mod folder;

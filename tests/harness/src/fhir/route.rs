@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::message::{Ask, Content, Reply, pairs};
 use super::search::{self, Search};
 use super::store::{Store, Version};
-use super::{batch, capability, write};
+use super::{batch, capability, conditional, write};
 
 /// The path under which everything lies.
 pub const BASE: &str = "/fhir";
@@ -61,7 +61,8 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
         ),
         ("GET", [kind]) => find(store, ask, ask.query.clone(), Some(kind), &base, kind),
         ("POST", [kind, "_search"]) => find(store, ask, form(ask), Some(kind), &base, kind),
-        ("POST", [kind]) => write::create(store, ask, kind, &base),
+        ("POST", [kind]) => conditional::run(store, ask, kind, &base)
+            .unwrap_or_else(|| write::create(store, ask, kind, &base)),
         ("GET", [kind, "_history"]) => histories(store, &[(*kind).to_owned()], &base, ask),
         ("GET" | "POST", ["Patient", "$everything"]) => {
             let patients: Vec<String> = store.ids("Patient").map(|(id, _)| id.to_owned()).collect();
@@ -114,6 +115,9 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
         ("PUT", [kind, id]) => write::update(store, ask, kind, id, &base),
         ("PATCH", [kind, id]) => write::patch(store, ask, kind, id),
         ("DELETE", [kind, id]) => write::delete(store, ask, kind, id),
+        ("PUT" | "PATCH" | "DELETE", [kind]) if !ask.query.is_empty() => {
+            conditional::run(store, ask, kind, &base).unwrap_or_else(|| Reply::empty(405))
+        }
         ("GET" | "POST", _) => Reply::outcome(
             404,
             "not-found",

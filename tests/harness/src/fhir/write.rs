@@ -183,7 +183,8 @@ fn if_match(store: &Store, ask: &Ask, kind: &str, id: &str) -> Result<(), Reply>
     ))
 }
 
-fn answer(ask: &Ask, status: u16, version: &Version) -> Reply {
+/// What a write answers with.
+pub fn answer(ask: &Ask, status: u16, version: &Version) -> Reply {
     let resource = version.resource.clone().unwrap_or_default();
     let mut reply = versioned(status, version, resource);
     if ask.prefers("return=minimal") {
