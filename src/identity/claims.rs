@@ -104,7 +104,11 @@ impl Pointer {
 
     fn of(text: &str) -> Self {
         let names = text.split('/').skip(1);
-        Pointer(names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect())
+        Pointer(
+            names
+                .map(|name| name.replace("~1", "/").replace("~0", "~"))
+                .collect(),
+        )
     }
 
     /// The claim that it leads to; read once for every token, so nothing is taken apart here.
