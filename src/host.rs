@@ -10,7 +10,6 @@
 )]
 
 mod allocator;
-mod logger;
 
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -232,8 +231,9 @@ const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
-/// Writes a line to the proxy's log; one that the host refuses is lost, and nothing else happens.
-fn write_log(level: u32, message: &str) {
+/// Writes a line to the proxy's log, of a level from 0 (trace) to 4 (error); one that the host refuses is
+/// lost, and nothing else happens.
+pub fn write_log(level: u32, message: &str) {
     // SAFETY: message is a live buffer of the length given.
     unsafe { proxy_log(level, message.as_ptr(), message.len()) };
 }
@@ -440,6 +440,5 @@ unsafe extern "C" {
 pub extern "C" fn _initialize() {
     // SAFETY: the linker's function; it runs the constructors of the C runtime, once, here.
     unsafe { __wasm_call_ctors() };
-    logger::start();
     crate::filter::register();
 }

@@ -2,6 +2,8 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
+use crate::host;
+
 /// Lets [`log`] write to the proxy's log, and makes a panic tell where it was, never what it held.
 pub(super) fn start() {
     static LOGGER: ProxyLog = ProxyLog;
@@ -38,7 +40,7 @@ impl Log for ProxyLog {
             log::Level::Debug => 1,
             log::Level::Trace => 0,
         };
-        super::write_log(level, &record.args().to_string());
+        host::write_log(level, &record.args().to_string());
     }
 
     fn flush(&self) {}
