@@ -71,8 +71,7 @@ fn parse(method: &str, path: &[u8], policy: &FhirPolicy) -> Option<(RequestHead,
         (":path", path),
         ("content-type", content_type.as_bytes()),
     ];
-    let pair = |(name, value): (&str, &[u8])| (name.as_bytes().to_vec(), value.to_vec());
-    let head = RequestHead::parse(fields.map(pair).into()).1.ok()?;
+    let head = RequestHead::parse(&fields).1.ok()?;
     let request = Request::parse(&head, policy).ok()?;
     Some((head, request))
 }

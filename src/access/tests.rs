@@ -99,8 +99,7 @@ fn request(target: &str) -> Request {
         (":path", &format!("/r4{path}")),
         ("content-type", content_type),
     ];
-    let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.expect(target);
+    let head = RequestHead::parse(&pairs).1.expect(target);
     Request::parse(&head, &fhir()).expect(target)
 }
 

@@ -5,8 +5,6 @@
 
 use std::fmt::Write as _;
 
-use crate::json::plain_prefix;
-
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuditPolicy {
@@ -123,7 +121,9 @@ impl Record {
             out.key("limits");
             out.open('{');
             for (name, remaining) in &self.limits {
-                out.number(name, u64::from(*remaining));
+                out.item(name);
+                out.0.push(':');
+                digits(&mut out.0, u64::from(*remaining), 1);
             }
             out.close('}');
         }
@@ -160,25 +160,27 @@ impl Line {
         Line(text)
     }
 
-    fn key(&mut self, key: &str) {
-        self.item(key);
-        self.0.push(':');
+    /// One of our own names, all of which are plain.
+    fn key(&mut self, key: &'static str) {
+        self.comma();
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
     }
 
-    fn number(&mut self, key: &str, number: u64) {
+    fn number(&mut self, key: &'static str, number: u64) {
         self.key(key);
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{number}");
+        digits(&mut self.0, number, 1);
     }
 
-    fn text(&mut self, key: &str, text: Option<&str>) {
+    fn text(&mut self, key: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.key(key);
             self.quoted(text);
         }
     }
 
-    fn list(&mut self, key: &str, texts: &[String]) {
+    fn list(&mut self, key: &'static str, texts: &[String]) {
         if texts.is_empty() {
             return;
         }
@@ -200,18 +202,21 @@ impl Line {
 
     /// A string after what stands before it.
     fn item(&mut self, text: &str) {
-        if !self.0.ends_with(['{', '[']) {
+        self.comma();
+        self.quoted(text);
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.0.as_bytes().last(), Some(b'{' | b'[')) {
             self.0.push(',');
         }
-        self.quoted(text);
     }
 
     fn quoted(&mut self, text: &str) {
         self.0.push('"');
-        // Whole words at a time: nearly every text is plain, and a record is long.
-        let bytes = text.as_bytes();
-        let plain = bytes.is_ascii() && !bytes.contains(&0x7f);
-        if plain && plain_prefix(bytes) == bytes.len() {
+        // All bytes at once: nearly every text is plain, and a record is long.
+        let plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
+        if text.bytes().fold(true, |all, byte| all & plain(&byte)) {
             self.0.push_str(text);
         } else {
             text.chars().for_each(|character| self.escaped(character));
@@ -257,7 +262,7 @@ fn rfc3339(nanoseconds: u64) -> String {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let mut out = String::with_capacity(24);
-    for (number, digits, after) in [
+    for (number, least, after) in [
         (year, 4, '-'),
         (month, 2, '-'),
         (day, 2, 'T'),
@@ -266,13 +271,19 @@ fn rfc3339(nanoseconds: u64) -> String {
         (second % 60, 2, '.'),
         (millisecond, 3, 'Z'),
     ] {
-        for place in (0..digits).rev() {
-            let digit = u8::try_from(number / 10_u64.pow(place) % 10).unwrap_or_default();
-            out.push(char::from(b'0' + digit));
-        }
+        digits(&mut out, number, least);
         out.push(after);
     }
     out
+}
+
+/// A number, with zeros in front where it has fewer digits.
+fn digits(out: &mut String, number: u64, least: u32) {
+    if number >= 10 || least > 1 {
+        digits(out, number / 10, least.saturating_sub(1));
+    }
+    let digit = u8::try_from(number % 10).unwrap_or_default();
+    out.push(char::from(b'0' + digit));
 }
 
 #[cfg(test)]

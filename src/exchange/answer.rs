@@ -8,7 +8,6 @@ use crate::audit::Outcome;
 use crate::denial::Denial;
 use crate::request::{Change, Interaction, page_of};
 use crate::response::{AnswerHead, BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
-use crate::wire::Pair;
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
 /// every other value means that the proxy answers itself.
@@ -20,7 +19,7 @@ impl Exchange {
     pub fn response_headers(
         &mut self,
         guard: &Guard,
-        pairs: &[Pair],
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
@@ -38,7 +37,7 @@ impl Exchange {
             Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
-            _ if by_proxy => return self.foreign(pairs),
+            _ if by_proxy => return self.foreign(status(pairs)),
             // A local reply that is no refusal: a second one on the same stream would corrupt it
             // (envoy issue 28826).
             _ if !by_upstream && details.is_some_and(is_detail) => {
@@ -105,12 +104,12 @@ impl Exchange {
     }
 
     /// The proxy answers itself: no route, the upstream is away, or another filter refused.
-    fn foreign(&mut self, pairs: &[Pair]) -> Step {
+    fn foreign(&mut self, status: u16) -> Step {
         self.share.hold(0);
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
-        self.record.status = status(pairs);
+        self.record.status = status;
         Step::Continue
     }
 
@@ -119,7 +118,7 @@ impl Exchange {
         guard: &Guard,
         permit: Permit,
         fields: Vec<Field>,
-        pairs: &[Pair],
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         ended: bool,
     ) -> Result<Step, Denial> {
         let policy = guard.policy();
@@ -324,9 +323,9 @@ impl Exchange {
 }
 
 /// `:status`; 0 where it is no number.
-fn status(pairs: &[Pair]) -> u16 {
-    let found = pairs.iter().find(|(name, _)| name == b":status");
-    let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
+fn status(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> u16 {
+    let found = pairs.iter().find(|(name, _)| name.as_ref() == b":status");
+    let text = found.and_then(|(_, value)| std::str::from_utf8(value.as_ref()).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 

@@ -171,7 +171,7 @@ impl Exchange {
     pub fn request_headers(
         &mut self,
         guard: &mut Guard,
-        pairs: Vec<Pair>,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         attributes: &ConnectionAttributes,
         now: u64,
         ended: bool,

@@ -98,8 +98,7 @@ pub(super) fn open(
 fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, Denial> {
     let path = format!("{}{target}", fhir.base.path());
     let fields = [(":method", method.name()), (":path", &path)];
-    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    RequestHead::parse(fields.to_vec()).1
+    RequestHead::parse(&fields).1
 }
 
 /// The code of a token for this caller: by issuer, subject, client, patient, user and scopes. Each is told

@@ -40,9 +40,8 @@ fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<RequestHead
         (":authority", "fhir.example.org"),
         (":path", path),
     ];
-    let pairs = own.iter().chain(fields);
-    let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    RequestHead::parse(pairs.collect()).1
+    let pairs: Vec<_> = own.iter().chain(fields).copied().collect();
+    RequestHead::parse(&pairs).1
 }
 
 fn parse(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<Request, Denial> {

@@ -195,7 +195,7 @@ impl Deployment {
         now: u64,
     ) -> Step {
         let attributes = self.attributes();
-        let step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        let step = exchange.request_headers(&mut self.guard, &head, &attributes, now, ended);
         self.decided(exchange, step)
     }
 

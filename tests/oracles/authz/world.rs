@@ -93,7 +93,7 @@ impl World {
         let mut body = ask.body.as_ref().map(Value::to_string);
         let ended = body.is_none();
         let guard = &mut self.guard;
-        let mut step = exchange.request_headers(guard, head, &attributes, now, ended);
+        let mut step = exchange.request_headers(guard, &head, &attributes, now, ended);
         let forwarded = loop {
             step = match step {
                 Step::Charge => {
