@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::confine::confine;
 use super::facts::{Circumstances, Facts};
+use super::reduced;
 use super::rules::{Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
@@ -95,6 +96,12 @@ impl Permit {
     /// Which resources of further types an answer may hold.
     pub fn others(&self) -> &[(ResourceType, Granted)] {
         &self.others
+    }
+
+    /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
+    pub fn shows_total(&self) -> bool {
+        let search = self.request.interaction.search();
+        search.is_some_and(Search::asks_for_total) && self.patient.is_none() && self.is_for_all()
     }
 
     /// Whether the interaction is permitted for all resources of its types.
@@ -228,6 +235,17 @@ pub fn authorize(
     permit.spared = spared.unwrap_or_default();
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
+    }
+    if let Some(search) = interaction.search() {
+        let others = permit
+            .others
+            .iter()
+            .map(|(other, granted)| (*other, granted));
+        let each: Vec<_> = std::iter::once((*first, &permit.granted))
+            .chain(others)
+            .collect();
+        let needed = reduced::needed(&permit, &each, search, &terms.fhir.compartment)?;
+        permit.request = permit.request.with_elements(&needed, terms.fhir)?;
     }
     if let [only] = types.as_ref() {
         permit = narrowed(permit, *only, terms);

@@ -128,7 +128,8 @@ fn confine_search(
             }
         }
         let tells = by_id || !resource_type.is_patient();
-        confined |= tells && only_own && !parameter.values.is_empty();
+        let plain = parameter.modifier.is_none() && !parameter.values.is_empty();
+        confined |= tells && only_own && plain;
     }
     if confined {
         Ok(())

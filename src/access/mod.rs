@@ -5,6 +5,7 @@ mod confine;
 mod facts;
 mod granted;
 mod membership;
+mod reduced;
 mod rules;
 mod step_up;
 #[cfg(test)]

@@ -11,9 +11,11 @@ mod credentials;
 mod form;
 mod head;
 pub mod labels;
+mod modifiers;
 mod page_link;
 mod pages;
 mod place;
+mod policy;
 mod query;
 mod reach;
 mod search;
@@ -34,8 +36,9 @@ pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
+pub use policy::{DateRange, SearchPolicy};
 pub use reach::{Reach, Types};
-pub use search::{Direction, MAX_COUNT, Parameter, Search};
+pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
 pub use target::{Interaction, Request};
 pub use upstream::upstream_headers;
 pub use writes::{Change, ClientLabels, WritePolicy};
@@ -57,6 +60,8 @@ pub struct FhirPolicy {
     pub writes: WritePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
+    /// How searches may be asked.
+    pub search: SearchPolicy,
 }
 
 impl FhirPolicy {

@@ -13,6 +13,12 @@ pub(super) const MAX_VALUE: usize = 1024;
 pub struct Search {
     /// The parameters that select, in the order of the request.
     pub parameters: Vec<Parameter>,
+    /// The root elements that are asked for; none where all are.
+    pub elements: Vec<String>,
+    /// `_summary`; `false` is none.
+    pub summary: Option<Summary>,
+    /// `_total`: `accurate` or `estimate`; `none` is none.
+    pub total: Option<&'static str>,
     /// The parameters that sort, each with its direction.
     pub sort: Vec<(SearchParameter, Direction)>,
     /// `_count`: 1 to [`MAX_COUNT`].
@@ -31,11 +37,40 @@ pub enum Direction {
     Descending,
 }
 
+/// What of each resource is asked for (<https://hl7.org/fhir/R4/search.html#summary>).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Summary {
+    /// No resources, only how many there are.
+    Count,
+    /// All but the narrative.
+    Data,
+    /// The narrative and what is mandatory.
+    Text,
+    /// What the standard marks as summary.
+    True,
+}
+
+/// How the values of a parameter are meant (<https://hl7.org/fhir/R4/search.html#modifiers>). The type of a
+/// reference is no modifier any more: it stands in the values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Modifier {
+    /// `:contains`
+    Contains,
+    /// `:exact`
+    Exact,
+    /// `:missing`
+    Missing,
+    /// `:not`
+    Not,
+}
+
 /// One parameter that selects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parameter {
     /// What it is.
     pub definition: SearchParameter,
+    /// How its values are meant; `None`: as they stand.
+    pub modifier: Option<Modifier>,
     /// Its alternatives (a comma means *or*), canonical; a reference to a resource is `Type/id`.
     pub values: Vec<String>,
 }
@@ -51,7 +86,16 @@ impl Search {
             encode(value, &mut out);
         };
         for parameter in &self.parameters {
-            add(parameter.definition.name(), &parameter.written());
+            add(&parameter.name(), &parameter.written());
+        }
+        if !self.elements.is_empty() {
+            add("_elements", &self.elements.join(","));
+        }
+        if let Some(summary) = self.summary {
+            add("_summary", summary.name());
+        }
+        if let Some(total) = self.total {
+            add("_total", total);
         }
         if !self.sort.is_empty() {
             let keys: Vec<String> = self
@@ -75,14 +119,28 @@ impl Search {
 
     /// Whether every value in its canonical form is one that would be read again.
     pub(super) fn values_fit(&self) -> bool {
-        self.parameters
+        let elements = self
+            .elements
             .iter()
-            .all(|parameter| parameter.written().len() <= MAX_VALUE)
+            .map(|name| name.len() + 1)
+            .sum::<usize>();
+        let mut parameters = self.parameters.iter();
+        elements <= MAX_VALUE && parameters.all(|own| own.written().len() <= MAX_VALUE)
     }
 
     /// This search from another place on: the same selection, compared exactly.
     pub fn is_page_of(&self, other: &Search) -> bool {
-        self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
+        let selection = |search: &Search| Search {
+            count: None,
+            offset: None,
+            ..search.clone()
+        };
+        selection(self) == selection(other)
+    }
+
+    /// Whether it asks how many matches there are.
+    pub fn asks_for_total(&self) -> bool {
+        self.total.is_some() || self.summary == Some(Summary::Count)
     }
 
     /// The same search as one of another type, for which it has been understood as well.
@@ -110,7 +168,31 @@ impl Search {
     }
 }
 
+impl Summary {
+    /// Its word.
+    fn name(self) -> &'static str {
+        match self {
+            Summary::Count => "count",
+            Summary::Data => "data",
+            Summary::Text => "text",
+            Summary::True => "true",
+        }
+    }
+}
+
 impl Parameter {
+    /// The name in the query, with the modifier.
+    fn name(&self) -> String {
+        let modifier = match self.modifier {
+            None => "",
+            Some(Modifier::Contains) => ":contains",
+            Some(Modifier::Exact) => ":exact",
+            Some(Modifier::Missing) => ":missing",
+            Some(Modifier::Not) => ":not",
+        };
+        format!("{}{modifier}", self.definition.name())
+    }
+
     /// The value in its canonical form, before escaping.
     fn written(&self) -> String {
         self.values.join(",")

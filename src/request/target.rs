@@ -138,7 +138,7 @@ impl Request {
                 let (types, parameters) = Types::take(parameters)?;
                 Interaction::HistorySystem {
                     types,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name] if !type_name.is_empty() => {
@@ -149,7 +149,7 @@ impl Request {
                 only(reads, "GET, HEAD")?;
                 Interaction::HistoryType {
                     resource_type,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id] => on_instance(head, known(type_name)?, logical_id(id)?, &parameters)?,
@@ -159,7 +159,7 @@ impl Request {
                 Interaction::HistoryInstance {
                     resource_type,
                     id,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id, "_history", version] => {
@@ -176,7 +176,7 @@ impl Request {
             [""] | [_, _, _] => {
                 let reach = Reach::parse(&segments)?;
                 only(reads, "GET, HEAD")?;
-                reach.search(parameters, &policy.base)?
+                reach.search(parameters, policy)?
             }
             _ => return Err(Denial::Path),
         };
@@ -384,7 +384,7 @@ fn on_type(
     match head.method {
         Method::Get | Method::Head => Ok(Interaction::Search {
             resource_type,
-            search: query::search(resource_type, parameters, &policy.base)?,
+            search: query::search(&[resource_type], parameters, policy)?,
         }),
         Method::Post => {
             query::none(parameters)?;

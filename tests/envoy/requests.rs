@@ -5,6 +5,7 @@ mod canonical;
 mod framing;
 mod granular;
 mod hostile;
+mod hygiene;
 mod instances;
 mod paths;
 mod scopes;

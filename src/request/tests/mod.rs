@@ -4,6 +4,7 @@ mod across;
 mod canonical;
 mod conditional;
 mod forms;
+mod hygiene;
 mod pages;
 mod queries;
 mod targets;
@@ -30,6 +31,7 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
     }
 }
 
