@@ -184,7 +184,7 @@ pub struct Terms<'a> {
 }
 
 /// Permits a request of an established principal, or refuses it. A search over several types is decided
-/// for each of them as if it were for this one alone.
+/// for each of them as if it were for this one alone, and so is what is sent along with matches.
 pub fn authorize(
     principal: &Rc<Principal>,
     request: &Request,
@@ -211,10 +211,12 @@ pub fn authorize(
         spared: Spared::default(),
         reported: Vec::new(),
     };
-    for other in others {
+    let included = interaction.included();
+    for other in others.iter().chain(&included) {
         let (_, _, granted) = opened(principal, interaction, *other, letter)?;
         permit.others.push((*other, granted));
     }
+    let all = || types.iter().chain(&included);
     if level == Level::Patient {
         for resource_type in types.iter() {
             confine(principal, interaction, *resource_type, terms)?;
@@ -225,7 +227,7 @@ pub fn authorize(
     let mut reported = Vec::new();
     let rules = terms.rules;
     let mut spared = None;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         let facts = facts(*resource_type);
         rules.admit(&facts, &mut reported)?;
         let of_type = rules.spared(&facts)?;
@@ -252,12 +254,12 @@ pub fn authorize(
     }
     // Last: another login is of no use to whoever may not do it at all.
     let now = terms.circumstances.time / 1_000_000_000;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         for rule in terms.step_up {
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
-    for resource_type in types.iter() {
+    for resource_type in all() {
         rules.require(principal, &facts(*resource_type), now, &mut reported)?;
     }
     // A rule may have said so of several types.
@@ -316,6 +318,13 @@ fn unhidden(permit: &Permit, resource_type: ResourceType, terms: &Terms<'_>) -> 
     for searched in search.searched() {
         if (terms.hidden)(permit, resource_type, searched) {
             return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    for inclusion in &search.include {
+        // What is sent along tells what is referred to.
+        let mut searched = inclusion.searched();
+        if searched.any(|searched| (terms.hidden)(permit, inclusion.source, searched)) {
+            return Err(Denial::NotSupported("include"));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ mod across;
 mod conditional;
 mod granted;
 mod granular;
+mod inclusions;
 mod instances;
 mod levels;
 mod patients;

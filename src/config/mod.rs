@@ -26,6 +26,8 @@
 //! | `fhir.search.date_ranges[].parameters` | 1 to 8 search parameters of dates | required |
 //! | `fhir.search.date_ranges[].days` | 1 to 36525 | required |
 //! | `fhir.search.default_count` | 1 to `max_count` | the upstream's |
+//! | `fhir.search.include` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.revinclude` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
 //! | `fhir.search.max_count` | 1 to 1000 | 1000 |
 //! | `fhir.search.max_values` | 1 to 4096 | 256 |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |

@@ -4,10 +4,13 @@ use super::mistakes::Mistakes;
 use super::reader::{Node, each, or};
 use super::rules::resource_type;
 use crate::fhir::{SearchKind, SearchParameter, search_parameter};
-use crate::request::{DateRange, MAX_COUNT, SearchPolicy};
+use crate::request::{DateRange, Inclusion, MAX_COUNT, SearchPolicy};
 
 /// The most values of one search that can be allowed.
 const VALUES: u32 = 4096;
+
+/// Inclusions that can be allowed, in each direction.
+const INCLUSIONS: usize = 64;
 
 /// Types that are searched within dates.
 const RANGES: usize = 64;
@@ -38,13 +41,41 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
         let items = node.list("types and their dates", 0..=RANGES, m)?;
         each(&items, |item| date_range(item, m))
     });
+    let include = or(object.optional("include"), Vec::new(), |node| {
+        inclusions(node, false, m)
+    });
+    let revinclude = or(object.optional("revinclude"), Vec::new(), |node| {
+        inclusions(node, true, m)
+    });
     object.finish(m);
+    let mut include = include?;
+    include.extend(revinclude?);
     Some(SearchPolicy {
+        include,
         default_count: default_count?,
         max_count: max_count?,
         max_values: max_values?,
         contains: contains?,
         date_ranges: date_ranges?,
+    })
+}
+
+/// `Source:parameter` or `Source:parameter:Target`.
+fn inclusions(node: &Node<'_>, reverse: bool, m: &mut Mistakes) -> Option<Vec<Inclusion>> {
+    let items = node.list("inclusions", 0..=INCLUSIONS, m)?;
+    each(&items, |item| {
+        let expected =
+            "a reference such as Observation:subject or Observation:performer:Practitioner";
+        let text = item.text(expected, 1..=192, m)?;
+        match Inclusion::parse(reverse, text) {
+            Some(found) if found.types().iter().any(|of| of.is_container()) => item.refuse(
+                "a reference to what carries no other resources",
+                "another",
+                m,
+            ),
+            Some(found) => Some(found),
+            None => item.refuse(expected, "other text", m),
+        }
     })
 }
 

@@ -45,7 +45,8 @@ fn complete() -> Value {
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],
             "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
-                "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}]},
+                "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
+                "include": ["Observation:subject"], "revinclude": ["Provenance:target"]},
         },
         "client_certificate": {
             "required": true,

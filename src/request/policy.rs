@@ -1,6 +1,7 @@
 //! How searches may be asked, as the operator wants it.
 
-use super::{MAX_COUNT, Parameter, Search};
+use super::include::MAX_INCLUSIONS;
+use super::{Inclusion, MAX_COUNT, Parameter, Search};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, SearchParameter};
 
@@ -17,6 +18,8 @@ pub struct SearchPolicy {
     pub contains: bool,
     /// Types that are searched within dates only.
     pub date_ranges: Vec<DateRange>,
+    /// What may be sent along with matches.
+    pub include: Vec<Inclusion>,
 }
 
 /// A type that is searched within dates only.
@@ -31,7 +34,7 @@ pub struct DateRange {
 }
 
 impl Default for SearchPolicy {
-    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed.
+    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along.
     fn default() -> Self {
         SearchPolicy {
             default_count: None,
@@ -39,6 +42,7 @@ impl Default for SearchPolicy {
             max_values: 256,
             contains: false,
             date_ranges: Vec::new(),
+            include: Vec::new(),
         }
     }
 }
@@ -53,6 +57,9 @@ impl SearchPolicy {
         let values = search.parameters.iter().map(|own| own.values.len());
         if values.sum::<usize>() > self.max_values {
             return Err(Denial::TooCostly("values"));
+        }
+        if search.include.len() > MAX_INCLUSIONS {
+            return Err(Denial::TooCostly("include"));
         }
         // Whoever names the instances asks for no more than these.
         let named = |own: &Parameter| own.definition.name() == "_id" && own.modifier.is_none();

@@ -1,7 +1,7 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
 use super::search::{Direction, MAX_VALUE, Parameter, Search, Summary};
-use super::{FhirPolicy, modifiers, values};
+use super::{FhirPolicy, Inclusion, modifiers, values};
 use crate::denial::Denial;
 use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
 
@@ -150,6 +150,14 @@ fn search_of(
             "_sort" => search.sort = sort(resource_type, value)?,
             "_elements" if !search.elements.is_empty() => return Err(doubled()),
             "_elements" => search.elements = elements(types, value)?,
+            "_include" | "_revinclude" => {
+                let allowed = &policy.search.include;
+                let asked = Inclusion::read(name == "_revinclude", value, types, allowed)?;
+                if search.include.contains(&asked) {
+                    return Err(doubled());
+                }
+                search.include.push(asked);
+            }
             "_summary" if control.summary => return Err(doubled()),
             "_summary" => {
                 control.summary = true;
@@ -170,6 +178,10 @@ fn search_of(
     // Which of the two counts is up to the server.
     if !search.elements.is_empty() && search.summary.is_some() {
         return Err(Denial::Request("summary"));
+    }
+    // Of what is sent along other elements would be needed.
+    if !search.elements.is_empty() && !search.include.is_empty() {
+        return Err(Denial::NotSupported("elements"));
     }
     Ok(search)
 }

@@ -1,5 +1,6 @@
 //! A search that is understood, and the one form in which it is written.
 
+use super::Inclusion;
 use crate::fhir::{ResourceType, SearchParameter, Searched, search_parameter};
 
 /// The largest page that is asked for; a larger `_count` is brought down to it.
@@ -13,6 +14,8 @@ pub(super) const MAX_VALUE: usize = 1024;
 pub struct Search {
     /// The parameters that select, in the order of the request.
     pub parameters: Vec<Parameter>,
+    /// What is sent along with the matches.
+    pub include: Vec<Inclusion>,
     /// The root elements that are asked for; none where all are.
     pub elements: Vec<String>,
     /// `_summary`; `false` is none.
@@ -87,6 +90,9 @@ impl Search {
         };
         for parameter in &self.parameters {
             add(&parameter.name(), &parameter.written());
+        }
+        for inclusion in &self.include {
+            add(inclusion.name(), &inclusion.value());
         }
         if !self.elements.is_empty() {
             add("_elements", &self.elements.join(","));

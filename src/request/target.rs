@@ -6,7 +6,7 @@ use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
 use super::place::{known, located, logical_id};
 use super::query;
-use super::{Change, FhirPolicy, Page, Reach, Search, Types};
+use super::{Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -290,6 +290,19 @@ impl Interaction {
             Interaction::SearchAcross { reach, .. } => reach.types(),
             _ => Cow::Owned(Vec::from_iter(self.resource_type())),
         }
+    }
+
+    /// Further types, of which an answer may hold what is sent along with the matches.
+    pub fn included(&self) -> Vec<ResourceType> {
+        let types = self.types();
+        let inclusions = self.search().into_iter().flat_map(|search| &search.include);
+        let mut further = Vec::new();
+        for found in inclusions.flat_map(Inclusion::types) {
+            if !types.contains(&found) && !further.contains(&found) {
+                further.push(found);
+            }
+        }
+        further
     }
 
     /// The search, or the page of a history, that is asked for.

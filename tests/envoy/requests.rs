@@ -6,6 +6,7 @@ mod framing;
 mod granular;
 mod hostile;
 mod hygiene;
+mod inclusions;
 mod instances;
 mod paths;
 mod scopes;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fhir::search_parameter;
-use crate::request::{DateRange, SearchPolicy};
+use crate::request::{DateRange, Inclusion, SearchPolicy};
 
 /// What `complete` says of searches.
 pub(super) fn of_complete() -> SearchPolicy {
@@ -17,6 +17,9 @@ pub(super) fn of_complete() -> SearchPolicy {
             parameters: vec![search_parameter(observation, "date").expect("a parameter")],
             days: 366,
         }],
+        include: [(false, "Observation:subject"), (true, "Provenance:target")]
+            .map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text))
+            .to_vec(),
     }
 }
 
@@ -75,6 +78,18 @@ fn searches_are_read_or_explained() {
             format!(
                 "{ranges}/0/resource: expected the type of the resources inside, such as Patient, found \"Bundle\", which only carries others"
             ),
+        ),
+        ("/fhir/search/include", json!(["Observation:performer:Practitioner"]), String::new()),
+        (
+            "/fhir/search/include",
+            json!(["Provenance:target"]),
+            "/fhir/search/include/0: expected a reference to what carries no other resources, found another".into(),
+        ),
+        ("/fhir/search/revinclude", json!(["Provenance:target", "Observation:subject:Patient"]), String::new()),
+        (
+            "/fhir/search/revinclude",
+            json!(["*"]),
+            "/fhir/search/revinclude/0: expected a reference such as Observation:subject or Observation:performer:Practitioner, found other text".into(),
         ),
         (
             "/fhir/search/contains",

@@ -5,6 +5,7 @@ mod canonical;
 mod conditional;
 mod forms;
 mod hygiene;
+mod inclusions;
 mod pages;
 mod queries;
 mod targets;

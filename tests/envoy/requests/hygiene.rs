@@ -103,7 +103,7 @@ async fn forwarded(world: &World) {
             .collect();
         assert_eq!(sent, [format!("/fhir/{upstream}")], "{path}");
         let bundle = answer.json().expect("a bundle");
-        let told = path.contains("count=c") || path.contains("_total");
+        let told = path.contains("_summary=count") || path.contains("_total");
         let total = bundle.get("total").and_then(Value::as_u64);
         assert_eq!(
             total.is_some_and(|total| total > 100),
