@@ -216,7 +216,19 @@ pub fn authorize(
         let (_, _, granted) = opened(principal, interaction, *other, letter)?;
         permit.others.push((*other, granted));
     }
-    let all = || types.iter().chain(&included);
+    // A match tells of what it was found by, so that all of it must be the caller's to see.
+    let looked_through = interaction.search().map(Search::looks_through);
+    let looked_through = looked_through.unwrap_or_default();
+    for other in &looked_through {
+        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        if !granted.is_all() {
+            return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    let all = || {
+        let further = looked_through.iter().filter(|of| !types.contains(of));
+        types.iter().chain(&included).chain(further)
+    };
     if level == Level::Patient {
         for resource_type in types.iter() {
             confine(principal, interaction, *resource_type, terms)?;
@@ -317,6 +329,11 @@ fn unhidden(permit: &Permit, resource_type: ResourceType, terms: &Terms<'_>) -> 
     };
     for searched in search.searched() {
         if (terms.hidden)(permit, resource_type, searched) {
+            return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    for (of, searched) in search.searched_elsewhere() {
+        if (terms.hidden)(permit, of, searched) {
             return Err(Denial::NotSupported("parameter"));
         }
     }

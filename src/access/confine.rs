@@ -111,6 +111,10 @@ fn confine_search(
     absent: Denial,
 ) -> Result<(), Denial> {
     for parameter in &search.parameters {
+        // What it finds others by may not be the own patient's.
+        if !parameter.path.is_empty() {
+            return Err(Denial::NotSupported("parameter"));
+        }
         let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
         if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
             continue;

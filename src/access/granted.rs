@@ -92,6 +92,7 @@ impl Granted {
             .filter(|(definition, granted)| !says(search, *definition, granted));
         missing
             .map(|(definition, granted)| Parameter {
+                path: Vec::new(),
                 definition,
                 modifier: None,
                 values: granted.iter().map(ToString::to_string).collect(),
@@ -128,6 +129,7 @@ fn says(search: &Search, definition: SearchParameter, granted: &[&TokenValue]) -
     search.parameters.iter().any(|parameter| {
         parameter.definition == definition
             && parameter.modifier.is_none()
+            && parameter.path.is_empty()
             && parameter.values.iter().all(is_granted)
     })
 }

@@ -1,6 +1,7 @@
 //! Scopes, levels and interactions, to permits.
 
 mod across;
+mod chains;
 mod conditional;
 mod granted;
 mod granular;

@@ -20,6 +20,8 @@
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
 //! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
+//! | `fhir.search.chains` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.has` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
 //! | `fhir.search.contains` | boolean | `false` |
 //! | `fhir.search.date_ranges` | 0 to 64 types, each with parameters and days | `[]` |
 //! | `fhir.search.date_ranges[].resource` | a resource type | required |

@@ -9,7 +9,7 @@ use crate::request::{DateRange, Inclusion, MAX_COUNT, SearchPolicy};
 /// The most values of one search that can be allowed.
 const VALUES: u32 = 4096;
 
-/// Inclusions that can be allowed, in each direction.
+/// Inclusions, or hops of chains, that can be allowed, in each direction.
 const INCLUSIONS: usize = 64;
 
 /// Types that are searched within dates.
@@ -47,11 +47,19 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
     let revinclude = or(object.optional("revinclude"), Vec::new(), |node| {
         inclusions(node, true, m)
     });
+    let chains = or(object.optional("chains"), Vec::new(), |node| {
+        inclusions(node, false, m)
+    });
+    let has = or(object.optional("has"), Vec::new(), |node| {
+        inclusions(node, true, m)
+    });
     object.finish(m);
-    let mut include = include?;
+    let (mut include, mut chains) = (include?, chains?);
     include.extend(revinclude?);
+    chains.extend(has?);
     Some(SearchPolicy {
         include,
+        chains,
         default_count: default_count?,
         max_count: max_count?,
         max_values: max_values?,
@@ -62,7 +70,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
 
 /// `Source:parameter` or `Source:parameter:Target`.
 fn inclusions(node: &Node<'_>, reverse: bool, m: &mut Mistakes) -> Option<Vec<Inclusion>> {
-    let items = node.list("inclusions", 0..=INCLUSIONS, m)?;
+    let items = node.list("references", 0..=INCLUSIONS, m)?;
     each(&items, |item| {
         let expected =
             "a reference such as Observation:subject or Observation:performer:Practitioner";

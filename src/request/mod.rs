@@ -6,6 +6,7 @@
 
 mod base;
 pub mod body;
+mod chain;
 mod conditional;
 mod credentials;
 mod form;

@@ -32,6 +32,7 @@ pub(super) fn read(
             // It says what the ids are of, and goes up as `Type/id`.
             let target = ResourceType::parse(name).ok_or(refused)?;
             return Ok(Parameter {
+                path: Vec::new(),
                 definition,
                 modifier: None,
                 values: values::read_typed(definition, target, value, base)?,
@@ -40,6 +41,7 @@ pub(super) fn read(
         _ => return Err(refused),
     };
     Ok(Parameter {
+        path: Vec::new(),
         definition,
         modifier: Some(modifier),
         values,

@@ -20,6 +20,8 @@ pub struct SearchPolicy {
     pub date_ranges: Vec<DateRange>,
     /// What may be sent along with matches.
     pub include: Vec<Inclusion>,
+    /// The hops that a chain may have, and in reverse those of `_has`.
+    pub chains: Vec<Inclusion>,
 }
 
 /// A type that is searched within dates only.
@@ -34,7 +36,7 @@ pub struct DateRange {
 }
 
 impl Default for SearchPolicy {
-    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along.
+    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along, no chains.
     fn default() -> Self {
         SearchPolicy {
             default_count: None,
@@ -43,6 +45,7 @@ impl Default for SearchPolicy {
             contains: false,
             date_ranges: Vec::new(),
             include: Vec::new(),
+            chains: Vec::new(),
         }
     }
 }
@@ -62,7 +65,8 @@ impl SearchPolicy {
             return Err(Denial::TooCostly("include"));
         }
         // Whoever names the instances asks for no more than these.
-        let named = |own: &Parameter| own.definition.name() == "_id" && own.modifier.is_none();
+        let plain = |own: &Parameter| own.modifier.is_none() && own.path.is_empty();
+        let named = |own: &Parameter| own.definition.name() == "_id" && plain(own);
         let needed = self.date_ranges.iter();
         let mut needed = needed.filter(|range| range.resource_type == resource_type);
         match search.parameters.iter().any(named) || needed.all(|range| range.bounds(search)) {
@@ -78,7 +82,8 @@ impl DateRange {
         self.parameters.iter().any(|definition| {
             let (mut from, mut to) = (None, None);
             let own = search.parameters.iter();
-            for parameter in own.filter(|own| own.definition == *definition) {
+            for parameter in own.filter(|own| own.definition == *definition && own.path.is_empty())
+            {
                 // One of several dates bounds nothing, and neither does the lack of one.
                 let ([value], None) = (parameter.values.as_slice(), parameter.modifier) else {
                     continue;
@@ -225,6 +230,7 @@ mod tests {
             let parameter = |text: &&str| {
                 let (name, values) = text.split_once('=').expect("a value");
                 Parameter {
+                    path: Vec::new(),
                     definition: definition(name),
                     modifier: None,
                     values: values.split(',').map(str::to_owned).collect(),

@@ -1,7 +1,7 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
 use super::search::{Direction, MAX_VALUE, Parameter, Search, Summary};
-use super::{FhirPolicy, Inclusion, modifiers, values};
+use super::{FhirPolicy, Inclusion, chain, modifiers, values};
 use crate::denial::Denial;
 use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
 
@@ -123,7 +123,8 @@ pub(super) fn condition(
         parameters: found.parameters.clone(),
         ..Search::default()
     };
-    let plain = found.parameters.iter().all(|own| own.modifier.is_none());
+    let plain = |own: &Parameter| own.modifier.is_none() && own.path.is_empty();
+    let plain = found.parameters.iter().all(plain);
     match !found.parameters.is_empty() && plain && selects == found {
         true => Ok(found),
         false => Err(Denial::NotSupported("parameter")),
@@ -169,7 +170,12 @@ fn search_of(
                 search.total = total(value)?;
             }
             _ => {
-                let parameter = parameter(resource_type, name, value, policy)?;
+                let parameter = match (chain::is_chained(name), types) {
+                    (false, _) => parameter(resource_type, name, value, policy)?,
+                    // Of several types each would go another way.
+                    (true, [only]) => chain::read(*only, name, value, policy)?,
+                    (true, _) => return Err(Denial::NotSupported("parameter")),
+                };
                 check_once(&search, &parameter)?;
                 search.parameters.push(parameter);
             }
@@ -202,6 +208,7 @@ fn parameter(
         .ok_or(Denial::NotSupported("parameter"))?;
     let Some(modifier) = modifier else {
         return Ok(Parameter {
+            path: Vec::new(),
             definition,
             modifier: None,
             values: values::read(definition, value, &policy.base)?,
@@ -214,9 +221,11 @@ fn parameter(
 /// is meant, it is refused.
 fn check_once(search: &Search, parameter: &Parameter) -> Result<(), Denial> {
     let definition = parameter.definition;
-    let once = definition.targets().any(ResourceType::is_patient) || definition.name() == "_id";
-    let mut known = search.parameters.iter();
-    match once && known.any(|known| known.definition == definition) {
+    let once = definition.targets().any(ResourceType::is_patient)
+        || definition.name() == "_id"
+        || !parameter.path.is_empty();
+    let same = |known: &Parameter| (&known.path, known.definition) == (&parameter.path, definition);
+    match once && search.parameters.iter().any(same) {
         true => Err(Denial::Request("repeated-parameter")),
         false => Ok(()),
     }

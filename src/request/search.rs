@@ -70,7 +70,9 @@ pub enum Modifier {
 /// One parameter that selects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parameter {
-    /// What it is.
+    /// The resources that lead from what is searched for to what is compared; none where that is the same.
+    pub path: Vec<Inclusion>,
+    /// What it is, of the type that the path leads to.
     pub definition: SearchParameter,
     /// How its values are meant; `None`: as they stand.
     pub modifier: Option<Modifier>,
@@ -162,9 +164,35 @@ impl Search {
         Some(search)
     }
 
-    /// The elements that a match, or the order of matches, tells about.
+    /// The elements of other resources that a match tells about, by chains and `_has`.
+    pub fn searched_elsewhere(&self) -> impl Iterator<Item = (ResourceType, Searched)> + '_ {
+        self.parameters.iter().flat_map(|parameter| {
+            let hops = parameter.path.iter();
+            let hops = hops.flat_map(|hop| hop.searched().map(|searched| (hop.source, searched)));
+            let last = parameter.leads_to().into_iter().flat_map(|of| {
+                let searched = parameter.definition.searched().into_iter().flatten();
+                searched.map(move |searched| (of, searched))
+            });
+            hops.chain(last)
+        })
+    }
+
+    /// The types that chains and `_has` lead through, each once.
+    pub fn looks_through(&self) -> Vec<ResourceType> {
+        let hops = self.parameters.iter().flat_map(|parameter| &parameter.path);
+        let mut types = Vec::new();
+        for found in hops.flat_map(|hop| std::iter::once(hop.source).chain(hop.target)) {
+            if !types.contains(&found) {
+                types.push(found);
+            }
+        }
+        types
+    }
+
+    /// The elements of the type itself that a match, or the order of matches, tells about.
     pub fn searched(&self) -> impl Iterator<Item = Searched> + '_ {
-        let selecting = self.parameters.iter().map(|parameter| parameter.definition);
+        let own = self.parameters.iter().filter(|own| own.path.is_empty());
+        let selecting = own.map(|parameter| parameter.definition);
         let sorting = self.sort.iter().map(|(key, _)| *key);
         selecting
             .chain(sorting)
@@ -196,7 +224,7 @@ impl Parameter {
             Some(Modifier::Missing) => ":missing",
             Some(Modifier::Not) => ":not",
         };
-        format!("{}{modifier}", self.definition.name())
+        format!("{}{}{modifier}", self.prefix(), self.definition.name())
     }
 
     /// The value in its canonical form, before escaping.

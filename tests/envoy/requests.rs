@@ -2,6 +2,7 @@
 
 mod across;
 mod canonical;
+mod chains;
 mod framing;
 mod granular;
 mod hostile;

@@ -20,6 +20,12 @@ pub(super) fn of_complete() -> SearchPolicy {
         include: [(false, "Observation:subject"), (true, "Provenance:target")]
             .map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text))
             .to_vec(),
+        chains: [
+            (false, "Observation:subject:Patient"),
+            (true, "Observation:patient"),
+        ]
+        .map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text))
+        .to_vec(),
     }
 }
 
@@ -84,6 +90,12 @@ fn searches_are_read_or_explained() {
             "/fhir/search/include",
             json!(["Provenance:target"]),
             "/fhir/search/include/0: expected a reference to what carries no other resources, found another".into(),
+        ),
+        ("/fhir/search/chains", json!(["Observation:patient"]), String::new()),
+        (
+            "/fhir/search/has",
+            json!(["Observation:code"]),
+            "/fhir/search/has/0: expected a reference such as Observation:subject or Observation:performer:Practitioner, found other text".into(),
         ),
         ("/fhir/search/revinclude", json!(["Provenance:target", "Observation:subject:Patient"]), String::new()),
         (
