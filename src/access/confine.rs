@@ -1,7 +1,7 @@
 //! What `patient/` scopes open.
 
 use super::Terms;
-use super::authorize::searched;
+use super::hidden::searched;
 use crate::denial::Denial;
 use crate::fhir::{Compartment, PatientCompartment, ResourceType};
 use crate::identity::Principal;
