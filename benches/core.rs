@@ -383,6 +383,7 @@ fn cover(hidden: &str) -> Cover {
         compartment: Default::default(),
         granted: Granted::All,
         others: Vec::new(),
+        total: false,
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),

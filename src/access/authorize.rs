@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use super::confine::confine;
 use super::facts::{Circumstances, Facts};
+use super::hidden::unhidden;
+use super::reduced;
 use super::rules::{Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
@@ -97,6 +99,12 @@ impl Permit {
         &self.others
     }
 
+    /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
+    pub fn shows_total(&self) -> bool {
+        let search = self.request.interaction.search();
+        search.is_some_and(Search::asks_for_total) && self.patient.is_none() && self.is_for_all()
+    }
+
     /// Whether the interaction is permitted for all resources of its types.
     pub fn is_for_all(&self) -> bool {
         self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
@@ -177,7 +185,7 @@ pub struct Terms<'a> {
 }
 
 /// Permits a request of an established principal, or refuses it. A search over several types is decided
-/// for each of them as if it were for this one alone.
+/// for each of them as if it were for this one alone, and so is what is sent along with matches.
 pub fn authorize(
     principal: &Rc<Principal>,
     request: &Request,
@@ -204,10 +212,24 @@ pub fn authorize(
         spared: Spared::default(),
         reported: Vec::new(),
     };
-    for other in others {
+    let included = interaction.included();
+    for other in others.iter().chain(&included) {
         let (_, _, granted) = opened(principal, interaction, *other, letter)?;
         permit.others.push((*other, granted));
     }
+    // A match tells of what it was found by, so that all of it must be the caller's to see.
+    let looked_through = interaction.search().map(Search::looks_through);
+    let looked_through = looked_through.unwrap_or_default();
+    for other in &looked_through {
+        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        if !granted.is_all() {
+            return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    let all = || {
+        let further = looked_through.iter().filter(|of| !types.contains(of));
+        types.iter().chain(&included).chain(further)
+    };
     if level == Level::Patient {
         for resource_type in types.iter() {
             confine(principal, interaction, *resource_type, terms)?;
@@ -218,7 +240,7 @@ pub fn authorize(
     let mut reported = Vec::new();
     let rules = terms.rules;
     let mut spared = None;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         let facts = facts(*resource_type);
         rules.admit(&facts, &mut reported)?;
         let of_type = rules.spared(&facts)?;
@@ -229,17 +251,28 @@ pub fn authorize(
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
     }
+    if let Some(search) = interaction.search() {
+        let others = permit
+            .others
+            .iter()
+            .map(|(other, granted)| (*other, granted));
+        let each: Vec<_> = std::iter::once((*first, &permit.granted))
+            .chain(others)
+            .collect();
+        let needed = reduced::needed(&permit, &each, search, &terms.fhir.compartment)?;
+        permit.request = permit.request.with_elements(&needed, terms.fhir)?;
+    }
     if let [only] = types.as_ref() {
         permit = narrowed(permit, *only, terms);
     }
     // Last: another login is of no use to whoever may not do it at all.
     let now = terms.circumstances.time / 1_000_000_000;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         for rule in terms.step_up {
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
-    for resource_type in types.iter() {
+    for resource_type in all() {
         rules.require(principal, &facts(*resource_type), now, &mut reported)?;
     }
     // A rule may have said so of several types.
@@ -288,35 +321,6 @@ fn opened<'p>(
         }
     }
     Ok((level, scopes, granted))
-}
-
-/// Refuses a search by what is hidden from the caller: its matches, and their order, would tell.
-fn unhidden(permit: &Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Result<(), Denial> {
-    let Some(search) = searched(&permit.request.interaction, resource_type)? else {
-        return Ok(());
-    };
-    for searched in search.searched() {
-        if (terms.hidden)(permit, resource_type, searched) {
-            return Err(Denial::NotSupported("parameter"));
-        }
-    }
-    Ok(())
-}
-
-/// The search of an interaction, as one of this type.
-pub(super) fn searched(
-    interaction: &Interaction,
-    resource_type: ResourceType,
-) -> Result<Option<Cow<'_, Search>>, Denial> {
-    let Some(search) = interaction.search() else {
-        return Ok(None);
-    };
-    if interaction.resource_type() == Some(resource_type) {
-        return Ok(Some(Cow::Borrowed(search)));
-    }
-    let of_type = search.of(resource_type);
-    let of_type = of_type.ok_or(Denial::NotSupported("parameter"))?;
-    Ok(Some(Cow::Owned(of_type)))
 }
 
 /// The letter that an interaction needs (SMART App Launch 2.2).

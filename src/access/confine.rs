@@ -1,7 +1,7 @@
 //! What `patient/` scopes open.
 
 use super::Terms;
-use super::authorize::searched;
+use super::hidden::searched;
 use crate::denial::Denial;
 use crate::fhir::{Compartment, PatientCompartment, ResourceType};
 use crate::identity::Principal;
@@ -111,6 +111,10 @@ fn confine_search(
     absent: Denial,
 ) -> Result<(), Denial> {
     for parameter in &search.parameters {
+        // What it finds others by may not be the own patient's.
+        if !parameter.path.is_empty() {
+            return Err(Denial::NotSupported("parameter"));
+        }
         let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
         if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
             continue;
@@ -128,7 +132,8 @@ fn confine_search(
             }
         }
         let tells = by_id || !resource_type.is_patient();
-        confined |= tells && only_own && !parameter.values.is_empty();
+        let plain = parameter.modifier.is_none() && !parameter.values.is_empty();
+        confined |= tells && only_own && plain;
     }
     if confined {
         Ok(())

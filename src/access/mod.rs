@@ -4,7 +4,9 @@ mod authorize;
 mod confine;
 mod facts;
 mod granted;
+mod hidden;
 mod membership;
+mod reduced;
 mod rules;
 mod step_up;
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Scopes, levels and interactions, to permits.
 
 mod across;
+mod chains;
 mod conditional;
 mod granted;
 mod granular;
+mod inclusions;
 mod instances;
 mod levels;
 mod patients;
+mod reduced;
 mod rules;
 mod terms;
 mod writes;
@@ -25,7 +28,8 @@ use crate::identity::{
 };
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
+    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, SearchPolicy, Upstream,
+    WritePolicy,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -85,6 +89,7 @@ fn fhir() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
     }
 }
 

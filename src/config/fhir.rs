@@ -6,12 +6,12 @@ use super::mistakes::Mistakes;
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
-use super::told;
+use super::{search, told};
 use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_parameter};
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, Change, ClientLabels, FhirPolicy, Upstream, WritePolicy,
+    Authorization, BaseUrl, Change, ClientLabels, FhirPolicy, SearchPolicy, Upstream, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -73,6 +73,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         patient_types(node, m)
     });
     let compartment = compartment(&mut object, m);
+    let search = or(object.optional("search"), SearchPolicy::default(), |node| {
+        search::read(node, m)
+    });
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -88,6 +91,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             if_match,
         },
         compartment: Rc::new(compartment?),
+        search: search?,
     };
     Some((fhir, told))
 }

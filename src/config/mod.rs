@@ -20,6 +20,18 @@
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
 //! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
+//! | `fhir.search.chains` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.has` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.contains` | boolean | `false` |
+//! | `fhir.search.date_ranges` | 0 to 64 types, each with parameters and days | `[]` |
+//! | `fhir.search.date_ranges[].resource` | a resource type | required |
+//! | `fhir.search.date_ranges[].parameters` | 1 to 8 search parameters of dates | required |
+//! | `fhir.search.date_ranges[].days` | 1 to 36525 | required |
+//! | `fhir.search.default_count` | 1 to `max_count` | the upstream's |
+//! | `fhir.search.include` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.revinclude` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.max_count` | 1 to 1000 | 1000 |
+//! | `fhir.search.max_values` | 1 to 4096 | 256 |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
 //! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |
@@ -139,6 +151,7 @@ mod policy;
 mod reader;
 mod revocation;
 mod rules;
+mod search;
 mod secrets;
 mod step_up;
 mod structure;

@@ -7,6 +7,7 @@ mod dpop;
 mod identity;
 mod introspection;
 mod scopes;
+mod search;
 mod writes;
 
 use serde_json::{Value, json};
@@ -43,6 +44,10 @@ fn complete() -> Value {
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],
+            "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
+                "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
+                "include": ["Observation:subject"], "revinclude": ["Provenance:target"],
+                "chains": ["Observation:subject:Patient"], "has": ["Observation:patient"]},
         },
         "client_certificate": {
             "required": true,
@@ -148,6 +153,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
+        assert_eq!(policy.fhir.search, search::of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);

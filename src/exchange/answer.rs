@@ -369,6 +369,7 @@ fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
         compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
         others: permit.others().to_vec(),
+        total: permit.shows_total(),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
         self_link,

@@ -6,14 +6,18 @@
 
 mod base;
 pub mod body;
+mod chain;
 mod conditional;
 mod credentials;
 mod form;
 mod head;
+mod include;
 pub mod labels;
+mod modifiers;
 mod page_link;
 mod pages;
 mod place;
+mod policy;
 mod query;
 mod reach;
 mod search;
@@ -32,10 +36,12 @@ pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
+pub use include::Inclusion;
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
+pub use policy::{DateRange, SearchPolicy};
 pub use reach::{Reach, Types};
-pub use search::{Direction, MAX_COUNT, Parameter, Search};
+pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
 pub use target::{Interaction, Request};
 pub use upstream::upstream_headers;
 pub use writes::{Change, ClientLabels, WritePolicy};
@@ -57,6 +63,8 @@ pub struct FhirPolicy {
     pub writes: WritePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
+    /// How searches may be asked.
+    pub search: SearchPolicy,
 }
 
 impl FhirPolicy {

@@ -6,7 +6,7 @@ use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
 use super::place::{known, located, logical_id};
 use super::query;
-use super::{Change, FhirPolicy, Page, Reach, Search, Types};
+use super::{Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -138,7 +138,7 @@ impl Request {
                 let (types, parameters) = Types::take(parameters)?;
                 Interaction::HistorySystem {
                     types,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name] if !type_name.is_empty() => {
@@ -149,7 +149,7 @@ impl Request {
                 only(reads, "GET, HEAD")?;
                 Interaction::HistoryType {
                     resource_type,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id] => on_instance(head, known(type_name)?, logical_id(id)?, &parameters)?,
@@ -159,7 +159,7 @@ impl Request {
                 Interaction::HistoryInstance {
                     resource_type,
                     id,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id, "_history", version] => {
@@ -176,7 +176,7 @@ impl Request {
             [""] | [_, _, _] => {
                 let reach = Reach::parse(&segments)?;
                 only(reads, "GET, HEAD")?;
-                reach.search(parameters, &policy.base)?
+                reach.search(parameters, policy)?
             }
             _ => return Err(Denial::Path),
         };
@@ -292,6 +292,19 @@ impl Interaction {
         }
     }
 
+    /// Further types, of which an answer may hold what is sent along with the matches.
+    pub fn included(&self) -> Vec<ResourceType> {
+        let types = self.types();
+        let inclusions = self.search().into_iter().flat_map(|search| &search.include);
+        let mut further = Vec::new();
+        for found in inclusions.flat_map(Inclusion::types) {
+            if !types.contains(&found) && !further.contains(&found) {
+                further.push(found);
+            }
+        }
+        further
+    }
+
     /// The search, or the page of a history, that is asked for.
     pub fn search(&self) -> Option<&Search> {
         match self {
@@ -384,7 +397,7 @@ fn on_type(
     match head.method {
         Method::Get | Method::Head => Ok(Interaction::Search {
             resource_type,
-            search: query::search(resource_type, parameters, &policy.base)?,
+            search: query::search(&[resource_type], parameters, policy)?,
         }),
         Method::Post => {
             query::none(parameters)?;

@@ -256,6 +256,13 @@ pub(super) fn meta(meta: Node<'_>) -> Option<String> {
     Some(out)
 }
 
+/// How many matches there are, where that is a number without sign, fraction and exponent.
+pub(super) fn total(total: Node<'_>) -> Option<String> {
+    let digits = total.raw().bytes().all(|byte| byte.is_ascii_digit());
+    let number = total.kind() == Kind::Number && digits && total.raw().len() <= 10;
+    number.then(|| total.raw().to_owned())
+}
+
 /// An instant: a date and a time to the second or better, with its zone
 /// (<https://hl7.org/fhir/R4/datatypes.html#instant>). The form only: month 13 passes.
 pub(super) fn is_instant(text: &str) -> bool {

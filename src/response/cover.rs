@@ -23,6 +23,8 @@ pub struct Cover {
     pub granted: Granted,
     /// Further types that a Bundle may hold, each with which resources of it may leave.
     pub others: Vec<(ResourceType, Granted)>,
+    /// Whether a Bundle may tell how many matches there are.
+    pub total: bool,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,
     /// The redactions that are active for this caller.

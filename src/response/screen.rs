@@ -294,7 +294,7 @@ impl Screen {
         }
     }
 
-    /// Members that are not named here are dropped: `total` counts what may not leave, a
+    /// Members that are not named here are dropped: `total` may count what may not leave, a
     /// `signature` would no longer hold, and what is unknown cannot be decided.
     fn bundle_member(&mut self, name: &str, value: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
         let document = self.parse(value)?;
@@ -324,6 +324,7 @@ impl Screen {
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
             "meta" => bundle::meta(value),
+            "total" if rule.cover.total => bundle::total(value),
             "link" => {
                 self.bundle.link = true;
                 Some(bundle::links(value, rule.cover, rule.resource_type))

@@ -2,8 +2,11 @@
 
 mod across;
 mod canonical;
+mod chains;
 mod conditional;
 mod forms;
+mod hygiene;
+mod inclusions;
 mod pages;
 mod queries;
 mod targets;
@@ -30,6 +33,7 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
     }
 }
 
