@@ -7,7 +7,7 @@ use crate::request::{Inclusion, SearchPolicy};
 fn decide(scope: &str, path: &str, terms: &Terms<'_>) -> Result<String, String> {
     let pairs = [(":method", "GET"), (":path", &format!("/r4{path}"))];
     let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.expect(path);
+    let head = RequestHead::parse(&pairs).1.expect(path);
     let request = Request::parse(&head, terms.fhir).expect(path);
     let permit = authorize(&principal(scope, &[]), &request, terms);
     let permit = permit.map_err(|denial| match denial {

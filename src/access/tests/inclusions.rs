@@ -9,7 +9,7 @@ fn decide(scope: &str, target: &str, terms: &Terms<'_>) -> Result<String, String
     let (_, path) = target.split_once(' ').expect("a path");
     let pairs = [(":method", "GET"), (":path", &format!("/r4{path}"))];
     let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.expect(target);
+    let head = RequestHead::parse(&pairs).1.expect(target);
     let request = Request::parse(&head, terms.fhir).expect(target);
     let permit = authorize(&principal(scope, &[]), &request, terms);
     let permit = permit.map_err(|denial| match denial {
