@@ -56,6 +56,7 @@ pub fn policy() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        operations: Vec::new(),
     }
 }
 

@@ -85,6 +85,7 @@ fn fhir() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        operations: Vec::new(),
     }
 }
 

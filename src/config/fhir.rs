@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::mistakes::Mistakes;
+use super::operations;
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
@@ -73,6 +74,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         patient_types(node, m)
     });
     let compartment = compartment(&mut object, m);
+    let operations = or(object.optional("operations"), Vec::new(), |node| {
+        operations::read(node, m)
+    });
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -88,6 +92,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             if_match,
         },
         compartment: Rc::new(compartment?),
+        operations: operations?,
     };
     Some((fhir, told))
 }

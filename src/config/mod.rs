@@ -134,6 +134,7 @@ mod introspection;
 mod issuers;
 mod keys;
 mod mistakes;
+mod operations;
 mod platform;
 mod policy;
 mod reader;

@@ -23,10 +23,9 @@ const VALUES: usize = 16;
 const AGE: Duration = Duration::from_secs(720 * 3600);
 
 /// Interactions of the standard that this version refuses altogether.
-const LATER: [&str; 6] = [
+const LATER: [&str; 5] = [
     "batch",
     "history-system",
-    "operation",
     "search-compartment",
     "search-system",
     "transaction",

@@ -6,6 +6,7 @@ mod conditions;
 mod dpop;
 mod identity;
 mod introspection;
+mod operations;
 mod scopes;
 mod writes;
 
@@ -43,6 +44,7 @@ fn complete() -> Value {
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],
+            "operations": operations::complete(),
         },
         "client_certificate": {
             "required": true,
@@ -148,6 +150,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
+        assert_eq!(policy.fhir.operations, operations::of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);

@@ -11,6 +11,7 @@ mod credentials;
 mod form;
 mod head;
 pub mod labels;
+mod operation;
 mod page_link;
 mod pages;
 mod place;
@@ -32,6 +33,7 @@ pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
+pub use operation::{Call, Operation, OperationAnswer, OperationLevel};
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
 pub use reach::{Reach, Types};
@@ -57,6 +59,8 @@ pub struct FhirPolicy {
     pub writes: WritePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
+    /// The operations that may be called; no two of the same name on the same.
+    pub operations: Vec<Rc<Operation>>,
 }
 
 impl FhirPolicy {

@@ -30,6 +30,7 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        operations: Vec::new(),
     }
 }
 

@@ -17,6 +17,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         body_check: crate::request::body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        operations: Vec::new(),
     };
     for (url, expected) in [
         (
