@@ -15,7 +15,7 @@ const OTHERS: &str = "the Observation's subject is another patient: the own one 
 pub fn checkers(vectors: &Vectors) {
     let mut account = Account::new(Suite {
         title: "FHIR gateway, access checkers and ids",
-        rules: &[(OFFERED, 20), (ALLOWED_QUERIES, 4)],
+        rules: &[(OFFERED, 17), (ALLOWED_QUERIES, 7)],
         corrections: &[(
             "PatientAccessCheckerTest canAccessPostObservationWithPerformer",
             OTHERS,
@@ -99,6 +99,7 @@ fn of_patient(row: &Value) -> (Caller, Ask) {
         body,
         current: Some(own()),
         answer: None,
+        ..Ask::default()
     };
     (caller, ask)
 }

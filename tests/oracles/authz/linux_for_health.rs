@@ -22,16 +22,16 @@ pub fn interactions(vectors: &Vectors) {
     let mut account = Account::new(Suite {
         title: "LinuxForHealth, access",
         rules: &[
-            (OFFERED, 127),
+            (OFFERED, 111),
             (PATIENT_PATIENT, 17),
-            (UNIVERSAL, 2),
+            (UNIVERSAL, 4),
             (MIXED, 48),
             (MINIMAL, 51),
             (VERSION, 18),
         ],
         corrections: &[("178", WRITES), ("527", WRITES)],
-        accepted: 69,
-        refused: 106,
+        accepted: 78,
+        refused: 111,
     });
     let mut world = World::new(vectors, "https://fhir.example.org/r4", |config| {
         let types = ["Condition", "Observation", "Patient"];
@@ -95,5 +95,6 @@ fn ask(row: &Value) -> Ask {
         body: some("body"),
         current: some("previous"),
         answer: some("response").map(|answer| completed(path, answer)),
+        ..Ask::default()
     }
 }
