@@ -108,14 +108,7 @@ impl Call {
         let operation = Rc::clone(listed.ok_or(Denial::Path)?);
         let post = head.method == Method::Post;
         let (types, parameters) = match head.method {
-            Method::Get if operation.get => {
-                let (types, parameters) = Types::take(parameters)?;
-                let named = |name: &str| operation.parameters.iter().any(|known| known == name);
-                if types != Types::All && !named("_type") {
-                    return Err(Denial::NotSupported("parameter"));
-                }
-                (types, query::named(parameters, named)?)
-            }
+            Method::Get if operation.get => operation.read(parameters)?,
             Method::Post if operation.post => {
                 if head.if_none_exist.is_some() {
                     return Err(Denial::NotSupported("condition"));
@@ -147,6 +140,33 @@ impl Call {
         }
     }
 
+    /// Whether its answer can have further pages: those are asked for by `GET`.
+    pub(super) fn has_pages(&self) -> bool {
+        self.operation.answer == OperationAnswer::Bundle && self.operation.get
+    }
+
+    /// The same call with these parameters of a query; `None` where they are not understood.
+    pub(super) fn with(&self, parameters: Vec<Pair>) -> Option<Call> {
+        let (types, parameters) = self.operation.read(parameters).ok()?;
+        self.has_pages().then(|| Call {
+            types,
+            parameters,
+            post: false,
+            ..self.clone()
+        })
+    }
+
+    /// This call from another place on: the same parameters, compared exactly.
+    pub(super) fn is_page_of(&self, other: &Call) -> bool {
+        let places = ["_count", "_offset"];
+        let selecting = |call: &Call| {
+            let mut all = call.parameters.clone();
+            all.retain(|(name, _)| !places.contains(&name.as_str()));
+            all
+        };
+        !other.post && self.types == other.types && selecting(self) == selecting(other)
+    }
+
     /// The canonical path below a base.
     pub(super) fn path(&self) -> String {
         let name = &self.operation.name;
@@ -171,6 +191,16 @@ impl Call {
 }
 
 impl Operation {
+    /// The types that a query lists, and its other parameters.
+    fn read(&self, parameters: Vec<Pair>) -> Result<(Types, Vec<Pair>), Denial> {
+        let (types, parameters) = Types::take(parameters)?;
+        let named = |name: &str| self.parameters.iter().any(|known| known == name);
+        if types != Types::All && !named("_type") {
+            return Err(Denial::NotSupported("parameter"));
+        }
+        Ok((types, query::named(parameters, named)?))
+    }
+
     fn methods(&self) -> &'static str {
         match (self.get, self.post) {
             (true, true) => "GET, POST",

@@ -263,3 +263,73 @@ fn what_is_hidden_is_hidden_in_operations_too() {
         ],
     );
 }
+
+#[test]
+fn further_pages_of_an_operation_are_its_own_bypass_22_33() {
+    let mut world = listing_with(|config| {
+        config["secrets"] = json!({"page_key": {"inline": "01".repeat(32)}});
+        let everything = ["_type", "_count", "_offset"];
+        config["fhir"]["operations"][0]["parameters"] = json!(everything);
+    });
+    let own = "http://fhir/base/Patient/p1/$everything";
+    for (name, url, expected) in [
+        (
+            "the server's own form",
+            "http://fhir/base?_getpages=x".to_owned(),
+            Ok("/base?_getpages=x"),
+        ),
+        (
+            "a cursor",
+            format!("{own}?ct=x"),
+            Ok("/base/Patient/p1/$everything?ct=x"),
+        ),
+        (
+            "understood",
+            format!("{own}?_count=5&_offset=5"),
+            Ok("/base/Patient/p1/$everything?_count=5&_offset=5"),
+        ),
+        (
+            "another patient's",
+            "http://fhir/base/Patient/p2/$everything?_offset=5".to_owned(),
+            Err("request.malformed.page"),
+        ),
+        (
+            "another selection",
+            format!("{own}?_type=Observation&_offset=5"),
+            Err("request.malformed.page"),
+        ),
+    ] {
+        let answer = format!(
+            r#"{{"resourceType":"Bundle","type":"searchset","link":[{{"relation":"next","url":"{url}"}}]}}"#
+        );
+        let (body, _) = left(&mut world, "patient/*.rs", EVERYTHING, &answer);
+        let next = body["link"][1]["url"].as_str().expect("a link");
+        let next = next.strip_prefix("https://fhir.example.org").expect("ours");
+        let next = format!("GET {next}");
+        let found = outcome(&mut world, "patient/*.rs", &next, None);
+        let found = found.as_deref().map_err(|(_, rule)| rule.as_str());
+        assert_eq!(found, expected, "{name}");
+        let found = outcome(&mut world, "patient/Patient.rs", &next, None);
+        assert_eq!(found.is_ok(), name == "understood", "{name}: another token");
+    }
+    // Of a page, too, leaves what the caller may see.
+    let opaque = r#"{"resourceType":"Bundle","type":"searchset","link":[{"relation":"next","url":"http://fhir/base?_getpages=x"}]}"#;
+    let (body, _) = left(&mut world, "patient/*.rs", EVERYTHING, opaque);
+    let next = body["link"][1]["url"].as_str().expect("a link");
+    let next = format!(
+        "GET {}",
+        next.trim_start_matches("https://fhir.example.org")
+    );
+    let all = [
+        about("Observation", "o1", "p1"),
+        about("Observation", "o2", "p2"),
+    ];
+    let (body, rule) = left(
+        &mut world,
+        "patient/*.rs",
+        &next,
+        &bundle("searchset", &all),
+    );
+    assert_eq!(names(&body), ["https://fhir.example.org/r4/Observation/o1"]);
+    assert_eq!(rule, "operation:everything");
+}
