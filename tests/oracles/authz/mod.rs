@@ -24,13 +24,12 @@ use world::{Answered, Ask, Caller, World};
 /// What the filter does not offer, whatever the scope. Whoever builds one of these takes it off this list;
 /// its rows apply then. While it stands here the filter must refuse it: one that is permitted fails its
 /// suite.
-const NOT_OFFERED: [&str; 7] = [
+const NOT_OFFERED: [&str; 6] = [
     BINARY,
     COMPARTMENT_SEARCH,
     CONDITIONAL_WRITE,
     HISTORY_FOR_PATIENTS,
     INCLUDES,
-    READ_FOR_PATIENTS,
     TRANSACTION,
 ];
 
@@ -40,8 +39,6 @@ const COMPARTMENT_SEARCH: &str =
 const CONDITIONAL_WRITE: &str = "conditional update, patch and delete";
 const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
 const INCLUDES: &str = "_include and _revinclude";
-const READ_FOR_PATIENTS: &str =
-    "read, vread and history of another resource than the own Patient, by a patient";
 const TRANSACTION: &str = "batch and transaction";
 
 /// Rules that several suites share.
@@ -59,8 +56,6 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     // Without a patient in context such scopes mean nothing.
     let patient = caller.scope.contains("patient/") && caller.patient.is_some();
-    let own = caller.patient.as_deref().unwrap_or_default();
-    let own = own.rsplit('/').next();
     let reads = ask.method == "GET";
     let included = query.contains("_include") || query.contains("_revinclude");
     let missing = match segments.as_slice() {
@@ -74,8 +69,6 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
             return None;
         }
         [_, _, third, ..] if !third.starts_with(['_', '$']) => COMPARTMENT_SEARCH,
-        ["Patient", id, ..] if Some(*id) == own => return None,
-        [_, id, ..] if reads && patient && !id.starts_with(['_', '$']) => READ_FOR_PATIENTS,
         _ => return None,
     };
     NOT_OFFERED.contains(&missing).then_some(missing)
