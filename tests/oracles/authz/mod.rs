@@ -36,7 +36,7 @@ const NOT_OFFERED: [&str; 6] = [
 const BINARY: &str = "any interaction with Binary";
 const COMPARTMENT_SEARCH: &str =
     "search in the compartment of another than a Patient or a Practitioner";
-const CONDITIONAL_WRITE: &str = "conditional update, patch and delete";
+const CONDITIONAL_WRITE: &str = "conditional update, patch and delete, by a patient";
 const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
 const INCLUDES: &str = "_include and _revinclude";
 const TRANSACTION: &str = "batch and transaction";
@@ -64,7 +64,9 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
         [] if !reads => TRANSACTION,
         ["_history"] | [_, "_history"] if patient => HISTORY_FOR_PATIENTS,
         [_] if reads && included => INCLUDES,
-        [_] if matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => CONDITIONAL_WRITE,
+        [_] if patient && matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => {
+            CONDITIONAL_WRITE
+        }
         ["Patient" | "Practitioner", _, third, ..] if !third.starts_with(['_', '$']) => {
             return None;
         }

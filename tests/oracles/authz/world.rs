@@ -62,6 +62,7 @@ impl World {
                 "body_limit": "8MiB",
                 "body_check": "none",
                 "client_labels": "kept",
+                "conditional": ["create", "update", "patch", "delete-single"],
             },
             "issuers": [{
                 "issuer": "https://as.example.org",
