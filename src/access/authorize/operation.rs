@@ -170,6 +170,10 @@ fn confine(
         OperationLevel::System => refused,
         // It may change what it is not asked about.
         OperationLevel::Type(_) if call.post => refused,
+        // What comes of another's would tell whether that one is there.
+        OperationLevel::Type(_) if names_another(principal, call, terms) => Err(Denial::Absent {
+            forbidden: terms.forbidden,
+        }),
         OperationLevel::Type(_) => Ok(()),
         OperationLevel::Instance(_)
             if is_own(principal, call.resource_type, call.id.as_deref()) =>
@@ -180,6 +184,18 @@ fn confine(
             forbidden: terms.forbidden,
         }),
     }
+}
+
+/// Whether a parameter names another patient than the own one.
+fn names_another(principal: &Principal, call: &Call, terms: &Terms<'_>) -> bool {
+    let own = principal.patient().unwrap_or_default();
+    let mut values = call.parameters.iter();
+    values.any(|(name, value)| {
+        let value = terms.fhir.base.relative(value);
+        let of_patient =
+            matches!(name.as_str(), "patient" | "subject") || value.contains("Patient/");
+        of_patient && value.strip_prefix("Patient/").unwrap_or(value) != own
+    })
 }
 
 /// Refuses parameters by which hidden elements are searched. Which ones a body has is not known yet.

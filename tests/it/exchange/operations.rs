@@ -258,6 +258,31 @@ fn a_patient_calls_what_can_be_looked_at_piece_by_piece_bypass_36_38() {
                 "GET /r4/Observation/$lastn?patient=p1",
                 Ok("/base/Observation/$lastn?patient=p1"),
             ),
+            (
+                "patient/*.rs",
+                "GET /r4/Observation/$lastn?patient=https://fhir.example.org/r4/Patient/p1",
+                Ok("/base/Observation/$lastn?patient=https://fhir.example.org/r4/Patient/p1"),
+            ),
+            (
+                "patient/*.rs",
+                "GET /r4/Observation/$lastn?patient=p2",
+                Err("compartment"),
+            ),
+            (
+                "patient/*.rs",
+                "GET /r4/Observation/$lastn?patient=Patient/p2",
+                Err("compartment"),
+            ),
+            (
+                "patient/*.rs",
+                "GET /r4/Observation/$lastn?max=http://other/Patient/p1",
+                Err("compartment"),
+            ),
+            (
+                "user/*.rs",
+                "GET /r4/Observation/$lastn?patient=p2",
+                Ok("/base/Observation/$lastn?patient=p2"),
+            ),
             ("patient/*.rs", "GET /r4/Patient/$match", OPERATION),
             ("patient/*.rs", "GET /r4/Observation/$validate", OPERATION),
             ("patient/*.rs", "GET /r4/CodeSystem/$lookup", OPERATION),
