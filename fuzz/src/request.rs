@@ -58,6 +58,7 @@ pub fn policy() -> FhirPolicy {
         writes: WritePolicy::default(),
         compartment: Default::default(),
         search: SearchPolicy::default(),
+        operations: Vec::new(),
     }
 }
 

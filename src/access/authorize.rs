@@ -1,5 +1,7 @@
 //! The one place where permission comes from.
 
+mod operation;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -192,6 +194,9 @@ pub fn authorize(
     terms: &Terms<'_>,
 ) -> Result<Permit, Denial> {
     let interaction = &request.interaction;
+    if let Interaction::Operation(call) = interaction {
+        return operation::authorize(principal, request, call, terms);
+    }
     let types = interaction.types();
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
@@ -326,7 +331,7 @@ fn opened<'p>(
 /// The letter that an interaction needs (SMART App Launch 2.2).
 fn letter(interaction: &Interaction) -> Option<Letter> {
     match interaction {
-        Interaction::Public(_) => None,
+        Interaction::Public(_) | Interaction::Operation(_) => None,
         Interaction::Read { .. }
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),

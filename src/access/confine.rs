@@ -93,6 +93,7 @@ pub(super) fn confine(
         }
         Interaction::HistorySystem { .. }
         | Interaction::HistoryType { .. }
+        | Interaction::Operation(_)
         | Interaction::Public(_) => Err(Denial::NotSupported("interaction")),
     }
 }

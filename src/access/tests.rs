@@ -90,6 +90,7 @@ fn fhir() -> FhirPolicy {
         writes: WritePolicy::default(),
         compartment: Default::default(),
         search: SearchPolicy::default(),
+        operations: Vec::new(),
     }
 }
 

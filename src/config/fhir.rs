@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::mistakes::Mistakes;
+use super::operations;
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
@@ -76,6 +77,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
     let search = or(object.optional("search"), SearchPolicy::default(), |node| {
         search::read(node, m)
     });
+    let operations = or(object.optional("operations"), Vec::new(), |node| {
+        operations::read(node, m)
+    });
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -92,6 +96,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         },
         compartment: Rc::new(compartment?),
         search: search?,
+        operations: operations?,
     };
     Some((fhir, told))
 }

@@ -35,6 +35,15 @@
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
 //! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |
+//! | `fhir.operations` | 0 to 64 | none |
+//! | `fhir.operations[].name` | 1 to 64 of `A-Z a-z 0-9 -` | required |
+//! | `fhir.operations[].level` | `system`, `type`, `instance` | required |
+//! | `fhir.operations[].types` | 1 to 64 R4 resource types | required, not with `system` |
+//! | `fhir.operations[].methods` | `GET`, `POST`, each once | `[GET]` |
+//! | `fhir.operations[].parameters` | 0 to 32 names | none |
+//! | `fhir.operations[].resources` | 0 to 32 objects with `name` and `type`, with `POST` | none |
+//! | `fhir.operations[].scopes` | 0 to 8 scopes without parameters | none |
+//! | `fhir.operations[].answer` | `bundle`, `parameters`, `outcome`, an R4 resource type | required |
 //! | `client_certificate.required` | boolean | `true` |
 //! | `client_certificate.source` | `connection`, or `xfcc` | `connection` |
 //! | `client_certificate.source.xfcc.trusted_hops` | 1 to 16 URIs, or certificates as below | required |
@@ -146,6 +155,7 @@ mod introspection;
 mod issuers;
 mod keys;
 mod mistakes;
+mod operations;
 mod platform;
 mod policy;
 mod reader;

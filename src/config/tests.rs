@@ -6,6 +6,7 @@ mod conditions;
 mod dpop;
 mod identity;
 mod introspection;
+mod operations;
 mod scopes;
 mod search;
 mod writes;
@@ -48,6 +49,7 @@ fn complete() -> Value {
                 "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
                 "include": ["Observation:subject"], "revinclude": ["Provenance:target"],
                 "chains": ["Observation:subject:Patient"], "has": ["Observation:patient"]},
+            "operations": operations::complete(),
         },
         "client_certificate": {
             "required": true,
@@ -154,6 +156,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
         assert_eq!(policy.fhir.search, search::of_complete());
+        assert_eq!(policy.fhir.operations, operations::of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);

@@ -6,7 +6,8 @@ use super::{Exchange, Field, Guard, OnFault, Phase, Step, pages};
 use crate::access::{Granted, Permit};
 use crate::audit::Outcome;
 use crate::denial::Denial;
-use crate::request::{Change, Interaction, page_of};
+use crate::fhir::ResourceType;
+use crate::request::{Change, Interaction, OperationAnswer, page_of};
 use crate::response::{AnswerHead, BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
@@ -432,5 +433,11 @@ fn expected(interaction: &Interaction) -> Option<Expected> {
             };
             bundle(kind, *interaction.types().first()?, None)
         }
+        Interaction::Operation(call) => match call.operation.answer {
+            OperationAnswer::Bundle => bundle(BundleKind::Searchset, call.main_type()?, None),
+            OperationAnswer::Resource(resource_type) => resource(resource_type, None, None),
+            OperationAnswer::Parameters => Expected::Plain(ResourceType::parse("Parameters")?),
+            OperationAnswer::Outcome => Expected::Plain(ResourceType::parse("OperationOutcome")?),
+        },
     })
 }

@@ -15,6 +15,8 @@ pub(super) enum ExpectedBody {
     Empty,
     /// A JSON Patch.
     Patch,
+    /// The parameters of an operation.
+    Parameters,
     /// The resource that the interaction names.
     Resource,
 }
@@ -81,7 +83,11 @@ pub(super) fn expected_body(interaction: &Interaction) -> ExpectedBody {
     match interaction.change() {
         Some(Change::Create | Change::Update) => ExpectedBody::Resource,
         Some(Change::Patch) => ExpectedBody::Patch,
-        Some(Change::Delete) | None => ExpectedBody::Empty,
+        Some(Change::Delete) => ExpectedBody::Empty,
+        None => match interaction {
+            Interaction::Operation(call) if call.post => ExpectedBody::Parameters,
+            _ => ExpectedBody::Empty,
+        },
     }
 }
 
@@ -99,6 +105,7 @@ pub(super) fn check_body(
         ExpectedBody::Patch => {
             body::check_patch(bytes, permit.may_read_all(), !guard.hides_from(permit))
         }
+        ExpectedBody::Parameters => return check_call(guard, permit, bytes),
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => {
                 let check = guard.policy().fhir.body_check;
@@ -124,6 +131,17 @@ pub(super) fn check_body(
             check_own(guard, permit, root)
         }
     }
+}
+
+/// The parameters of an operation. What a patient hands over must be the own patient's.
+fn check_call(guard: &Guard, permit: &Permit, bytes: &[u8]) -> Result<(), Denial> {
+    let Interaction::Operation(call) = &permit.request().interaction else {
+        return Err(Denial::Request("body"));
+    };
+    let check = guard.policy().fhir.body_check;
+    let document = body::check_parameters(bytes, &call.operation, check).map_err(denial)?;
+    let mut resources = body::resources_of(document.root());
+    resources.try_for_each(|resource| check_own(guard, permit, resource))
 }
 
 fn denial(fault: body::BodyFault) -> Denial {

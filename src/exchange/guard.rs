@@ -20,7 +20,7 @@ use crate::identity::{
 };
 use crate::limit::{KeyPart, Limit};
 use crate::remote::{Call, Look, Looked, Store};
-use crate::request::{Change, Request};
+use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
 use quarantine::Watch;
@@ -340,6 +340,17 @@ impl Guard {
                 .any(|rule| rule.resource_type == resource_type)
             {
                 return Err(Denial::NotSupported("update-of-redacted"));
+            }
+        }
+        if let Interaction::Operation(call) = &request.interaction {
+            // Nothing can be hidden in what passes as it is.
+            let answer = call.operation.answer;
+            let plain = matches!(
+                answer,
+                OperationAnswer::Parameters | OperationAnswer::Outcome
+            );
+            if plain && self.hides_from(&permit) {
+                return Err(Denial::NotSupported("operation"));
             }
         }
         Ok(permit)

@@ -36,7 +36,7 @@ pub(super) fn seal(
     url: &str,
     now: u64,
 ) -> Option<String> {
-    let upstream = fhir.relative(url)?;
+    let upstream = fhir.relative(url).filter(|_| interaction.has_pages())?;
     let (path, query) = upstream.split_once('?')?;
     // What is understood was found to ask for something else.
     if Request::parse(&head(Method::Get, fhir, upstream).ok()?, fhir).is_ok() {
@@ -81,8 +81,8 @@ pub(super) fn open(
     let (target, upstream) = opened().ok_or(refused.clone())?;
     let request = Request::parse(&head(method, fhir, &target)?, fhir)?;
     // It was one when the token was made.
-    let pages = request.interaction.search().is_some();
-    if !pages || request.interaction.resource_type() != link.resource_type {
+    if !request.interaction.has_pages() || request.interaction.resource_type() != link.resource_type
+    {
         return Err(refused);
     }
     Ok(Request {

@@ -14,6 +14,7 @@ mod head;
 mod include;
 pub mod labels;
 mod modifiers;
+mod operation;
 mod page_link;
 mod pages;
 mod place;
@@ -37,6 +38,7 @@ pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
 pub use include::Inclusion;
+pub use operation::{Call, Operation, OperationAnswer, OperationLevel};
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
 pub use policy::{DateRange, SearchPolicy};
@@ -65,6 +67,8 @@ pub struct FhirPolicy {
     pub compartment: Rc<PatientCompartment>,
     /// How searches may be asked.
     pub search: SearchPolicy,
+    /// The operations that may be called; no two of the same name on the same.
+    pub operations: Vec<Rc<Operation>>,
 }
 
 impl FhirPolicy {

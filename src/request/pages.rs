@@ -13,7 +13,7 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
     // A search by `POST` has its pages by `GET`; some servers leave the word in their links.
     let path = path.strip_suffix("/_search").unwrap_or(path);
     let page = interaction.read_again(query, policy)?;
-    let same = page.path() == path && page.search()?.is_page_of(interaction.search()?);
+    let same = page.path() == path && page.is_page_of(interaction);
     let page = Request {
         interaction: page,
         head_only: false,
@@ -89,6 +89,25 @@ impl Request {
 }
 
 impl Interaction {
+    /// Whether what it asks for can come in pages.
+    pub fn has_pages(&self) -> bool {
+        match self {
+            Interaction::Operation(call) => call.has_pages(),
+            _ => self.search().is_some(),
+        }
+    }
+
+    /// Whether this is the other from another place on.
+    fn is_page_of(&self, other: &Interaction) -> bool {
+        match (self, other) {
+            (Interaction::Operation(own), Interaction::Operation(other)) => own.is_page_of(other),
+            _ => self
+                .search()
+                .zip(other.search())
+                .is_some_and(|(own, other)| own.is_page_of(other)),
+        }
+    }
+
     /// The same interaction with another search; `None` where it is none.
     fn with(&self, other: Search) -> Option<Interaction> {
         let mut interaction = self.clone();
@@ -108,6 +127,11 @@ impl Interaction {
     /// understood, or lists other types.
     fn read_again(&self, query: &str, policy: &FhirPolicy) -> Option<Interaction> {
         let parameters = query::decode(query).ok()?;
+        if let Interaction::Operation(call) = self {
+            return Some(Interaction::Operation(Box::new(
+                call.with(parameters, policy)?,
+            )));
+        }
         let of_types = |types: &Types, parameters: Vec<Pair>| {
             let listed = types.listed().is_some();
             let (found, parameters) = match listed {

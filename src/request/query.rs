@@ -83,6 +83,38 @@ pub(super) fn page(pairs: &[Pair], policy: &FhirPolicy) -> Result<Search, Denial
     Ok(search)
 }
 
+/// The query of an operation: parameters of these names, each once.
+pub(super) fn named(
+    pairs: Vec<Pair>,
+    is_named: impl Fn(&str) -> bool,
+    policy: &FhirPolicy,
+) -> Result<Vec<Pair>, Denial> {
+    let (mut control, mut page) = (Control::default(), Search::default());
+    let mut kept: Vec<Pair> = Vec::new();
+    for pair in pairs {
+        if control.take(&pair)? {
+            continue;
+        }
+        let (name, value) = &pair;
+        if !is_named(name) {
+            return Err(Denial::NotSupported("parameter"));
+        }
+        if kept.iter().any(|(known, _)| known == name) {
+            return Err(Denial::Request("repeated-parameter"));
+        }
+        if name == "_since" && !values::is_date(value) {
+            return Err(Denial::Request("date"));
+        }
+        let paging = paging(&mut page, &pair, policy)?;
+        let count = page.count.filter(|_| paging && pair.0 == "_count");
+        kept.push(match count {
+            Some(count) => (pair.0, count.to_string()),
+            None => pair,
+        });
+    }
+    Ok(kept)
+}
+
 /// The query of a search of these types, at least one: understood of each of them, and as the same.
 pub(super) fn search(
     types: &[ResourceType],

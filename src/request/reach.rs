@@ -121,7 +121,7 @@ impl Types {
 
     /// All of them, within a compartment where there is one. What carries other resources is never meant
     /// by not naming it.
-    pub(super) fn within(&self, compartment: Option<Compartment>) -> Cow<'_, [ResourceType]> {
+    pub fn within(&self, compartment: Option<Compartment>) -> Cow<'_, [ResourceType]> {
         match self {
             Types::One(one) => Cow::Borrowed(std::slice::from_ref(one)),
             Types::Listed(listed) => Cow::Borrowed(listed),

@@ -84,12 +84,7 @@ impl Search {
     /// The canonical query: empty, or beginning with `?`.
     pub fn query(&self) -> String {
         let mut out = String::new();
-        let mut add = |name: &str, value: &str| {
-            out.push(if out.is_empty() { '?' } else { '&' });
-            out.push_str(name);
-            out.push('=');
-            encode(value, &mut out);
-        };
+        let mut add = |name: &str, value: &str| append(name, value, &mut out);
         for parameter in &self.parameters {
             add(&parameter.name(), &parameter.written());
         }
@@ -231,6 +226,14 @@ impl Parameter {
     fn written(&self) -> String {
         self.values.join(",")
     }
+}
+
+/// Appends a parameter to a canonical query, which is empty or begins with `?`.
+pub(super) fn append(name: &str, value: &str, out: &mut String) {
+    out.push(if out.is_empty() { '?' } else { '&' });
+    out.push_str(name);
+    out.push('=');
+    encode(value, out);
 }
 
 fn encode(value: &str, out: &mut String) {

@@ -6,7 +6,7 @@ use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
 use super::place::{known, located, logical_id};
 use super::query;
-use super::{Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
+use super::{Call, Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -96,6 +96,8 @@ pub enum Interaction {
     },
     /// A write of whatever a search finds.
     Conditional(Conditional),
+    /// `GET` or `POST` of `$name`, on the system, a type or an instance.
+    Operation(Box<Call>),
 }
 
 /// A request that is understood.
@@ -133,6 +135,10 @@ impl Request {
         let segments: Vec<&str> = relative.split('/').collect();
         let interaction = match segments.as_slice() {
             [.., "_search"] => return Err(Denial::Method("POST")),
+            [place @ .., last] if last.starts_with('$') => {
+                let name = last.strip_prefix('$').unwrap_or_default();
+                Call::parse(head, place, name, parameters, policy)?
+            }
             ["_history"] => {
                 only(reads, "GET, HEAD")?;
                 let (types, parameters) = Types::take(parameters)?;
@@ -195,7 +201,7 @@ impl Request {
 
 impl Interaction {
     /// The codes of all that reach data.
-    pub const CODES: [&'static str; 12] = [
+    pub const CODES: [&'static str; 13] = [
         "read",
         "vread",
         "history-instance",
@@ -208,6 +214,7 @@ impl Interaction {
         "update",
         "patch",
         "delete",
+        "operation",
     ];
 
     /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>), and
@@ -230,6 +237,7 @@ impl Interaction {
             Interaction::Patch { .. } => Change::Patch.code(),
             Interaction::Delete { .. } => Change::Delete.code(),
             Interaction::Conditional(conditional) => conditional.change.code(),
+            Interaction::Operation(_) => "operation",
         }
     }
 
@@ -250,6 +258,7 @@ impl Interaction {
         match self {
             Interaction::Public(_) | Interaction::HistorySystem { .. } => None,
             Interaction::SearchAcross { reach, .. } => reach.types.one(),
+            Interaction::Operation(call) => call.resource_type,
             Interaction::Read { resource_type, .. }
             | Interaction::Vread { resource_type, .. }
             | Interaction::HistoryInstance { resource_type, .. }
@@ -272,6 +281,7 @@ impl Interaction {
             | Interaction::Update { id, .. }
             | Interaction::Patch { id, .. }
             | Interaction::Delete { id, .. } => Some(id),
+            Interaction::Operation(call) => call.id.as_deref(),
             Interaction::Public(_)
             | Interaction::HistorySystem { .. }
             | Interaction::HistoryType { .. }
@@ -358,6 +368,7 @@ impl Interaction {
             }
             Interaction::SearchAcross { reach, .. } => reach.path(),
             Interaction::Conditional(conditional) => format!("/{}", conditional.resource_type),
+            Interaction::Operation(call) => call.path(),
         }
     }
 
@@ -371,6 +382,7 @@ impl Interaction {
             Interaction::Conditional(conditional) if conditional.change == Change::Create => {
                 return String::new();
             }
+            Interaction::Operation(call) => return call.query(),
             _ => return query,
         };
         match types.listed() {

@@ -56,6 +56,8 @@ pub enum Expected {
         /// The logical id, for the history of one instance.
         id: Option<String>,
     },
+    /// A resource of this type, and no other in it: it passes as it is.
+    Plain(ResourceType),
     /// A public document such as the CapabilityStatement: any one strict JSON object, passed as it
     /// is, bounded by [`Limits::resource`].
     Opaque,
@@ -69,7 +71,7 @@ impl Expected {
             Expected::Bundle {
                 resource_type, id, ..
             } => id.is_some().then_some(*resource_type),
-            Expected::Opaque => None,
+            Expected::Plain(_) | Expected::Opaque => None,
         }
     }
 }

@@ -98,7 +98,9 @@ impl Screen {
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
         let (whole, head) = match &cover.expected {
             Expected::Bundle { resource_type, .. } => (false, bundle::head(&cover, *resource_type)),
-            Expected::Resource { .. } | Expected::Opaque => (true, String::new()),
+            Expected::Resource { .. } | Expected::Plain(_) | Expected::Opaque => {
+                (true, String::new())
+            }
         };
         Screen {
             cover,
@@ -268,6 +270,9 @@ impl Screen {
             self.counts.redacted += u64::from(screened.redacted);
             screened.write(&mut self.out);
         } else {
+            if let Expected::Plain(resource_type) = expected {
+                resource::check_plain(root, *resource_type)?;
+            }
             self.out.push_str(root.raw());
         }
         self.counts.passed += 1;

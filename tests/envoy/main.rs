@@ -22,6 +22,8 @@ mod limits;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod origin;
 #[cfg(test)]
 mod patient_writes;

@@ -34,6 +34,7 @@ fn policy() -> FhirPolicy {
         writes: WritePolicy::default(),
         compartment: Default::default(),
         search: SearchPolicy::default(),
+        operations: Vec::new(),
     }
 }
 

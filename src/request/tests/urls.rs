@@ -18,6 +18,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         writes: WritePolicy::default(),
         compartment: Default::default(),
         search: SearchPolicy::default(),
+        operations: Vec::new(),
     };
     for (url, expected) in [
         (

@@ -14,6 +14,7 @@ mod granular;
 mod instances;
 mod introspection;
 mod named;
+mod operations;
 mod outages;
 mod pages;
 mod quarantine;

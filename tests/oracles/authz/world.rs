@@ -35,6 +35,8 @@ pub struct Ask {
     pub body: Option<Value>,
     /// What is there already, where the filter asks for it.
     pub current: Option<Value>,
+    /// Whether the server that was asked keeps a patient's search of several types within the compartment.
+    pub confines: bool,
     /// The answer of the server; `None` where the verdict is about the request alone.
     pub answer: Option<Value>,
 }
@@ -60,6 +62,7 @@ impl World {
                 "body_limit": "8MiB",
                 "body_check": "none",
                 "client_labels": "kept",
+                "conditional": ["create", "update", "patch", "delete-single"],
             },
             "issuers": [{
                 "issuer": "https://as.example.org",
