@@ -2,7 +2,7 @@
 
 use fhir_guard::request::body::BodyCheck;
 use fhir_guard::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
     body, page_of, upstream_headers,
 };
 use fhir_guard::wire::Pair;
@@ -56,6 +56,7 @@ pub fn policy() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        bundles: BundlePolicy::default(),
     }
 }
 

@@ -25,7 +25,8 @@ use crate::identity::{
 };
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, Interaction, Request, RequestHead, Upstream,
+    WritePolicy,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -85,6 +86,7 @@ fn fhir() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        bundles: BundlePolicy::default(),
     }
 }
 

@@ -19,6 +19,8 @@
 //! | `fhir.body_check` | `structure`, `names`, `none` | `structure` |
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
+//! | `fhir.bundles.types` | 0 to 2 of `batch`, `transaction` | required with it |
+//! | `fhir.bundles.entries` | whole number, 1 to 200 | 100 |
 //! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |

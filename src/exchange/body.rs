@@ -1,12 +1,12 @@
 //! The body of a request, against the permit.
 
-use super::{Exchange, Guard, Phase, Step};
+use super::{Exchange, Guard, Phase, Sent, Step};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
-use crate::request::{Change, ClientLabels, Interaction, body};
+use crate::request::{Change, ClientLabels, Interaction, Targets, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,10 +56,11 @@ impl Exchange {
         else {
             return self.absorb_request();
         };
-        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
+        let none = Targets::default();
+        if let Err(denial) = check_body(guard, &permit, expected, &bytes, &none) {
             return self.refuse(&denial);
         }
-        self.forward(permit, fields);
+        self.forward(Sent::One(Box::new(permit)), fields);
         Step::Write(bytes)
     }
 
@@ -85,12 +86,13 @@ pub(super) fn expected_body(interaction: &Interaction) -> ExpectedBody {
     }
 }
 
-/// Checks a body that is whole.
+/// Checks a body that is whole; `targets` are those of the Bundle that it stands in.
 pub(super) fn check_body(
     guard: &Guard,
     permit: &Permit,
     expected: ExpectedBody,
     bytes: &[u8],
+    targets: &Targets,
 ) -> Result<(), Denial> {
     let interaction = &permit.request().interaction;
     let checked = match expected {
@@ -121,7 +123,7 @@ pub(super) fn check_body(
         ExpectedBody::Patch => Ok(()),
         _ => {
             permit.check_written(root)?;
-            check_own(guard, permit, root)
+            check_own(guard, permit, root, targets)
         }
     }
 }
@@ -138,7 +140,12 @@ fn denial(fault: body::BodyFault) -> Denial {
 }
 
 /// A resource that a patient writes is the own patient's, and names no other.
-pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<(), Denial> {
+pub(super) fn check_own(
+    guard: &Guard,
+    permit: &Permit,
+    root: Node<'_>,
+    targets: &Targets,
+) -> Result<(), Denial> {
     let Some(patient) = permit.patient() else {
         return Ok(());
     };
@@ -146,5 +153,6 @@ pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Resul
     let shape = Shape::of(root).map_err(malformed)?;
     let fhir = &guard.policy().fhir;
     let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
+    let membership = membership.among(targets);
     membership.check_written().map_err(Denial::Compartment)
 }

@@ -371,6 +371,20 @@ impl Guard {
         charged.map(|(_, limit)| limit.clone()).collect()
     }
 
+    /// The limits that these requests are charged together, each with how many of them it counts.
+    pub(super) fn costs<'p>(
+        &self,
+        permits: impl Iterator<Item = &'p Permit> + Clone,
+    ) -> Vec<(Limit, u32)> {
+        let limits = self.policy.limits.iter().enumerate();
+        let cost = |(place, limit): (usize, &Limit)| {
+            let charged = permits.clone().filter(|permit| !permit.spares_limit(place));
+            let count = u32::try_from(charged.count()).unwrap_or(u32::MAX);
+            (count > 0).then(|| (limit.clone(), count))
+        };
+        limits.filter_map(cost).collect()
+    }
+
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the
     /// types that a resource may contain, is known only where a resource is at hand.
     pub(super) fn hides_from(&self, permit: &Permit) -> bool {

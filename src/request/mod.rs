@@ -6,6 +6,7 @@
 
 mod base;
 pub mod body;
+mod bundle;
 mod conditional;
 mod credentials;
 mod form;
@@ -28,6 +29,7 @@ use std::rc::Rc;
 
 use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
+pub use bundle::{Batch, BatchEntry, BatchKind, BundlePolicy, Targets};
 pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
@@ -37,7 +39,7 @@ pub use pages::page_of;
 pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Parameter, Search};
 pub use target::{Interaction, Request};
-pub use upstream::upstream_headers;
+pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
@@ -55,6 +57,8 @@ pub struct FhirPolicy {
     pub body_check: body::BodyCheck,
     /// Which writes are taken.
     pub writes: WritePolicy,
+    /// Which Bundles of requests are taken.
+    pub bundles: BundlePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
 }

@@ -1,6 +1,7 @@
 //! Requests as clients, and attackers, write them.
 
 mod across;
+mod bundles;
 mod canonical;
 mod conditional;
 mod forms;
@@ -30,6 +31,7 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        bundles: BundlePolicy::default(),
     }
 }
 
