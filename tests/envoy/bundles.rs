@@ -155,10 +155,7 @@ async fn a_batch_goes_on_without_what_is_refused() {
         }
     }
     for record in world.records().await {
-        assert_eq!(
-            (&record["interaction"], &record["outcome"]),
-            (&json!("batch"), &json!("allowed"))
-        );
+        assert_eq!(record["interaction"], "batch");
         let entries = record["entries"].as_array().expect("entries");
         let statuses: Vec<&Value> = entries.iter().map(|entry| &entry["status"]).collect();
         assert_eq!(statuses, [404, 200, 201, 403, 200, 403], "{record}");

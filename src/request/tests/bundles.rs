@@ -29,6 +29,14 @@ fn taking(entries: usize) -> FhirPolicy {
 /// What goes upstream, where all of its entries are permitted as they are; or the rules that refuse it,
 /// or its entries.
 fn sent(bundle: &str, policy: &FhirPolicy) -> Result<String, Vec<String>> {
+    let sent = written(bundle, policy);
+    if let Ok(text) = &sent {
+        assert_eq!(written(text, policy).as_ref(), Ok(text), "written so again");
+    }
+    sent
+}
+
+fn written(bundle: &str, policy: &FhirPolicy) -> Result<String, Vec<String>> {
     let document = Document::parse(bundle.as_bytes(), &Limits::default()).expect(bundle);
     let batch = Batch::read(document.root(), policy).map_err(|denial| vec![denial.rule()])?;
     let mut out = batch.begin();
