@@ -48,7 +48,7 @@ pub struct Guard {
     waiting: Rc<Cell<usize>>,
     /// How many writes wait for the current version of what they write.
     reading: Rc<Cell<usize>>,
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
@@ -280,7 +280,7 @@ impl Guard {
         &self.reading
     }
 
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     pub(super) fn forms(&self) -> &Rc<Cell<usize>> {
         &self.forms
     }

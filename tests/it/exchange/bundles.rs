@@ -211,7 +211,7 @@ fn each_entry_is_decided_on_by_itself_bypass_50() {
             (get("Observation/o1"), None),
             (get("Observation?code=x"), Some("scope")),
             (put("Observation/o1", &written), Some("scope")),
-            (get("Condition?code=x"), None),
+            (get("Patient/p1/Condition?code=x"), None),
         ],
     );
     check(

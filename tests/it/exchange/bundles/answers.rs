@@ -177,6 +177,29 @@ fn a_withheld_entry_is_like_an_absent_one() {
     ] {
         assert_eq!(seen(scope, asked, &of(entry)).0, absent, "{name}");
     }
+    // Of an instance that may be another patient's, nothing tells that it is there.
+    let hidden =
+        json!({"resourceType": "Observation", "id": "o1", "x": {"resourceType": "Patient"}});
+    for (name, entry) in [
+        ("absent", said("404", Value::Null)),
+        ("gone", said("410", Value::Null)),
+        ("another's", said("200", other.clone())),
+        (
+            "nobody's",
+            said("200", json!({"resourceType": "Observation", "id": "o1"})),
+        ),
+        (
+            "another instance",
+            said("200", with_id(observation("Patient/p1"), "o2")),
+        ),
+        ("what cannot be read", said("200", hidden)),
+    ] {
+        let body = seen("patient/*.rs", &wide, &of(entry)).0;
+        assert_eq!(body, absent, "{name}");
+    }
+    let mine = with_id(observation("Patient/p1"), "o1");
+    let body = seen("patient/*.rs", &wide, &of(said("200", mine.clone()))).0;
+    assert_eq!(body["entry"], json!([plain("200", mine)]));
     for (name, entry, expected) in [
         (
             "refused",
