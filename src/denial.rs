@@ -74,8 +74,9 @@ pub enum Denial {
     },
     /// The token does not hold.
     Token(TokenFault),
-    /// A search that would cost the server too much; which bound it breaks.
-    TooCostly(&'static str),
+    /// A search that would cost the server too much, and the bound that it breaks; or a Bundle with more
+    /// entries than a limit ever admits at once, and which limit.
+    TooCostly(Cow<'static, str>),
     /// The request is too large to inspect.
     TooLarge,
     /// Something that the decision needs is away.
@@ -400,7 +401,7 @@ mod tests {
             let forged = r#"Bearer realm="fhir", error="invalid_token""#;
             check(Denial::Token(fault), 401, "login", Some(forged));
         }
-        check(Denial::TooCostly("values"), 400, "too-costly", None);
+        check(Denial::TooCostly("values".into()), 400, "too-costly", None);
         check(Denial::TooLarge, 413, "too-long", None);
         check(Denial::Unavailable("keys"), 503, "transient", None);
         check(Denial::Uninspectable("json"), 502, "exception", None);

@@ -1,10 +1,10 @@
 //! Paths, queries and bodies of requests: what is understood has one form, and reads the same again.
 
+use fhir_guard::json::{Document, Limits};
 use fhir_guard::request::body::BodyCheck;
 use fhir_guard::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, SearchPolicy, Upstream,
-    WritePolicy,
-    body, page_of, upstream_headers,
+    Authorization, BaseUrl, Batch, BatchKind, BundlePolicy, Change, FhirPolicy, Interaction,
+    Request, RequestHead, SearchPolicy, Upstream, WritePolicy, body, page_of, upstream_headers,
 };
 use fhir_guard::wire::Pair;
 
@@ -23,6 +23,7 @@ pub fn check(bytes: &[u8]) -> bool {
     let path = input.until(b'\n');
     let rest = input.0;
     let policy = policy();
+    bundles(rest, &policy);
     let Some((head, request)) = parse(method, path, &policy) else {
         bodies(rest, None);
         return false;
@@ -55,7 +56,19 @@ pub fn policy() -> FhirPolicy {
         },
         body_limit: 1 << 20,
         body_check: BodyCheck::Structure,
-        writes: WritePolicy::default(),
+        writes: WritePolicy {
+            conditional: vec![
+                Change::Create,
+                Change::Update,
+                Change::Patch,
+                Change::Delete,
+            ],
+            ..WritePolicy::default()
+        },
+        bundles: BundlePolicy {
+            kinds: vec![BatchKind::Batch, BatchKind::Transaction],
+            ..BundlePolicy::default()
+        },
         compartment: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
@@ -113,6 +126,32 @@ fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPoli
             assert_eq!(own.resource_type(), other.resource_type());
         }
     }
+}
+
+/// A Bundle of requests that is written anew is one, and is written so again.
+fn bundles(bytes: &[u8], policy: &FhirPolicy) {
+    if let Some(written) = rewritten(bytes, policy) {
+        assert_eq!(
+            rewritten(written.as_bytes(), policy).as_ref(),
+            Some(&written)
+        );
+    }
+}
+
+/// What goes on of a Bundle of requests, where all of it is understood.
+fn rewritten(bytes: &[u8], policy: &FhirPolicy) -> Option<String> {
+    let document = Document::parse(bytes, &Limits::default()).ok()?;
+    let batch = Batch::read(document.root(), policy).ok()?;
+    let mut out = batch.begin();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        let entry = entry.as_ref().ok()?;
+        if index > 0 {
+            out.push(',');
+        }
+        entry.write(&entry.request, &mut out);
+    }
+    out.push_str(Batch::END);
+    Some(out)
 }
 
 /// A body that is taken is strict JSON of the right shape, and rights only ever narrow.

@@ -28,8 +28,8 @@ use crate::identity::{
 };
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, SearchPolicy, Upstream,
-    WritePolicy,
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, Interaction, Request, RequestHead,
+    SearchPolicy, Upstream, WritePolicy,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -91,6 +91,7 @@ fn fhir() -> FhirPolicy {
         compartment: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
+        bundles: BundlePolicy::default(),
     }
 }
 

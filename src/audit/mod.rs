@@ -65,6 +65,8 @@ pub struct Record {
     pub resource_type: Option<&'static str>,
     /// The instance that was asked for, as `Type/id`.
     pub refs: Vec<String>,
+    /// The requests of a Bundle, in order, at most as many as one may have.
+    pub entries: Vec<EntryRecord>,
     /// The version to which a write was pinned, as an entity tag: it was read before.
     pub current: Option<String>,
     /// Resources that left.
@@ -75,6 +77,19 @@ pub struct Record {
     pub redacted: u64,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+}
+
+/// One request of a Bundle.
+#[derive(Clone, Debug, Default)]
+pub struct EntryRecord {
+    /// The standard's code; `None` where it is no request that is understood.
+    pub interaction: Option<&'static str>,
+    /// The type, or the instance as `Type/id`.
+    pub reference: Option<String>,
+    /// The status with which it was answered; 0 when none is known.
+    pub status: u16,
+    /// The rule that decided.
+    pub rule: String,
 }
 
 /// The version of the list of keys.
@@ -113,6 +128,7 @@ impl Record {
         out.text("interaction", self.interaction);
         out.text("type", self.resource_type);
         out.list("refs", &self.refs);
+        out.entries(&self.entries);
         out.text("current", self.current.as_deref());
         out.number("passed", self.passed);
         out.number("removed", self.removed);
@@ -188,6 +204,28 @@ impl Line {
         self.open('[');
         for text in texts {
             self.item(text);
+        }
+        self.close(']');
+    }
+
+    fn entries(&mut self, entries: &[EntryRecord]) {
+        if entries.is_empty() {
+            return;
+        }
+        self.key("entries");
+        self.open('[');
+        for entry in entries {
+            if !self.0.ends_with('[') {
+                self.0.push(',');
+            }
+            self.open('{');
+            self.text("interaction", entry.interaction);
+            self.text("ref", entry.reference.as_deref());
+            if entry.status != 0 {
+                self.number("status", entry.status.into());
+            }
+            self.text("rule", Some(&entry.rule));
+            self.close('}');
         }
         self.close(']');
     }
@@ -340,6 +378,7 @@ mod tests {
             interaction: Some("read"),
             resource_type: Some("Patient"),
             refs: vec!["Patient/1".to_owned()],
+            entries: vec![EntryRecord::default()],
             current: some(),
             limits: vec![("per-client".to_owned(), 3)],
             reported: vec!["deny.night".to_owned()],
@@ -363,6 +402,7 @@ mod tests {
             "interaction",
             "type",
             "refs",
+            "entries",
             "current",
             "passed",
             "removed",

@@ -12,7 +12,8 @@ use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_para
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, Change, ClientLabels, FhirPolicy, SearchPolicy, Upstream, WritePolicy,
+    Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, FhirPolicy,
+    SearchPolicy, Upstream, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -80,6 +81,11 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
     let operations = or(object.optional("operations"), Vec::new(), |node| {
         operations::read(node, m)
     });
+    let bundles = or(
+        object.optional("bundles"),
+        BundlePolicy::default(),
+        |node| bundles(node, m),
+    );
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -97,6 +103,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         compartment: Rc::new(compartment?),
         search: search?,
         operations: operations?,
+        bundles: bundles?,
     };
     Some((fhir, told))
 }
@@ -155,6 +162,30 @@ fn conditional(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Change>> {
     ];
     let items = node.list("words", 0..=words.len(), m)?;
     each(&items, |item| item.keyword(&words, m))
+}
+
+/// Which Bundles of requests are taken.
+fn bundles(node: &Node<'_>, m: &mut Mistakes) -> Option<BundlePolicy> {
+    let mut object = node.object("an object with types", m)?;
+    let words = [
+        ("batch", BatchKind::Batch),
+        ("transaction", BatchKind::Transaction),
+    ];
+    let types = object.required("types", "a list of batch and transaction", m);
+    let kinds = types.and_then(|node| {
+        let items = node.list("words", 0..=words.len(), m)?;
+        each(&items, |item| item.keyword(&words, m))
+    });
+    let most = u32::try_from(BundlePolicy::MOST).unwrap_or(u32::MAX);
+    let usual = BundlePolicy::default().entries;
+    let entries = or(object.optional("entries"), usual, |node| {
+        usize::try_from(node.integer(1..=most, m)?).ok()
+    });
+    object.finish(m);
+    Some(BundlePolicy {
+        kinds: kinds?,
+        entries: entries?,
+    })
 }
 
 /// The types that `patient/` scopes may write.

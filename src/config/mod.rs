@@ -19,6 +19,8 @@
 //! | `fhir.body_check` | `structure`, `names`, `none` | `structure` |
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
+//! | `fhir.bundles.types` | 0 to 2 of `batch`, `transaction` | required with it |
+//! | `fhir.bundles.entries` | whole number, 1 to 200 | 100 |
 //! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
 //! | `fhir.search.chains` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
 //! | `fhir.search.has` | 0 to 64 of `Source:parameter[:Target]` | `[]` |

@@ -41,6 +41,7 @@ fn complete() -> Value {
             "body_limit": "1MiB",
             "body_check": "names",
             "client_labels": "kept",
+            "bundles": {"types": ["batch", "transaction"], "entries": 50},
             "conditional": ["create", "delete-single"],
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
@@ -157,6 +158,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
         assert_eq!(policy.fhir.search, search::of_complete());
         assert_eq!(policy.fhir.operations, operations::of_complete());
+        assert_eq!(policy.fhir.bundles, writes::bundles_of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);

@@ -1,12 +1,12 @@
 //! The body of a request, against the permit.
 
-use super::{Exchange, Guard, Phase, Step};
+use super::{Exchange, Guard, Phase, Sent, Step};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
-use crate::request::{Change, ClientLabels, Interaction, body};
+use crate::request::{Change, ClientLabels, Interaction, Targets, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,10 +58,11 @@ impl Exchange {
         else {
             return self.absorb_request();
         };
-        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
+        let none = Targets::default();
+        if let Err(denial) = check_body(guard, &permit, expected, &bytes, &none) {
             return self.refuse(&denial);
         }
-        self.forward(permit, fields);
+        self.forward(Sent::One(Box::new(permit)), fields);
         Step::Write(bytes)
     }
 
@@ -91,12 +92,13 @@ pub(super) fn expected_body(interaction: &Interaction) -> ExpectedBody {
     }
 }
 
-/// Checks a body that is whole.
+/// Checks a body that is whole; `targets` are those of the Bundle that it stands in.
 pub(super) fn check_body(
     guard: &Guard,
     permit: &Permit,
     expected: ExpectedBody,
     bytes: &[u8],
+    targets: &Targets,
 ) -> Result<(), Denial> {
     let interaction = &permit.request().interaction;
     let checked = match expected {
@@ -128,7 +130,7 @@ pub(super) fn check_body(
         ExpectedBody::Patch => Ok(()),
         _ => {
             permit.check_written(root)?;
-            check_own(guard, permit, root)
+            check_own(guard, permit, root, targets)
         }
     }
 }
@@ -141,7 +143,7 @@ fn check_call(guard: &Guard, permit: &Permit, bytes: &[u8]) -> Result<(), Denial
     let check = guard.policy().fhir.body_check;
     let document = body::check_parameters(bytes, &call.operation, check).map_err(denial)?;
     let mut resources = body::resources_of(document.root());
-    resources.try_for_each(|resource| check_own(guard, permit, resource))
+    resources.try_for_each(|resource| check_own(guard, permit, resource, &Targets::default()))
 }
 
 fn denial(fault: body::BodyFault) -> Denial {
@@ -156,7 +158,12 @@ fn denial(fault: body::BodyFault) -> Denial {
 }
 
 /// A resource that a patient writes is the own patient's, and names no other.
-pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<(), Denial> {
+pub(super) fn check_own(
+    guard: &Guard,
+    permit: &Permit,
+    root: Node<'_>,
+    targets: &Targets,
+) -> Result<(), Denial> {
     let Some(patient) = permit.patient() else {
         return Ok(());
     };
@@ -164,5 +171,6 @@ pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Resul
     let shape = Shape::of(root).map_err(malformed)?;
     let fhir = &guard.policy().fhir;
     let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
+    let membership = membership.among(targets);
     membership.check_written().map_err(Denial::Compartment)
 }

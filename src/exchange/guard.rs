@@ -48,7 +48,7 @@ pub struct Guard {
     waiting: Rc<Cell<usize>>,
     /// How many writes wait for the current version of what they write.
     reading: Rc<Cell<usize>>,
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
@@ -280,7 +280,7 @@ impl Guard {
         &self.reading
     }
 
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     pub(super) fn forms(&self) -> &Rc<Cell<usize>> {
         &self.forms
     }
@@ -380,6 +380,20 @@ impl Guard {
         let limits = limits.iter().enumerate();
         let charged = limits.filter(|(place, _)| !spared(place));
         charged.map(|(_, limit)| limit.clone()).collect()
+    }
+
+    /// The limits that these requests are charged together, each with how many of them it counts.
+    pub(super) fn costs<'p>(
+        &self,
+        permits: impl Iterator<Item = &'p Permit> + Clone,
+    ) -> Vec<(Limit, u32)> {
+        let limits = self.policy.limits.iter().enumerate();
+        let cost = |(place, limit): (usize, &Limit)| {
+            let charged = permits.clone().filter(|permit| !permit.spares_limit(place));
+            let count = u32::try_from(charged.count()).unwrap_or(u32::MAX);
+            (count > 0).then(|| (limit.clone(), count))
+        };
+        limits.filter_map(cost).collect()
     }
 
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the

@@ -286,13 +286,13 @@ impl Stream {
             Step::Forward(headers) => {
                 host::set_header_map(Map::Request, headers).then_some(Action::Continue)
             }
-            Step::ForwardForm {
+            Step::Rewrite {
                 headers,
                 came,
-                form,
+                body,
             } => {
                 let written = host::set_header_map(Map::Request, headers)
-                    && host::set_buffer(Buffer::Request, *came, form);
+                    && host::set_buffer(Buffer::Request, *came, body);
                 written.then_some(Action::Continue)
             }
             Step::HoldHead(headers) => {
@@ -379,7 +379,7 @@ impl Stream {
             | Step::Wait
             | Step::Charge
             | Step::Forward(_)
-            | Step::ForwardForm { .. } => {
+            | Step::Rewrite { .. } => {
                 return self.stop(step);
             }
         };

@@ -60,7 +60,7 @@ pub(super) fn read(
         }
     };
     if path.len() > MAX_HOPS {
-        return Err(Denial::TooCostly("chain"));
+        return Err(Denial::TooCostly("chain".into()));
     }
     let definition = search_parameter(of, last)
         .filter(|definition| values::are_understood(*definition))

@@ -88,6 +88,15 @@ impl Method {
             Method::Put => "PUT",
         }
     }
+
+    /// Its name upstream. What answers a `HEAD` is decided on by the body: a bare one would tell that
+    /// something exists.
+    pub(super) fn canonical(self) -> &'static str {
+        match self {
+            Method::Head => "GET",
+            other => other.name(),
+        }
+    }
 }
 
 impl RequestHead {

@@ -6,6 +6,7 @@
 
 mod base;
 pub mod body;
+mod bundle;
 mod chain;
 mod conditional;
 mod credentials;
@@ -33,6 +34,7 @@ use std::rc::Rc;
 
 use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
+pub use bundle::{Batch, BatchEntry, BatchKind, BundlePolicy, Targets};
 pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
@@ -45,7 +47,7 @@ pub use policy::{DateRange, SearchPolicy};
 pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
 pub use target::{Interaction, Request};
-pub use upstream::upstream_headers;
+pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
@@ -63,6 +65,8 @@ pub struct FhirPolicy {
     pub body_check: body::BodyCheck,
     /// Which writes are taken.
     pub writes: WritePolicy,
+    /// Which Bundles of requests are taken.
+    pub bundles: BundlePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
     /// How searches may be asked.

@@ -59,10 +59,10 @@ impl SearchPolicy {
     ) -> Result<(), Denial> {
         let values = search.parameters.iter().map(|own| own.values.len());
         if values.sum::<usize>() > self.max_values {
-            return Err(Denial::TooCostly("values"));
+            return Err(Denial::TooCostly("values".into()));
         }
         if search.include.len() > MAX_INCLUSIONS {
-            return Err(Denial::TooCostly("include"));
+            return Err(Denial::TooCostly("include".into()));
         }
         // Whoever names the instances asks for no more than these.
         let plain = |own: &Parameter| own.modifier.is_none() && own.path.is_empty();
@@ -71,7 +71,7 @@ impl SearchPolicy {
         let mut needed = needed.filter(|range| range.resource_type == resource_type);
         match search.parameters.iter().any(named) || needed.all(|range| range.bounds(search)) {
             true => Ok(()),
-            false => Err(Denial::TooCostly("date-range")),
+            false => Err(Denial::TooCostly("date-range".into())),
         }
     }
 }

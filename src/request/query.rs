@@ -122,7 +122,7 @@ pub(super) fn search(
     policy: &FhirPolicy,
 ) -> Result<Search, Denial> {
     if pairs.len().saturating_mul(types.len()) > MAX_READINGS {
-        return Err(Denial::TooCostly("types"));
+        return Err(Denial::TooCostly("types".into()));
     }
     let mut found: Option<(Search, String)> = None;
     for resource_type in types {

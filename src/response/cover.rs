@@ -1,10 +1,11 @@
-//! What an answer may contain.
+//! What an answer may contain, and what looking at it may cost.
 
 use std::rc::Rc;
 
 use super::Redaction;
 use crate::access::Granted;
 use crate::fhir::{PatientCompartment, ResourceType};
+use crate::json;
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -83,4 +84,26 @@ pub enum BundleKind {
     Searchset,
     /// The answer to a history interaction.
     History,
+}
+
+/// What screening one answer may cost. All bounds are inclusive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The largest resource, Bundle entry or other top-level value of a Bundle, in bytes.
+    pub resource: usize,
+    /// How many entries a Bundle may have.
+    pub entries: usize,
+    /// Depth and number of values within one resource or entry.
+    pub json: json::Limits,
+}
+
+impl Default for Limits {
+    /// 8 MiB a resource, 100 000 entries a Bundle.
+    fn default() -> Self {
+        Limits {
+            resource: 8 << 20,
+            entries: 100_000,
+            json: json::Limits::default(),
+        }
+    }
 }

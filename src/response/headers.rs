@@ -162,7 +162,11 @@ impl AnswerHead {
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
 /// An instance's URL below one of the two bases, written with the external one.
-fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
+pub(super) fn external(
+    url: &str,
+    policy: &FhirPolicy,
+    resource_type: Option<ResourceType>,
+) -> Option<String> {
     let relative = policy.relative(url).unwrap_or(url);
     let relative = relative.strip_prefix('/').unwrap_or(relative);
     let segments: Vec<&str> = relative.split('/').collect();

@@ -5,6 +5,7 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
+mod batch;
 mod bundle;
 mod cover;
 mod edit;
@@ -19,8 +20,9 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
-pub use cover::{BundleKind, Cover, Expected};
+pub use batch::{Answered, BatchCover, Part, Screened, check_status};
+pub use cover::{BundleKind, Cover, Expected, Limits};
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
-pub use screen::{Counts, Fault, Limits, Screen};
+pub use screen::{Counts, Fault, Screen};

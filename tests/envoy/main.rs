@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
 mod conditional;
 #[cfg(test)]
 mod credentials;

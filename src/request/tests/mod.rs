@@ -1,6 +1,7 @@
 //! Requests as clients, and attackers, write them.
 
 mod across;
+mod bundles;
 mod canonical;
 mod chains;
 mod conditional;
@@ -35,6 +36,7 @@ fn policy() -> FhirPolicy {
         compartment: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
+        bundles: BundlePolicy::default(),
     }
 }
 

@@ -205,6 +205,12 @@ impl Deployment {
         self.decided(exchange, step)
     }
 
+    /// A piece of the body of a request, with all that is decided then.
+    pub fn body(&mut self, exchange: &mut Exchange, piece: &[u8], ended: bool) -> Step {
+        let step = exchange.request_body(&self.guard, piece, ended);
+        self.decided(exchange, step)
+    }
+
     /// Goes on through all decisions from this step.
     pub fn decided(&mut self, exchange: &mut Exchange, mut step: Step) -> Step {
         loop {

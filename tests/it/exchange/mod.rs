@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod bundles;
 mod conditional;
 mod current;
 mod cuts;
