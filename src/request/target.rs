@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
-use super::place::{known, located, logical_id};
+use super::place::{known, located, logical_id, only};
 use super::query;
 use super::{Call, Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
 use crate::denial::Denial;
@@ -389,14 +389,6 @@ impl Interaction {
             Some(listed) => format!("?_type={listed}{}", query.replacen('?', "&", 1)),
             None => query,
         }
-    }
-}
-
-fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
-    if allowed {
-        Ok(())
-    } else {
-        Err(Denial::Method(allow))
     }
 }
 

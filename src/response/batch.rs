@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use super::Fault;
 use super::bundle::{Object, is_instant, status_code, text};
 use super::cover::{Cover, Limits};
 use super::headers::external;
-use super::screen::{Counts, Fault, Screen};
+use super::screen::{Counts, Screen};
 use crate::denial::{Challenge, Denial};
 use crate::fhir::ResourceType;
 use crate::json::Node;

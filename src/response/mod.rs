@@ -9,6 +9,7 @@ mod batch;
 mod bundle;
 mod cover;
 mod edit;
+mod fault;
 mod headers;
 mod mistake;
 mod path;
@@ -22,7 +23,8 @@ mod tests;
 
 pub use batch::{Answered, BatchCover, Part, Screened, check_status};
 pub use cover::{BundleKind, Cover, Expected, Limits};
+pub use fault::Fault;
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
-pub use screen::{Counts, Fault, Screen};
+pub use screen::{Counts, Screen};

@@ -1,51 +1,15 @@
 //! The streaming screen: pieces of a body in, screened bytes out.
 
-use std::fmt;
 use std::rc::Rc;
 
 use super::batch::{self, BatchCover};
 use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
-use super::{BundleKind, Cover, Expected, Limits};
+use super::{BundleKind, Cover, Expected, Fault, Limits};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Document, FaultKind, escape_into, quote};
-
-/// Why an answer, or the rest of it, must not leave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// The resource is not covered: the caller is told what it would be told if it were absent.
-    Withheld,
-    /// The answer cannot be inspected; the text says what was found, without data.
-    Uninspectable(&'static str),
-    /// The answer is larger than the limits allow.
-    TooLarge,
-}
-
-impl Fault {
-    /// The refusal of an answer that was known to be the caller's to see; `forbidden` as in
-    /// [`Denial::Absent`].
-    pub fn denial(self, forbidden: bool) -> Denial {
-        match self {
-            Fault::Withheld => Denial::Absent { forbidden },
-            Fault::Uninspectable(found) => Denial::Answer(found),
-            Fault::TooLarge => Denial::Uninspectable("too-large"),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::Withheld => "the resource is outside what the permit covers",
-            Fault::Uninspectable(what) => what,
-            Fault::TooLarge => "the answer is larger than may be inspected",
-        })
-    }
-}
-
-impl std::error::Error for Fault {}
 
 /// What was done, for the audit record.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

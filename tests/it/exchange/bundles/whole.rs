@@ -110,3 +110,38 @@ fn a_bundle_is_taken_where_it_is_configured_and_whole() {
         Step::Reply(_)
     ));
 }
+
+#[test]
+fn a_status_for_the_whole_is_that_of_a_single_answer() {
+    for (kind, status, expected) in [
+        ("transaction", "400", 400),
+        ("transaction", "409", 409),
+        ("transaction", "412", 412),
+        ("transaction", "500", 502),
+        ("transaction", "201", 502),
+        ("batch", "404", 404),
+        ("batch", "204", 502),
+    ] {
+        let mut world = taking(|_| ());
+        let asked = bundle(kind, &[create(&observation("Patient/p1"))]);
+        let (mut exchange, _) = post(&mut world, "patient/*.c", &asked);
+        let answer = world.answer(&mut exchange, &[(":status", status), JSON], &[b"{}"], false);
+        assert_eq!(answer.status(), expected, "{kind} {status}");
+        assert!(answer.body.is_empty());
+    }
+    // Without a body, or with one that cannot be read.
+    let xml = ("content-type", "application/fhir+xml");
+    for (entry, expected) in [
+        (create(&observation("Patient/p1")), 200),
+        (get("Patient/p1"), 502),
+    ] {
+        for (head, pieces) in [(JSON, vec![]), (xml, vec![&b"<Bundle/>"[..]])] {
+            let mut world = taking(|_| ());
+            let asked = bundle("batch", std::slice::from_ref(&entry));
+            let (mut exchange, _) = post(&mut world, "patient/*.cr", &asked);
+            let answer = world.answer(&mut exchange, &[(":status", "200"), head], &pieces, false);
+            assert_eq!(answer.status(), expected, "{entry} {head:?}");
+            assert!(answer.body.is_empty());
+        }
+    }
+}
