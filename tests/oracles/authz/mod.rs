@@ -38,7 +38,7 @@ const COMPARTMENT_SEARCH: &str =
     "search in the compartment of another than a Patient or a Practitioner";
 const CONDITIONAL_WRITE: &str = "conditional update, patch and delete, by a patient";
 const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
-const INCLUDES: &str = "_include and _revinclude";
+const INCLUDES: &str = "_include and _revinclude of whatever there is (`*`)";
 const TRANSACTION: &str = "batch and transaction";
 
 /// Rules that several suites share.
@@ -57,7 +57,7 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
     // Without a patient in context such scopes mean nothing.
     let patient = caller.scope.contains("patient/") && caller.patient.is_some();
     let reads = ask.method == "GET";
-    let included = query.contains("_include") || query.contains("_revinclude");
+    let included = query.contains("include=*");
     let missing = match segments.as_slice() {
         ["Binary", ..] => BINARY,
         [] | ["_history"] if query.contains("_type=Binary") => BINARY,

@@ -62,6 +62,10 @@ impl World {
                 "body_limit": "8MiB",
                 "body_check": "none",
                 "client_labels": "kept",
+                "search": {
+                    "include": ["Device:patient", "Observation:subject"],
+                    "revinclude": ["Condition:subject", "MedicationRequest:subject", "Observation:subject"],
+                },
                 "conditional": ["create", "update", "patch", "delete-single"],
             },
             "issuers": [{
