@@ -26,20 +26,20 @@ use world::{Answered, Ask, Caller, World};
 /// suite.
 const NOT_OFFERED: [&str; 6] = [
     BINARY,
+    BUNDLE_CHANGES,
     COMPARTMENT_SEARCH,
     CONDITIONAL_WRITE,
     HISTORY_FOR_PATIENTS,
     INCLUDES,
-    TRANSACTION,
 ];
 
 const BINARY: &str = "any interaction with Binary";
+const BUNDLE_CHANGES: &str = "update, patch and delete in a Bundle, by a patient";
 const COMPARTMENT_SEARCH: &str =
     "search in the compartment of another than a Patient or a Practitioner";
 const CONDITIONAL_WRITE: &str = "conditional update, patch and delete, by a patient";
 const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
 const INCLUDES: &str = "_include and _revinclude of whatever there is (`*`)";
-const TRANSACTION: &str = "batch and transaction";
 
 /// Rules that several suites share.
 const OFFERED: &str = "the interaction is on the list of those that the filter does not offer";
@@ -61,7 +61,7 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
     let missing = match segments.as_slice() {
         ["Binary", ..] => BINARY,
         [] | ["_history"] if query.contains("_type=Binary") => BINARY,
-        [] if !reads => TRANSACTION,
+        [] if patient && changes(ask.body.as_ref()) => BUNDLE_CHANGES,
         ["_history"] | [_, "_history"] if patient => HISTORY_FOR_PATIENTS,
         [_] if reads && included => INCLUDES,
         [_] if patient && matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => {
@@ -74,6 +74,16 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
         _ => return None,
     };
     NOT_OFFERED.contains(&missing).then_some(missing)
+}
+
+/// Whether a Bundle of requests changes what is there.
+fn changes(bundle: Option<&Value>) -> bool {
+    let entries = bundle.and_then(|bundle| bundle["entry"].as_array());
+    let mut methods = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| &entry["request"]["method"]);
+    methods.any(|method| matches!(method.as_str(), Some("PUT" | "PATCH" | "DELETE")))
 }
 
 /// Judges a row, or leaves it out by a rule; what is not offered is left out whatever other rules say.

@@ -62,6 +62,7 @@ impl World {
                 "body_limit": "8MiB",
                 "body_check": "none",
                 "client_labels": "kept",
+                "bundles": {"types": ["batch", "transaction"]},
                 "search": {
                     "include": ["Device:patient", "Observation:subject"],
                     "revinclude": ["Condition:subject", "MedicationRequest:subject", "Observation:subject"],
@@ -119,7 +120,7 @@ impl World {
                     let (head, current) = current(ask.current.as_ref());
                     exchange.answered(guard, Some((&head, current.as_bytes())))
                 }
-                Step::Forward(_) | Step::Write(_) => break true,
+                Step::Forward(_) | Step::Rewrite { .. } | Step::Write(_) => break true,
                 Step::Reply(_) => break false,
                 step => panic!("{ask:?}: {step:?}"),
             };
