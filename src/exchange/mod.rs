@@ -3,7 +3,8 @@
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
 //! The order on the way in is: parse, authenticate, prove possession, authorise, charge, inspect
-//! the body, forward.
+//! the body, forward. What stands in the body, the parameters of a form or the requests of a Bundle, comes
+//! before it is authorised.
 
 mod answer;
 mod body;

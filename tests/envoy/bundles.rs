@@ -311,7 +311,7 @@ async fn nothing_goes_on_of_a_batch_that_is_refused_or_costs_too_much() {
     })
     .await;
     let client = world.client();
-    let asked = bundle("batch", &[get("Patient/p2"), get("Observation/o-p2-1")]);
+    let asked = bundle("batch", &[get("Patient/p2"), get("Patient/p12")]);
     let answer = world
         .send(&client, post(&world, "patient/*.rs", &asked))
         .await;
