@@ -1,5 +1,6 @@
-//! A Bundle that is answered here, or is none.
+//! A Bundle as a whole: one that is answered here, or is none, and the answer to one.
 
+use super::answers::{JSON, response, said};
 use super::*;
 
 #[test]
@@ -109,4 +110,74 @@ fn a_bundle_is_taken_where_it_is_configured_and_whole() {
         exchange.body_grows(&world.guard, 8193),
         Step::Reply(_)
     ));
+}
+
+#[test]
+fn a_status_for_the_whole_is_that_of_a_single_answer() {
+    for (kind, status, expected) in [
+        ("transaction", "400", 400),
+        ("transaction", "409", 409),
+        ("transaction", "412", 412),
+        ("transaction", "500", 502),
+        ("transaction", "201", 502),
+        ("batch", "404", 404),
+        ("batch", "204", 502),
+    ] {
+        let mut world = taking(|_| ());
+        let asked = bundle(kind, &[create(&observation("Patient/p1"))]);
+        let (mut exchange, _) = post(&mut world, "patient/*.c", &asked);
+        let answer = world.answer(&mut exchange, &[(":status", status), JSON], &[b"{}"], false);
+        assert_eq!(answer.status(), expected, "{kind} {status}");
+        assert!(answer.body.is_empty());
+    }
+    // Without a body, or with one that cannot be read.
+    let xml = ("content-type", "application/fhir+xml");
+    for (entry, expected) in [
+        (create(&observation("Patient/p1")), 200),
+        (get("Patient/p1"), 502),
+    ] {
+        for (head, pieces) in [(JSON, vec![]), (xml, vec![&b"<Bundle/>"[..]])] {
+            let mut world = taking(|_| ());
+            let asked = bundle("batch", std::slice::from_ref(&entry));
+            let (mut exchange, _) = post(&mut world, "patient/*.cr", &asked);
+            let answer = world.answer(&mut exchange, &[(":status", "200"), head], &pieces, false);
+            assert_eq!(answer.status(), expected, "{entry} {head:?}");
+            assert!(answer.body.is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_held_whole_up_to_its_bound() {
+    let reads = bundle("batch", &[get("Patient/p1")]);
+    let writes = bundle("transaction", &[create(&observation("Patient/p1"))]);
+    let own = |padding: usize| response("batch-response", &[said("200", patient("p1", padding))]);
+    let mut written = with_id(observation("Patient/p1"), "o1");
+    let mut made = |padding: usize| {
+        written["note"] = json!([{"text": "n".repeat(padding)}]);
+        response("transaction-response", &[said("201", written.clone())])
+    };
+    let bound = 64 << 10;
+    let fitting = |empty: usize| bound - empty;
+    let (read, write) = (own(0).len(), made(0).len());
+    for over in [0, 1] {
+        for (scope, asked, text) in [
+            ("patient/*.rs", &reads, own(fitting(read) + over)),
+            ("patient/*.crs", &writes, made(fitting(write) + over)),
+        ] {
+            assert_eq!(text.len(), bound + over);
+            let mut world = taking(|_| ());
+            let (mut exchange, _) = post(&mut world, scope, asked);
+            let mut pieces: Vec<&[u8]> = text.chunks(1000).collect();
+            pieces.push(b"");
+            let answer = world.answer(&mut exchange, &[(":status", "200"), JSON], &pieces, false);
+            let record = world.record(&mut exchange);
+            match (over, scope) {
+                (0, _) => assert!(answer.body.len() > bound / 2, "{scope}: {record}"),
+                // The head has left: nothing of the body does.
+                (_, "patient/*.rs") => assert_eq!((answer.end, answer.body.len()), (End::Reset, 0)),
+                _ => assert_eq!((answer.end, answer.body.len()), (End::Complete, 0)),
+            }
+        }
+    }
 }
