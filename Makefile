@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench bench-decision compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
