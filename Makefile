@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench bench-decision compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -44,7 +44,13 @@ bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minut
 	@cargo build --quiet --release --package fhir-guard-bench-filter --target wasm32-wasip1
 	@cp "$(BUILD)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
 	@cargo build --quiet --package fhir-guard-bench
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@$(if $(CASE),true,$(MAKE) --no-print-directory bench-decision)
+
+# Node has the V8 that Envoy has, and nothing else is needed to call the module.
+bench-decision: wasm ## what a decision costs inside V8, with Node; a part of bench
+	@if command -v node >/dev/null; then node tests/bench/decision.mjs dist/fhir_guard.wasm; \
+	    else echo "decisions inside V8: not measured, for there is no node"; fi
 
 compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
 	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"

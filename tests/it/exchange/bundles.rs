@@ -10,8 +10,6 @@ use super::writes::observation;
 use super::*;
 use driver::{NOW, slug};
 
-const JSON: (&str, &str) = ("content-type", "application/fhir+json");
-
 /// A deployment that takes both, up to five entries.
 pub fn taking(edit: impl FnOnce(&mut Value)) -> Deployment {
     Deployment::with(|config| {

@@ -1,5 +1,6 @@
-//! A Bundle that is answered here, or is none.
+//! A Bundle as a whole: one that is answered here, or is none, and the answer to one.
 
+use super::answers::{JSON, response, said};
 use super::*;
 
 #[test]
@@ -142,6 +143,41 @@ fn a_status_for_the_whole_is_that_of_a_single_answer() {
             let answer = world.answer(&mut exchange, &[(":status", "200"), head], &pieces, false);
             assert_eq!(answer.status(), expected, "{entry} {head:?}");
             assert!(answer.body.is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_held_whole_up_to_its_bound() {
+    let reads = bundle("batch", &[get("Patient/p1")]);
+    let writes = bundle("transaction", &[create(&observation("Patient/p1"))]);
+    let own = |padding: usize| response("batch-response", &[said("200", patient("p1", padding))]);
+    let mut written = with_id(observation("Patient/p1"), "o1");
+    let mut made = |padding: usize| {
+        written["note"] = json!([{"text": "n".repeat(padding)}]);
+        response("transaction-response", &[said("201", written.clone())])
+    };
+    let bound = 64 << 10;
+    let fitting = |empty: usize| bound - empty;
+    let (read, write) = (own(0).len(), made(0).len());
+    for over in [0, 1] {
+        for (scope, asked, text) in [
+            ("patient/*.rs", &reads, own(fitting(read) + over)),
+            ("patient/*.crs", &writes, made(fitting(write) + over)),
+        ] {
+            assert_eq!(text.len(), bound + over);
+            let mut world = taking(|_| ());
+            let (mut exchange, _) = post(&mut world, scope, asked);
+            let mut pieces: Vec<&[u8]> = text.chunks(1000).collect();
+            pieces.push(b"");
+            let answer = world.answer(&mut exchange, &[(":status", "200"), JSON], &pieces, false);
+            let record = world.record(&mut exchange);
+            match (over, scope) {
+                (0, _) => assert!(answer.body.len() > bound / 2, "{scope}: {record}"),
+                // The head has left: nothing of the body does.
+                (_, "patient/*.rs") => assert_eq!((answer.end, answer.body.len()), (End::Reset, 0)),
+                _ => assert_eq!((answer.end, answer.body.len()), (End::Complete, 0)),
+            }
         }
     }
 }
