@@ -16,7 +16,7 @@ use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -36,6 +36,8 @@ pub struct Permit {
     level: Option<Level>,
     spared: Spared,
     reported: Vec<String>,
+    /// What it was decided under; `None` on a public path.
+    circumstances: Option<Circumstances>,
 }
 
 impl Permit {
@@ -47,6 +49,11 @@ impl Permit {
     /// Who is calling; `None` on a public path.
     pub fn principal(&self) -> Option<&Rc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// What it was decided under; `None` on a public path.
+    pub fn circumstances(&self) -> Option<Circumstances> {
+        self.circumstances
     }
 
     /// What allowed it, for the audit record: a scope as it stands in the token, or `public`.
@@ -167,6 +174,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         level: None,
         spared: Spared::default(),
         reported: Vec::new(),
+        circumstances: None,
     })
 }
 
@@ -202,7 +210,7 @@ pub fn authorize(
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
     };
-    let (level, scopes, granted) = opened(principal, interaction, *first, letter)?;
+    let (level, scopes, granted) = opened(principal, interaction, *first, letter, terms.fhir)?;
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -217,17 +225,18 @@ pub fn authorize(
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
+        circumstances: Some(terms.circumstances),
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
-        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
         permit.others.push((*other, granted));
     }
     // A match tells of what it was found by, so that all of it must be the caller's to see.
     let looked_through = interaction.search().map(Search::looks_through);
     let looked_through = looked_through.unwrap_or_default();
     for other in &looked_through {
-        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
         if !granted.is_all() {
             return Err(Denial::NotSupported("parameter"));
         }
@@ -298,6 +307,7 @@ fn opened<'p>(
     interaction: &Interaction,
     resource_type: ResourceType,
     letter: Letter,
+    fhir: &FhirPolicy,
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
@@ -314,7 +324,15 @@ fn opened<'p>(
     }
     let writes = matches!(letter, Letter::Create | Letter::Update | Letter::Delete);
     if writes && resource_type.steers_server() {
-        return Err(Denial::NotSupported("type"));
+        let subscribes = Subscription::is_type(resource_type)
+            && !fhir.writes.subscriptions.is_empty()
+            && !matches!(
+                interaction,
+                Interaction::Patch { .. } | Interaction::Conditional(_)
+            );
+        if !subscribes || level == Level::Patient || !granted.is_all() {
+            return Err(Denial::NotSupported("type"));
+        }
     }
     // Whether what is there already matches is not known before it was read.
     if writes && letter != Letter::Create && !granted.is_all() {

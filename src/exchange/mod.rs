@@ -18,6 +18,7 @@ mod guard;
 mod introspection;
 mod pages;
 mod possession;
+mod subscription;
 mod waiting;
 
 use crate::access::Permit;

@@ -89,6 +89,7 @@ pub(super) fn authorize(
         level: Some(level),
         spared,
         reported: Vec::new(),
+        circumstances: Some(terms.circumstances),
     };
     for resource_type in types() {
         unhidden(&permit, call, resource_type, terms)?;
