@@ -108,7 +108,7 @@
 //! | `limits[].when` | condition, as `rules[].when` | always |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
-//! | `step_up[].interactions` | 1 to 9 of `read`, `vread`, `history-instance`, `history-type`, `search-type`, `create`, `update`, `patch`, `delete`, each once | all |
+//! | `step_up[].interactions` | 1 to 13 of the codes of [`crate::request::Interaction`], each once | all |
 //! | `step_up[].types` | 1 to 64 FHIR R4 resource types | all |
 //! | `step_up[].acr` | 1 to 16 texts of 1 to 256 bytes | not asked for |
 //! | `step_up[].amr` | 1 to 16 texts of 1 to 64 bytes | not asked for |

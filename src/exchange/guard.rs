@@ -313,9 +313,12 @@ impl Guard {
         now: u64,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
-            let active = self.active(permit);
-            let mut rules = active.filter(|rule| rule.resource_type == resource_type);
-            rules.any(|rule| rule.reveals(&searched.to_string()))
+            // Whom a rule spares is the dearer question.
+            let mut redactions = self.policy.redactions.iter().map(|rule| &rule.redaction);
+            let name = searched.to_string();
+            let reveals =
+                |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
+            redactions.any(|rule| reveals(rule)) && self.active(permit).any(|rule| reveals(rule))
         };
         let terms = Terms {
             fhir: &self.policy.fhir,

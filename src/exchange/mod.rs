@@ -370,7 +370,11 @@ impl Exchange {
     }
 
     fn forward(&mut self, sent: Sent, fields: Vec<Field>) {
-        self.share.hold(0);
+        // Less than before: that is always possible.
+        self.share.hold(match &sent {
+            Sent::One(_) => 0,
+            Sent::Bundle(bundle) => bundle.held,
+        });
         self.record.outcome = Outcome::Forwarded;
         self.phase = Phase::Forwarded { sent, fields };
     }
