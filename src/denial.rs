@@ -46,6 +46,8 @@ pub enum Denial {
     Patch(&'static str),
     /// A path that is nothing of this API.
     Path,
+    /// A rule asks where a write comes from, and nothing says so; the rule's name.
+    Provenance(String),
     /// The answer cannot be inspected, so it does not pass.
     Uninspectable(&'static str),
     /// The request is ambiguous or not well-formed.
@@ -198,6 +200,7 @@ impl Denial {
             Denial::NotSupported(what) => format!("request.not-supported.{what}"),
             Denial::Patch(found) => format!("request.patch: {found}"),
             Denial::Path => "request.path".to_owned(),
+            Denial::Provenance(rule) => format!("provenance.{rule}"),
             Denial::Request(what) => format!("request.malformed.{what}"),
             Denial::Rule(rule) => rule.clone(),
             Denial::Scope(_) => "scope".to_owned(),
@@ -237,6 +240,7 @@ impl Denial {
             Denial::NotAcceptable => (406, "not-supported"),
             Denial::NotSupported(_) => (400, "not-supported"),
             Denial::Path => (404, "not-found"),
+            Denial::Provenance(_) => (400, "required"),
             Denial::Rule(_) | Denial::Scope(_) => (403, "forbidden"),
             Denial::StepUp { .. } => (401, "login"),
             Denial::Throttled { .. } => (429, "throttled"),
@@ -357,6 +361,7 @@ mod tests {
             "not-supported",
             None,
         );
+        check(Denial::Provenance("r".to_owned()), 400, "required", None);
         check(Denial::Path, 404, "not-found", None);
         check(Denial::Request("path"), 400, "invalid", None);
         check(

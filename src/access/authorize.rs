@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::confine::confine;
 use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
+use super::provenance;
 use super::reduced;
 use super::rules::{Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
@@ -239,6 +240,7 @@ pub fn authorize(
         for resource_type in types.iter() {
             confine(principal, interaction, *resource_type, terms)?;
         }
+        provenance::confine(principal, request, terms.fhir)?;
     }
     let facts =
         |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
@@ -278,7 +280,8 @@ pub fn authorize(
         }
     }
     for resource_type in all() {
-        rules.require(principal, &facts(*resource_type), now, &mut reported)?;
+        let facts = facts(*resource_type);
+        rules.require(principal, request, &facts, now, &mut reported)?;
     }
     // A rule may have said so of several types.
     for name in reported {

@@ -66,13 +66,6 @@ impl<'a> Membership<'a> {
     /// without a type) counts as one. A Patient belongs to itself; what belongs to nobody names no
     /// patient in what it contains.
     pub fn covers(&self) -> bool {
-        let contained_ok = self
-            .shape
-            .contained
-            .iter()
-            .all(|(resource_type, contained)| {
-                !resource_type.is_patient() && self.tally(*contained, *resource_type).is_some()
-            });
         let own = if self.shape.resource_type.is_patient() {
             self.root
                 .get("id")
@@ -86,7 +79,15 @@ impl<'a> Membership<'a> {
             self.tally(self.root, self.shape.resource_type)
                 .is_some_and(|own| own || universal())
         };
-        contained_ok && own
+        own && self.contains_no_other()
+    }
+
+    /// Whether what it contains is no patient, and names nobody else.
+    fn contains_no_other(&self) -> bool {
+        let mut contained = self.shape.contained.iter();
+        contained.all(|(resource_type, contained)| {
+            !resource_type.is_patient() && self.tally(*contained, *resource_type).is_some()
+        })
     }
 
     /// `None` when a membership element names somebody else, else whether one names the patient.

@@ -6,6 +6,7 @@ mod facts;
 mod granted;
 mod hidden;
 mod membership;
+mod provenance;
 mod reduced;
 mod rules;
 mod step_up;

@@ -8,6 +8,7 @@ use crate::cel::{Condition, Fault};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{CertificateNeeds, Principal};
+use crate::request::{Change, Provenance, Request};
 
 /// The rules of one policy, and the conditions of its redactions and limits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,12 +48,14 @@ pub enum Effect {
     Allow,
     /// Refuses.
     Deny,
-    /// Asks for a stronger or fresher login, or for a bound token.
+    /// Asks for a stronger or fresher login, for a bound token, or for where a write comes from.
     Require {
         /// What is asked of the login.
         login: Requirement,
         /// The token must be bound in one of these ways; nothing is asked where there are none.
         bound: Vec<&'static str>,
+        /// A write must say where it comes from.
+        provenance: bool,
     },
 }
 
@@ -167,12 +170,18 @@ impl Rules {
     pub(super) fn require(
         &self,
         principal: &Principal,
+        request: &Request,
         facts: &Facts<'_>,
         now: u64,
         reported: &mut Vec<String>,
     ) -> Result<(), Denial> {
         for rule in &self.rules {
-            let Effect::Require { login, bound } = &rule.effect else {
+            let Effect::Require {
+                login,
+                bound,
+                provenance,
+            } = &rule.effect
+            else {
                 continue;
             };
             if !rule.is_about(facts) {
@@ -189,7 +198,13 @@ impl Rules {
             let is_bound = |way: &&str| principal.bindings().contains(way);
             if !bound.is_empty() && !bound.iter().any(is_bound) {
                 rule.refuse("require", reported)?;
-            } else if let Err(denial) = login.check(&rule.name, principal.login(), now) {
+                continue;
+            }
+            let mut asked = login.check(&rule.name, principal.login(), now);
+            if asked.is_ok() && *provenance && lacks_provenance(request, facts) {
+                asked = Err(Denial::Provenance(rule.name.clone()));
+            }
+            if let Err(denial) = asked {
                 match rule.report {
                     true => reported.push(denial.rule()),
                     false => return Err(denial),
@@ -197,6 +212,15 @@ impl Rules {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this writes something, and nothing says where that comes from. A Provenance says so itself.
+fn lacks_provenance(request: &Request, facts: &Facts<'_>) -> bool {
+    match request.interaction.change() {
+        None => false,
+        Some(Change::Create | Change::Update) if Provenance::is_type(facts.resource_type) => false,
+        Some(_) => request.provenance.is_none(),
     }
 }
 

@@ -88,13 +88,15 @@ pub(super) fn time_zones(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<(Strin
     Some(zones)
 }
 
+/// Rules with conditions; `provenance` is whether what they may require of it goes on.
 pub(super) fn rules(
     node: &Node<'_>,
     conditions: &Conditions,
+    provenance: bool,
     m: &mut Mistakes,
 ) -> Option<Vec<Rule>> {
     let items = node.list("rules", 0..=RULES, m)?;
-    let rules = each(&items, |item| rule(item, conditions, m));
+    let rules = each(&items, |item| rule(item, conditions, provenance, m));
     names_differ(&items, m)?;
     rules
 }
@@ -113,7 +115,12 @@ const EFFECTS: [(&str, Kind); 3] = [
     ("require", Kind::Require),
 ];
 
-fn rule(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Rule> {
+fn rule(
+    node: &Node<'_>,
+    conditions: &Conditions,
+    provenance: bool,
+    m: &mut Mistakes,
+) -> Option<Rule> {
     let mut object = node.object("a rule, an object with name, effect and when", m)?;
     let own = object.required("name", "a name", m);
     let own = own.and_then(|node| name(&node, m));
@@ -133,12 +140,9 @@ fn rule(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Ru
     let report = or(object.optional("report"), false, |node| node.bool(m));
     object.finish(m);
     let effect = match (effect?, demand) {
-        (Kind::Require, Some(node)) => require(&node, m),
+        (Kind::Require, Some(node)) => require(&node, provenance, m),
         (Kind::Require, None) => {
-            m.add(
-                &place,
-                "expected an object with acr, amr, max_age or bound, found nothing",
-            );
+            m.add(&place, format!("expected {DEMAND}, found nothing"));
             None
         }
         (_, Some(node)) => node.refuse("nothing where effect is not require", "something", m),
@@ -155,26 +159,35 @@ fn rule(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Ru
     })
 }
 
-fn require(node: &Node<'_>, m: &mut Mistakes) -> Option<Effect> {
-    let expected = "an object with acr, amr, max_age or bound";
-    let mut object = node.object(expected, m)?;
+const DEMAND: &str = "an object with acr, amr, max_age, bound or provenance";
+
+fn require(node: &Node<'_>, kept: bool, m: &mut Mistakes) -> Option<Effect> {
+    let mut object = node.object(DEMAND, m)?;
     let (asks, login) = step_up::login(&mut object, m);
     let bound = object.optional("bound");
-    let asks = asks || bound.is_some();
+    let provenance = object.optional("provenance");
+    let asks = asks || bound.is_some() || provenance.is_some();
     let words = [("certificate", "certificate"), ("dpop", "dpop")];
     let bound = or(bound, Vec::new(), |node| {
         distinct(node, "what a token is bound to", &words, m)
     });
-    for key in ["consent", "provenance"] {
-        object.unavailable(key, "acr, amr, max_age or bound", m);
-    }
+    let provenance = or(provenance, false, |node| match node.bool(m)? {
+        false => node.refuse("true, or no such key", "false", m),
+        true if !kept => {
+            let expected = "fhir.provenance to be \"kept\" where a rule requires it";
+            node.refuse(expected, "another, or none", m)
+        }
+        true => Some(true),
+    });
+    object.unavailable("consent", "acr, amr, max_age, bound or provenance", m);
     object.finish(m);
     if !asks {
-        return node.refuse(expected, "none of them", m);
+        return node.refuse(DEMAND, "none of them", m);
     }
     let login: Requirement = login?;
     Some(Effect::Require {
         login,
         bound: bound?,
+        provenance: provenance?,
     })
 }

@@ -12,8 +12,8 @@ use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_para
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, FhirPolicy,
-    SearchPolicy, Upstream, WritePolicy,
+    Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance,
+    FhirPolicy, SearchPolicy, Upstream, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -67,6 +67,18 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             node.keyword(&words, m)
         },
     );
+    let provenance = or(
+        object.optional("provenance"),
+        ClientProvenance::Refused,
+        |node| {
+            let words = [
+                ("dropped", ClientProvenance::Dropped),
+                ("kept", ClientProvenance::Kept),
+                ("refused", ClientProvenance::Refused),
+            ];
+            node.keyword(&words, m)
+        },
+    );
     let conditional = or(object.optional("conditional"), Vec::new(), |node| {
         conditional(node, m)
     });
@@ -96,6 +108,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         body_check: body_check?,
         writes: WritePolicy {
             labels: labels?,
+            provenance: provenance?,
             patient_types: patient_types?,
             conditional: conditional?,
             if_match,

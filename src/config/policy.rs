@@ -25,7 +25,7 @@ use crate::identity::{
 };
 use crate::limit::Limit;
 use crate::remote::Source;
-use crate::request::FhirPolicy;
+use crate::request::{ClientProvenance, FhirPolicy};
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -163,7 +163,11 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         step_up::read(node, m)
     });
     let with_conditions = or(object.optional("rules"), Vec::new(), |node| {
-        conditions::rules(node, &conditions, m)
+        // What is wrong with `fhir` is said there.
+        let kept = fhir
+            .as_ref()
+            .is_none_or(|(fhir, _)| fhir.writes.provenance == ClientProvenance::Kept);
+        conditions::rules(node, &conditions, kept, m)
     });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)

@@ -41,6 +41,7 @@ fn complete() -> Value {
             "body_limit": "1MiB",
             "body_check": "names",
             "client_labels": "kept",
+            "provenance": "kept",
             "bundles": {"types": ["batch", "transaction"], "entries": 50},
             "conditional": ["create", "delete-single"],
             "patient_writes": ["Observation", "Appointment"],
@@ -87,7 +88,7 @@ fn complete() -> Value {
         "time_zones": {"Europe/Berlin": "CET-1CEST,M3.5.0,M10.5.0/3"},
         "rules": [{"name": "office", "interactions": ["create"], "types": ["Observation"],
             "when": "request.time.getHours('+01:00') >= 18", "effect": "require",
-            "require": {"amr": ["otp"], "bound": ["certificate", "dpop"]}, "report": true}],
+            "require": {"amr": ["otp"], "bound": ["certificate", "dpop"], "provenance": true}, "report": true}],
         "step_up": [{"name": "writes", "interactions": ["create", "update"], "types": ["Observation"],
             "acr": ["loa3", "loa2"], "amr": ["otp"], "max_age": "5m"}],
         "redaction": [{

@@ -10,7 +10,7 @@ const HEADER: usize = 64;
 /// Fields that are written by us or by Envoy, that go on as the client sent them, that mean something
 /// to a proxy or a server whoever set them (RFC 9110 sections 7.6.1 and 11), or that choose another
 /// method or path.
-const TAKEN: [&str; 40] = [
+const TAKEN: [&str; 41] = [
     "accept",
     "age",
     "alt-svc",
@@ -50,6 +50,7 @@ const TAKEN: [&str; 40] = [
     "x-client-trace-id",
     "x-method-override",
     "x-ot-span-context",
+    "x-provenance",
     "x-request-id",
 ];
 

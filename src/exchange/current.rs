@@ -232,7 +232,8 @@ fn question(guard: &Guard, headers: &[Pair]) -> Call {
         let value = match name {
             ":method" => "GET",
             // Of the write and its body; the proxy writes the scheme.
-            "prefer" | "if-match" | "content-length" | "content-type" | ":scheme" => return None,
+            "prefer" | "if-match" | "content-length" | "content-type" | "x-provenance"
+            | ":scheme" => return None,
             _ => std::str::from_utf8(value).ok()?,
         };
         Some((name.to_owned().into(), value.to_owned()))

@@ -33,7 +33,7 @@ pub(super) struct Asked {
 /// What is wanted.
 pub(super) enum Wanted {
     /// All of it is known.
-    Known(Request),
+    Known(Box<Request>),
     /// A search whose parameters come in the body.
     Form(Form),
     /// A further page, which a link of ours tells.
@@ -74,7 +74,7 @@ impl Exchange {
         } else if let Some(form) = Form::parse(&head, fhir)? {
             Wanted::Form(form)
         } else {
-            Wanted::Known(Request::parse(&head, fhir)?)
+            Wanted::Known(Box::new(Request::parse(&head, fhir)?))
         };
         if let Wanted::Known(request) = &request {
             self.note_interaction(&request.interaction);
@@ -148,7 +148,7 @@ impl Exchange {
     ) -> Result<Phase, Denial> {
         self.note(principal.token());
         let request = match (&asked.request, &asked.body) {
-            (Wanted::Known(request), _) => Cow::Borrowed(request),
+            (Wanted::Known(request), _) => Cow::Borrowed(request.as_ref()),
             (Wanted::Page(link), _) => {
                 let policy = guard.policy();
                 let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);

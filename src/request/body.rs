@@ -6,9 +6,11 @@ use crate::fhir::{ResourceType, is_id};
 use crate::json::{Document, Kind, Limits, Member, Node};
 
 mod parameters;
+mod provenance;
 mod structure;
 
 pub use parameters::{check_parameters, resources_of};
+pub use provenance::{check_provenance, names_agent};
 pub use structure::{BodyCheck, check as check_structure};
 
 /// The most operations a patch may have.
@@ -73,14 +75,23 @@ pub fn check_body<'a>(
             }
         }
     }
+    check_content(root, check, None)?;
+    Ok(document)
+}
+
+/// What holds of every resource that is written; the server fills in this element of it.
+fn check_content(
+    root: Node<'_>,
+    check: BodyCheck,
+    filled_in: Option<&'static str>,
+) -> Result<(), BodyFault> {
     if is_partial(root) {
         return Err(BodyFault::Redacted);
     }
     if refers_by_search(root) {
         return Err(BodyFault::Conditional);
     }
-    structure::check(root, check).map_err(BodyFault::Structure)?;
-    Ok(document)
+    structure::check_but(root, check, filled_in).map_err(BodyFault::Structure)
 }
 
 /// Checks the body of a patch: a JSON Patch (RFC 6902) of 1 to 1000 operations, each below the

@@ -9,7 +9,7 @@ use super::head::Method;
 use super::labels::is_labelled;
 use super::place::below_base;
 use super::query;
-use super::{FhirPolicy, Interaction, Request, RequestHead};
+use super::{FhirPolicy, Interaction, Provenance, Request, RequestHead};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node, escape_into};
@@ -83,7 +83,7 @@ pub struct BatchEntry<'d> {
     pub resource: Option<&'d str>,
     method: Method,
     if_match: Option<String>,
-    urn: Option<String>,
+    pub(super) urn: Option<String>,
 }
 
 /// The entries of a transaction that a reference in it may lead to, by the `urn:uuid:` of their
@@ -115,6 +115,7 @@ impl<'d> Batch<'d> {
         if head.conditional || head.if_match.is_some() || head.if_none_exist.is_some() {
             return Err(Denial::NotSupported("condition"));
         }
+        Provenance::none(head, policy)?;
         head.check_type("application/fhir+json")?;
         Ok(true)
     }
@@ -163,10 +164,17 @@ impl<'d> Batch<'d> {
             BatchKind::Batch => Targets::default(),
             BatchKind::Transaction => Targets(entries.items().filter_map(target).collect()),
         };
-        let entries = entries.items();
+        let nodes = entries.items();
+        let mut entries: Vec<_> = entries
+            .items()
+            .map(|entry| read(entry, &targets, policy))
+            .collect();
+        if *kind == BatchKind::Transaction {
+            Provenance::note(&mut entries, nodes, policy);
+        }
         Ok(Batch {
             kind: *kind,
-            entries: entries.map(|entry| read(entry, &targets, policy)).collect(),
+            entries,
             targets,
         })
     }

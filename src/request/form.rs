@@ -66,6 +66,7 @@ impl Form {
             head_only: false,
             form: true,
             page: None,
+            provenance: None,
         };
         match request.fits(policy) {
             true => Ok(request),

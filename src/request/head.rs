@@ -1,6 +1,7 @@
 //! The head of a request, read once from the bytes that the proxy hands over.
 
 use super::credentials::{self, Credentials};
+use super::provenance;
 use crate::denial::{Denial, DpopFault};
 
 /// A method that a FHIR API may have (<https://hl7.org/fhir/R4/http.html>).
@@ -54,6 +55,8 @@ pub struct RequestHead {
     pub passing: Vec<(Vec<u8>, Vec<u8>)>,
     /// `If-None-Exist` of a create, visible ASCII, unparsed.
     pub if_none_exist: Option<String>,
+    /// `X-Provenance`, printable ASCII, unparsed; or what is wrong with it, which matters on writes only.
+    pub provenance: Option<Result<String, &'static str>>,
     /// Whether another condition came in a header: a precondition on a write, or `If-None-Exist` where
     /// nothing is created.
     pub conditional: bool,
@@ -151,6 +154,7 @@ impl RequestHead {
             conditional: (fields.if_none_exist.is_some() && method != Method::Post)
                 || (writes && fields.precondition),
             if_none_exist: fields.if_none_exist,
+            provenance: fields.provenance,
         })
     }
 }
@@ -180,6 +184,7 @@ struct Fields {
     traceparent: Option<String>,
     forwarded_for: Option<String>,
     if_none_exist: Option<String>,
+    provenance: Option<Result<String, &'static str>>,
     precondition: bool,
     has_protocol: bool,
     upgrade: bool,
@@ -243,6 +248,9 @@ impl Fields {
             "x-forwarded-for" => self.forwarded_for = last_address(value),
             "x-http-method" | "x-http-method-override" | "x-method-override" => {
                 return Err(Denial::Request("method-override"));
+            }
+            "x-provenance" => {
+                self.provenance = Some(provenance::read(self.provenance.is_some(), value));
             }
             _ => {}
         }

@@ -19,6 +19,7 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
         head_only: false,
         form: false,
         page: None,
+        provenance: None,
     };
     (same && page.fits(policy))
         .then(|| format!("{}{}", policy.base.as_str(), page.interaction.target()))

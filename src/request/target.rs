@@ -6,7 +6,7 @@ use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
 use super::place::{known, located, logical_id, only};
 use super::query;
-use super::{Call, Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
+use super::{Call, Change, FhirPolicy, Inclusion, Page, Provenance, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -111,6 +111,8 @@ pub struct Request {
     pub form: bool,
     /// Where it is another page, by a link of the upstream's own form.
     pub page: Option<Page>,
+    /// Where a write comes from, if its writer says so.
+    pub provenance: Option<Provenance>,
 }
 
 impl Request {
@@ -130,6 +132,7 @@ impl Request {
                 head_only,
                 form: false,
                 page: None,
+                provenance: None,
             });
         }
         let segments: Vec<&str> = relative.split('/').collect();
@@ -187,6 +190,7 @@ impl Request {
             _ => return Err(Denial::Path),
         };
         let request = Request {
+            provenance: Provenance::of(head, &interaction, policy)?,
             interaction,
             head_only,
             form: false,

@@ -2,7 +2,9 @@
 
 use super::form::FORM;
 use super::head::{Method, Preference};
-use super::{Authorization, Change, Credentials, FhirPolicy, Interaction, Request, RequestHead};
+use super::{
+    Authorization, Change, Credentials, FhirPolicy, Interaction, Provenance, Request, RequestHead,
+};
 
 /// The header fields of the canonical request, pseudo-headers first. A writer who may not read is
 /// not answered with what was written: `may_read` false asks for the minimal answer.
@@ -36,6 +38,9 @@ pub fn upstream_headers(
         && let Some(query) = conditional.if_none_exist()
     {
         own.push(("if-none-exist", query));
+    }
+    if let Some(Provenance::Header(text)) = &request.provenance {
+        own.push(("x-provenance", text.to_string()));
     }
     if let Some(form) = &form {
         own.push(("content-type", FORM.to_owned()));

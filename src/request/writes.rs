@@ -1,5 +1,6 @@
 //! What the operator says of writes.
 
+use super::ClientProvenance;
 use crate::fhir::{Compartment, ResourceType};
 
 /// Which writes are taken, beyond what scopes say.
@@ -7,6 +8,8 @@ use crate::fhir::{Compartment, ResourceType};
 pub struct WritePolicy {
     /// What becomes of a body, or a patch, that sets security labels or tags.
     pub labels: ClientLabels,
+    /// What becomes of `X-Provenance`.
+    pub provenance: ClientProvenance,
     /// The types that `patient/` scopes may write; [`may_be_written`](Self::may_be_written) of each holds.
     pub patient_types: Vec<ResourceType>,
     /// Which writes may be of what a search finds. With [`Change::Delete`] the server deletes one match
@@ -64,11 +67,12 @@ const PATIENT_TYPES: [&str; 11] = [
 ];
 
 impl Default for WritePolicy {
-    /// The careful one: no labels of clients, what patients say of themselves, no searches, and no trust.
+    /// The careful one: no labels and no provenance of clients, what patients say of themselves, no searches, and no trust.
     fn default() -> Self {
         let types = PATIENT_TYPES.into_iter().filter_map(ResourceType::parse);
         WritePolicy {
             labels: ClientLabels::Refused,
+            provenance: ClientProvenance::Refused,
             patient_types: types.collect(),
             conditional: Vec::new(),
             if_match: false,

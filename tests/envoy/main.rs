@@ -32,6 +32,8 @@ mod patient_writes;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod provenance;
+#[cfg(test)]
 mod recipes;
 #[cfg(test)]
 mod requests;

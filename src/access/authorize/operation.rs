@@ -89,7 +89,8 @@ pub(super) fn authorize(
         for rule in terms.step_up {
             rule.check(&request.interaction, resource_type, principal.login(), now)?;
         }
-        rules.require(principal, &facts(resource_type), now, &mut reported)?;
+        let facts = facts(resource_type);
+        rules.require(principal, request, &facts, now, &mut reported)?;
     }
     let mut permit = Permit {
         request: request.clone(),

@@ -49,6 +49,18 @@ impl Membership<'_> {
         self.check_references(self.root)
     }
 
+    /// Whether the patient may leave this resource behind where it is known whose it is: it contains no
+    /// patient and nothing of another's, and no reference in it is to another.
+    ///
+    /// # Errors
+    /// What was found, without data.
+    pub fn check_others(&self) -> Result<(), &'static str> {
+        if !self.contains_no_other() {
+            return Err("it contains a patient, or what is another's");
+        }
+        self.check_references(self.root)
+    }
+
     /// Whether the element that says whose it is names the patient, where it is there: who only took part
     /// in what is somebody else's, a group's for example, may see it and not change it.
     pub fn subject_is_own(&self) -> bool {

@@ -23,7 +23,14 @@ fn rules_are_read_and_what_they_need_is_known() {
         ..Requirement::default()
     };
     let bound = vec!["certificate", "dpop"];
-    assert_eq!(rule.effect, Effect::Require { login, bound });
+    assert_eq!(
+        rule.effect,
+        Effect::Require {
+            login,
+            bound,
+            provenance: true
+        }
+    );
     let named = |list: &[(String, Option<cel::Condition>)]| {
         let named = list
             .iter()
@@ -124,17 +131,42 @@ fn a_wrong_rule_is_said_to_be_wrong() {
         (
             "/rules/0/require",
             json!(REMOVED),
-            "/rules/0/require: expected an object with acr, amr, max_age or bound, found nothing",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound or provenance, found nothing",
         ),
         (
             "/rules/0/require",
             json!({}),
-            "/rules/0/require: expected an object with acr, amr, max_age or bound, found none of them",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound or provenance, found none of them",
         ),
         (
             "/rules/0/require",
             json!({"amr": ["otp"], "consent": true}),
-            "/rules/0/require/consent: \"consent\" is not available in this version; expected acr, amr, max_age or bound",
+            "/rules/0/require/consent: \"consent\" is not available in this version; expected acr, amr, max_age, bound or provenance",
+        ),
+        (
+            "/rules/0/require/provenance",
+            json!(false),
+            "/rules/0/require/provenance: expected true, or no such key, found false",
+        ),
+        (
+            "/rules/0/require/provenance",
+            json!("true"),
+            "/rules/0/require/provenance: expected true or false, found a string (write it without quotes)",
+        ),
+        (
+            "/fhir/provenance",
+            json!("dropped"),
+            "/rules/0/require/provenance: expected fhir.provenance to be \"kept\" where a rule requires it, found another, or none",
+        ),
+        (
+            "/fhir/provenance",
+            json!(REMOVED),
+            "/rules/0/require/provenance: expected fhir.provenance to be \"kept\" where a rule requires it, found another, or none",
+        ),
+        (
+            "/fhir/provenance",
+            json!("keep"),
+            "/fhir/provenance: expected \"dropped\", \"kept\" or \"refused\", found \"keep\"",
         ),
         (
             "/rules/0/require/bound",

@@ -3,13 +3,16 @@
 
 use super::*;
 use crate::fhir::{PatientCompartment, search_parameter};
-use crate::request::{BatchKind, BundlePolicy, Change, ClientLabels, WritePolicy};
+use crate::request::{
+    BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance, WritePolicy,
+};
 
 /// What `complete` says of writes.
 pub(super) fn of_complete() -> WritePolicy {
     let types = ["Observation", "Appointment"].map(|name| ResourceType::parse(name).unwrap());
     WritePolicy {
         labels: ClientLabels::Kept,
+        provenance: ClientProvenance::Kept,
         patient_types: types.to_vec(),
         conditional: vec![Change::Create, Change::Delete],
         if_match: true,

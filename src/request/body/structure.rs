@@ -31,6 +31,15 @@ const LONGEST_PATH: usize = 256;
 /// # Errors
 /// What is wrong first, and where: `Patient.name[0].given: expected an array`. Never a value.
 pub fn check(root: Node<'_>, check: BodyCheck) -> Result<(), Cow<'static, str>> {
+    check_but(root, check, None)
+}
+
+/// As [`check`], of a resource of which the server fills in this required element.
+pub(super) fn check_but(
+    root: Node<'_>,
+    check: BodyCheck,
+    filled_in: Option<&'static str>,
+) -> Result<(), Cow<'static, str>> {
     let strict = match check {
         BodyCheck::Structure => true,
         BodyCheck::Names => false,
@@ -38,6 +47,7 @@ pub fn check(root: Node<'_>, check: BodyCheck) -> Result<(), Cow<'static, str>> 
     };
     let mut walk = Walk {
         strict,
+        filled_in,
         path: Vec::new(),
     };
     walk.resource(root).map_err(|found| walk.at(found))
@@ -45,6 +55,8 @@ pub fn check(root: Node<'_>, check: BodyCheck) -> Result<(), Cow<'static, str>> 
 
 struct Walk<'d> {
     strict: bool,
+    /// What the root need not have.
+    filled_in: Option<&'static str>,
     /// Where the walk is: left as it is where something is wrong.
     path: Vec<Step<'d>>,
 }
@@ -110,7 +122,8 @@ impl<'d> Walk<'d> {
         for name in of.required() {
             // What is missing may be said beside a primitive value.
             let there = node.get(name).or_else(|| node.get(&format!("_{name}")));
-            if there.is_none() {
+            let filled_in = self.path.len() == 1 && self.filled_in == Some(name);
+            if there.is_none() && !filled_in {
                 self.path.push(Step::Name(name.into()));
                 return Err("a required element is missing");
             }

@@ -18,6 +18,7 @@ mod named;
 mod operations;
 mod outages;
 mod pages;
+mod provenance;
 mod quarantine;
 mod requests;
 mod revocation;

@@ -206,7 +206,6 @@ fn flags_of_vendors_do_not_go_upstream() {
         ("x-upsert-existence-check", "disabled"),
         ("x-rewrite-history", "true"),
         ("x-retry-on-version-conflict", "retry; max-retries=100"),
-        ("x-provenance", "{}"),
         ("x-bundle-processing-logic", "parallel"),
         ("prefer", "handling=lenient"),
     ];
