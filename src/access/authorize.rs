@@ -1,17 +1,21 @@
 //! The one place where permission comes from.
 
+mod consent;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::confine::confine;
 use super::facts::{Circumstances, Facts};
-use super::rules::{Rules, Spared};
+use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use consent::Consent;
+pub use consent::ConsentNeed;
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -31,6 +35,7 @@ pub struct Permit {
     level: Option<Level>,
     spared: Spared,
     reported: Vec<String>,
+    consent: Consent,
 }
 
 impl Permit {
@@ -156,6 +161,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         level: None,
         spared: Spared::default(),
         reported: Vec::new(),
+        consent: Consent::NotNeeded,
     })
 }
 
@@ -203,6 +209,7 @@ pub fn authorize(
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
+        consent: Consent::NotNeeded,
     };
     for other in others {
         let (_, _, granted) = opened(principal, interaction, *other, letter)?;
@@ -239,8 +246,18 @@ pub fn authorize(
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
+    let mut asking: Option<(&Rule, Facts<'_>)> = None;
     for resource_type in types.iter() {
-        rules.require(principal, &facts(*resource_type), now, &mut reported)?;
+        let facts = facts(*resource_type);
+        let found = rules.require(principal, &facts, now, &mut reported)?;
+        asking = match (asking, found) {
+            (Some((rule, facts)), Some(other)) if rule.outweighs(other) => Some((rule, facts)),
+            (before, None) => before,
+            (_, Some(rule)) => Some((rule, facts)),
+        };
+    }
+    if let Some((rule, facts)) = asking {
+        permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
     }
     // A rule may have said so of several types.
     for name in reported {

@@ -137,7 +137,7 @@ fn rule(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Ru
         (Kind::Require, None) => {
             m.add(
                 &place,
-                "expected an object with acr, amr, max_age or bound, found nothing",
+                "expected an object with acr, amr, max_age, bound or consent, found nothing",
             );
             None
         }
@@ -156,7 +156,7 @@ fn rule(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Ru
 }
 
 fn require(node: &Node<'_>, m: &mut Mistakes) -> Option<Effect> {
-    let expected = "an object with acr, amr, max_age or bound";
+    let expected = "an object with acr, amr, max_age, bound or consent";
     let mut object = node.object(expected, m)?;
     let (asks, login) = step_up::login(&mut object, m);
     let bound = object.optional("bound");
@@ -165,16 +165,23 @@ fn require(node: &Node<'_>, m: &mut Mistakes) -> Option<Effect> {
     let bound = or(bound, Vec::new(), |node| {
         distinct(node, "what a token is bound to", &words, m)
     });
-    for key in ["consent", "provenance"] {
-        object.unavailable(key, "acr, amr, max_age or bound", m);
-    }
+    let consent = or(object.optional("consent"), false, |node| {
+        let expected = "true, or nothing where consent is not required";
+        let asked = node.bool(m)?;
+        match asked {
+            true => Some(true),
+            false => node.refuse(expected, "false", m),
+        }
+    });
+    object.unavailable("provenance", "acr, amr, max_age, bound or consent", m);
     object.finish(m);
-    if !asks {
+    if !asks && consent == Some(false) {
         return node.refuse(expected, "none of them", m);
     }
     let login: Requirement = login?;
     Some(Effect::Require {
         login,
         bound: bound?,
+        consent: consent?,
     })
 }

@@ -130,7 +130,8 @@ impl Exchange {
         let forbidden = policy.response.absent_is_forbidden;
         if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
             // That an instance was deleted tells that it was there, perhaps of a kind not granted.
-            let alike = forbidden || !permit.is_for_all() || permit.rests_on_answer();
+            let withheld = permit.rests_on_answer() || permit.ruling().is_some();
+            let alike = forbidden || !permit.is_for_all() || withheld;
             return Err(match head.status {
                 404 | 410 if alike => Denial::Absent { forbidden },
                 status => Denial::Upstream(status),
@@ -366,7 +367,8 @@ fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
     let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
     Ok(Cover {
         expected,
-        patient: permit.patient().map(str::to_owned),
+        patient: permit.confined_to().map(str::to_owned),
+        consent: permit.ruling().map(Rc::clone),
         compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
         others: permit.others().to_vec(),

@@ -2,11 +2,12 @@
 //!
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
-//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, inspect
-//! the body, forward.
+//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask for
+//! consent, inspect the body, forward.
 
 mod answer;
 mod body;
+mod consent;
 mod current;
 mod discovery;
 mod documents;
@@ -17,6 +18,8 @@ mod pages;
 mod possession;
 mod waiting;
 
+use std::rc::Rc;
+
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial, Reply};
@@ -26,6 +29,7 @@ use crate::request::RequestHead;
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
+use consent::Consenting;
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
@@ -123,6 +127,8 @@ enum Phase {
         nonce: Option<String>,
         body: Body,
     },
+    /// Permitted and charged; it rests on what the patient consents to.
+    Consenting(Box<Consenting>),
     /// Permitted and charged; the body is held until it is whole.
     ReadingBody {
         permit: Permit,
@@ -239,6 +245,21 @@ impl Exchange {
             });
         }
         fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
+        match permit.needs_consent().map(Rc::clone) {
+            Some(need) => self.consent(guard, need, permit, headers, fields, body),
+            None => self.proceed(guard, permit, headers, fields, body),
+        }
+    }
+
+    /// From the permit with all that it needs, to the upstream, or to what must be known before.
+    fn proceed(
+        &mut self,
+        guard: &Guard,
+        permit: Permit,
+        headers: Vec<Pair>,
+        fields: Vec<Field>,
+        body: Body,
+    ) -> Step {
         if permit.rests_on_current() {
             return self.pin(guard, permit, headers, fields, body);
         }
@@ -331,7 +352,7 @@ impl Exchange {
             | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Waiting(_) | Phase::Current(_) => self.leave(),
+            Phase::Waiting(_) | Phase::Consenting(_) | Phase::Current(_) => self.leave(),
             Phase::Streaming { screen } => {
                 let counts = screen.counts();
                 self.count(counts);

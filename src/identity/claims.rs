@@ -1,6 +1,6 @@
 //! Where the claims are, and what shape they may have.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::is_id;
@@ -100,6 +100,14 @@ impl Pointer {
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() > 1 && text.len() <= MAX_CLAIM && text.starts_with('/'))
             .then(|| Pointer(text.to_owned()))
+    }
+
+    /// What stands there in the claims of a token.
+    pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let rest = self.0.strip_prefix('/')?;
+        let (first, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let first = first.replace("~1", "/").replace("~0", "~");
+        claims.get(&first)?.pointer(rest)
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Redaction;
 use crate::access::Granted;
+use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
@@ -23,6 +24,9 @@ pub struct Cover {
     pub granted: Granted,
     /// Further types that a Bundle may hold, each with which resources of it may leave.
     pub others: Vec<(ResourceType, Granted)>,
+    /// What the patient's consent says: what it does not permit is treated like what belongs to another
+    /// patient. `None`: none was asked for.
+    pub consent: Option<Rc<Ruling>>,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,
     /// The redactions that are active for this caller.

@@ -161,13 +161,14 @@ impl Screen {
     }
 
     /// Whether the whole answer may still be withheld because it belongs to another patient, or no
-    /// granular scope is for it: then not even its head may leave. Of an instance's history at least one
+    /// granular scope or no consent is for it: then not even its head may leave. Of an instance's history at least one
     /// version must be covered, for an empty one would tell that there is something.
     pub fn may_withhold(&self) -> bool {
         // A Patient is asked for by the own id.
         let foreign = |found: ResourceType| self.cover.patient.is_some() && !found.is_patient();
         let of_instance = self.cover.expected.of_instance();
-        of_instance.is_some_and(|found| foreign(found) || !self.cover.granted.is_all())
+        let consent = self.cover.consent.is_some();
+        of_instance.is_some_and(|found| foreign(found) || consent || !self.cover.granted.is_all())
             && self.counts.passed == 0
     }
 

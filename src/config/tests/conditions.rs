@@ -23,7 +23,15 @@ fn rules_are_read_and_what_they_need_is_known() {
         ..Requirement::default()
     };
     let bound = vec!["certificate", "dpop"];
-    assert_eq!(rule.effect, Effect::Require { login, bound });
+    let consent = true;
+    assert_eq!(
+        rule.effect,
+        Effect::Require {
+            login,
+            bound,
+            consent
+        }
+    );
     let named = |list: &[(String, Option<cel::Condition>)]| {
         let named = list
             .iter()
@@ -38,6 +46,7 @@ fn rules_are_read_and_what_they_need_is_known() {
         named(&policy.rules.redactions),
         [("demographics".to_owned(), true)]
     );
+    set(&mut document, "/consent/claim", json!(REMOVED));
     // What is not asked for is neither kept nor asked of the proxy.
     for (when, claims, leaf, subject, address) in [
         ("true", false, false, false, false),
@@ -124,17 +133,22 @@ fn a_wrong_rule_is_said_to_be_wrong() {
         (
             "/rules/0/require",
             json!(REMOVED),
-            "/rules/0/require: expected an object with acr, amr, max_age or bound, found nothing",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound or consent, found nothing",
         ),
         (
             "/rules/0/require",
             json!({}),
-            "/rules/0/require: expected an object with acr, amr, max_age or bound, found none of them",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound or consent, found none of them",
         ),
         (
             "/rules/0/require",
-            json!({"amr": ["otp"], "consent": true}),
-            "/rules/0/require/consent: \"consent\" is not available in this version; expected acr, amr, max_age or bound",
+            json!({"amr": ["otp"], "consent": false}),
+            "/rules/0/require/consent: expected true, or nothing where consent is not required, found false",
+        ),
+        (
+            "/rules/0/require",
+            json!({"amr": ["otp"], "provenance": true}),
+            "/rules/0/require/provenance: \"provenance\" is not available in this version; expected acr, amr, max_age, bound or consent",
         ),
         (
             "/rules/0/require/bound",

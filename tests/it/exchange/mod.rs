@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod conditional;
+mod consent;
 mod current;
 mod cuts;
 mod discovery;
