@@ -6,6 +6,8 @@ mod answers;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;

@@ -105,6 +105,11 @@ fn outcome(
     passed(world, exchange, step)
 }
 
+/// The same where it is forwarded.
+fn permitted(world: &mut Deployment, scope: &str, target: &str, answer: &Value) -> Exchange {
+    outcome(world, scope, target, answer).unwrap_or_else(|refused| panic!("{target}: {refused:?}"))
+}
+
 fn passed(
     world: &Deployment,
     mut exchange: Exchange,
@@ -263,6 +268,9 @@ fn nobody_is_asked_where_nobody_knows_whom() {
     assert_eq!(found, refused(429, "limit.l"));
 }
 
+/// A name, status, content type and body of an answer, and the refusal that it brings about.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a [u8], Option<(u16, String)>);
+
 #[test]
 fn what_is_no_answer_refuses() {
     let text = permit().to_string();
@@ -275,7 +283,7 @@ fn what_is_no_answer_refuses() {
         "\"type\":\"searchset\",\"type\":\"searchset\"",
         1,
     );
-    let rows: Vec<(&str, &str, &str, &[u8], Option<(u16, String)>)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("as it is", "200", json, text.as_bytes(), None),
         ("created", "201", json, text.as_bytes(), away()),
         ("not found", "404", json, text.as_bytes(), away()),
@@ -335,9 +343,7 @@ fn what_is_no_answer_refuses() {
 #[test]
 fn a_rule_that_reports_withholds_nothing() {
     let mut world = requiring(|config| config["rules"][0]["report"] = json!(true));
-    let mut denied = outcome(&mut world, USER, SEARCH, &deny())
-        .ok()
-        .expect("forwarded");
+    let mut denied = permitted(&mut world, USER, SEARCH, &deny());
     let expected = json!(["consent.c: a consent denies it"]);
     assert_eq!(world.record(&mut denied)["reported"], expected);
     let mut world = world.changed(|_| ());
@@ -352,9 +358,7 @@ fn a_rule_that_reports_withholds_nothing() {
 /// What leaves of this answer, under these Consents.
 fn left(scope: &str, target: &str, consents: &Value, body: &Value) -> Result<Value, u16> {
     let mut world = deployment();
-    let mut exchange = outcome(&mut world, scope, target, consents)
-        .ok()
-        .expect(target);
+    let mut exchange = permitted(&mut world, scope, target, consents);
     let head = [
         (":status", "200"),
         ("content-type", "application/fhir+json"),
@@ -431,9 +435,7 @@ fn what_is_not_consented_to_does_not_leave() {
         Err(404)
     );
     let mut world = deployment();
-    let mut exchange = outcome(&mut world, USER, "GET /r4/Patient/p1", &permit())
-        .ok()
-        .expect("forwarded");
+    let mut exchange = permitted(&mut world, USER, "GET /r4/Patient/p1", &permit());
     let gone = [(":status", "410"), ("content-type", "text/plain")];
     assert_eq!(
         world.answer(&mut exchange, &gone, &[b""], false).status(),
