@@ -143,18 +143,18 @@ fn request(criterion: &mut Criterion) {
     let attributes = world.attributes();
     let mut group = criterion.benchmark_group("request");
     group.bench_function("header map", |bencher| {
-        bencher.iter(|| wire::decode(black_box(&map)).unwrap());
+        bencher.iter(|| wire::view(black_box(&map)).unwrap());
     });
     group.bench_function("parse", |bencher| {
         bencher.iter(|| {
-            let (_, parsed) = RequestHead::parse(black_box(head.clone()));
+            let (_, parsed) = RequestHead::parse(black_box(&head));
             Request::parse(&parsed.unwrap(), &policy.fhir).unwrap()
         });
     });
     group.bench_function("decide, remembered token", |bencher| {
         bencher.iter(|| {
             let mut exchange = Exchange::default();
-            let pairs = black_box(head.clone());
+            let pairs = black_box(&head);
             let now = NOW * 1_000_000_000;
             let step = exchange.request_headers(&mut guard, pairs, &attributes, now, true);
             assert!(step == Step::Charge);
@@ -384,6 +384,7 @@ fn cover(hidden: &str) -> Cover {
         compartment: Default::default(),
         granted: Granted::All,
         others: Vec::new(),
+        total: false,
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),

@@ -74,6 +74,9 @@ pub enum Denial {
     },
     /// The token does not hold.
     Token(TokenFault),
+    /// A search that would cost the server too much, and the bound that it breaks; or a Bundle with more
+    /// entries than a limit ever admits at once, and which limit.
+    TooCostly(Cow<'static, str>),
     /// The request is too large to inspect.
     TooLarge,
     /// Something that the decision needs is away.
@@ -201,6 +204,7 @@ impl Denial {
             Denial::StepUp { rule, .. } => format!("step-up.{rule}"),
             Denial::Throttled { limit, .. } => format!("limit.{limit}"),
             Denial::Token(fault) => format!("token.{}", fault.name()),
+            Denial::TooCostly(what) => format!("request.too-costly.{what}"),
             Denial::TooLarge => "request.too-large".to_owned(),
             Denial::Unavailable(what) => format!("unavailable.{what}"),
             Denial::Undecided { what, found, .. } => format!("answer.{what}: {found}"),
@@ -238,6 +242,7 @@ impl Denial {
             Denial::Throttled { .. } => (429, "throttled"),
             Denial::Token(TokenFault::Expired) => (401, "expired"),
             Denial::Token(_) => (401, "login"),
+            Denial::TooCostly(_) => (400, "too-costly"),
             Denial::TooLarge => (413, "too-long"),
             Denial::Unavailable(_) => (503, "transient"),
             Denial::Answer(_)
@@ -396,6 +401,7 @@ mod tests {
             let forged = r#"Bearer realm="fhir", error="invalid_token""#;
             check(Denial::Token(fault), 401, "login", Some(forged));
         }
+        check(Denial::TooCostly("values".into()), 400, "too-costly", None);
         check(Denial::TooLarge, 413, "too-long", None);
         check(Denial::Unavailable("keys"), 503, "transient", None);
         check(Denial::Uninspectable("json"), 502, "exception", None);

@@ -11,7 +11,7 @@
 
 mod allocator;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use std::alloc::{GlobalAlloc, Layout};
 
 use crate::config::EnvoyVersion;
 use crate::denial::Reply;
@@ -19,6 +19,7 @@ use crate::identity::HostCheck;
 use crate::remote::Call;
 use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
+use allocator::{Allocator, Piece};
 
 /// Which header map (`proxy_header_map_type_t`).
 #[derive(Clone, Copy, Debug)]
@@ -74,13 +75,10 @@ pub fn envoy_version() -> Option<EnvoyVersion> {
     EnvoyVersion::read(major.as_deref(), minor.as_deref())
 }
 
-/// A header map, bytes as they came; absent when the host has none in this phase, or when what it
-/// gives is not a map.
-pub fn header_map(map: Map) -> Option<Vec<Pair>> {
+/// A header map as the host wrote it, for [`wire`] to read; absent when the host has none in this phase.
+pub fn header_map(map: Map) -> Option<Vec<u8>> {
     // SAFETY: `returned` checks what comes back.
-    let bytes =
-        returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })??;
-    wire::decode(&bytes)
+    returned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?
 }
 
 /// Replaces a header map; `false` when the host did not take it.
@@ -229,52 +227,15 @@ pub fn verify_signature(check: &HostCheck) -> Option<bool> {
     wire::signature::answer(&answer)
 }
 
-/// Lets [`log`] write to the proxy's log, and makes a panic tell where it was, never what it held.
-pub fn start_log() {
-    static LOGGER: ProxyLog = ProxyLog;
-    if log::set_logger(&LOGGER).is_ok() {
-        log::set_max_level(LevelFilter::Info);
-    }
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(|place| format!("{}:{}", place.file(), place.line()));
-        log::error!(
-            "panicked at {}",
-            place.as_deref().unwrap_or("an unknown place")
-        );
-    }));
-}
-
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
-/// The proxy's log; a message that the host refuses is lost, and nothing else happens.
-struct ProxyLog;
-
-impl Log for ProxyLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        let level = match record.level() {
-            log::Level::Error => 4,
-            log::Level::Warn => 3,
-            log::Level::Info => 2,
-            log::Level::Debug => 1,
-            log::Level::Trace => 0,
-        };
-        let message = record.args().to_string();
-        // SAFETY: message is a live buffer of the length given.
-        unsafe { proxy_log(level, message.as_ptr(), message.len()) };
-    }
-
-    fn flush(&self) {}
+/// Writes a line to the proxy's log, of a level from 0 (trace) to 4 (error); one that the host refuses is
+/// lost, and nothing else happens.
+pub fn write_log(level: u32, message: &str) {
+    // SAFETY: message is a live buffer of the length given.
+    unsafe { proxy_log(level, message.as_ptr(), message.len()) };
 }
 
 fn shared_data(key: &str) -> Answer {
@@ -342,6 +303,67 @@ fn owned(data: *mut u8, size: usize) -> Option<Vec<u8>> {
     }
     // SAFETY: see above; the host hands the buffer over and keeps no pointer to it.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+// SAFETY: this target has no threads; the compiler refuses any other.
+unsafe impl Sync for Allocator {}
+
+// SAFETY: a piece is on a shelf, or handed out, or with the allocator behind, never in two of these places;
+// every piece of a shelf was made with the layout of that shelf, which holds what was asked for.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some((shelf, of_shelf)) = self.shelf(layout) else {
+            // SAFETY: the caller's layout, which is not empty.
+            return unsafe { self.behind.alloc(layout) };
+        };
+        let piece = shelf.first();
+        if piece.is_null() {
+            // SAFETY: no layout of a shelf is empty.
+            return unsafe { self.behind.alloc(of_shelf) };
+        }
+        // SAFETY: what is on a shelf is nobody else's, and is a `Piece`.
+        shelf.take(unsafe { (*piece).next }, of_shelf.size());
+        piece.cast()
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        match self.shelf(layout) {
+            // SAFETY: it was made with this layout.
+            None => unsafe { self.behind.dealloc(place, layout) },
+            Some((shelf, of_shelf)) => {
+                let piece = place.cast::<Piece>();
+                let next = shelf.first();
+                if shelf.put(piece, of_shelf.size()) {
+                    // SAFETY: the caller has given it back; it is aligned and large enough.
+                    unsafe { piece.write(Piece { next }) };
+                } else {
+                    // SAFETY: it was made with the layout of its shelf.
+                    unsafe { self.behind.dealloc(place, of_shelf) };
+                }
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the size within the bounds of a layout.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (self.shelf(layout), self.shelf(wanted)) {
+            (Some((old, _)), Some((new, _))) if std::ptr::eq(old, new) => place,
+            // SAFETY: it was made with this layout.
+            (None, None) => unsafe { self.behind.realloc(place, layout, size) },
+            // SAFETY: both are as large as what is copied, and apart; the old one is the caller's.
+            _ => unsafe {
+                let moved = self.alloc(wanted);
+                if !moved.is_null() {
+                    std::ptr::copy_nonoverlapping(place, moved, layout.size().min(size));
+                    self.dealloc(place, layout);
+                }
+                moved
+            },
+        }
+    }
 }
 
 unsafe extern "C" {
@@ -418,6 +440,5 @@ unsafe extern "C" {
 pub extern "C" fn _initialize() {
     // SAFETY: the linker's function; it runs the constructors of the C runtime, once, here.
     unsafe { __wasm_call_ctors() };
-    start_log();
     crate::filter::register();
 }

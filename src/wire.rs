@@ -15,6 +15,12 @@ pub const MAX_PAIRS: usize = 1024;
 
 /// Reads a map; `None` when it is not one.
 pub fn decode(bytes: &[u8]) -> Option<Vec<Pair>> {
+    let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+    Some(view(bytes)?.into_iter().map(owned).collect())
+}
+
+/// As [`decode`], and nothing is copied.
+pub fn view(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }
@@ -67,11 +73,11 @@ fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
 }
 
-fn take(data: &mut &[u8], length: usize) -> Option<Vec<u8>> {
+fn take<'a>(data: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (text, rest) = data.split_at_checked(length)?;
     let (nul, rest) = rest.split_first()?;
     *data = rest;
-    (*nul == 0).then(|| text.to_vec())
+    (*nul == 0).then_some(text)
 }
 
 #[cfg(test)]

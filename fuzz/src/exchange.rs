@@ -170,7 +170,7 @@ impl Run {
         }
         let ended = flags & 1 == 1;
         let now = self.now;
-        let step = (self.exchange).request_headers(guard, head, &connection, now, ended);
+        let step = (self.exchange).request_headers(guard, &head, &connection, now, ended);
         if matches!(step, Step::Charge | Step::Wait) {
             self.model.changes = stage::is_confined(scope) && stage::changes(target);
         }

@@ -95,7 +95,7 @@ fn request(pairs: Vec<Pair>) -> bool {
     let count = |wanted: &[u8]| pairs.iter().filter(|(name, _)| name == wanted).count();
     let once = [":method", ":path"].map(|name| count(name.as_bytes()));
     let twice = count(b"authorization") > 1;
-    let (id, head) = RequestHead::parse(pairs);
+    let (id, head) = RequestHead::parse(&pairs);
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
     assert!(id.len() <= 128 && id.bytes().all(safe), "{id:?}");
     let Ok(head) = head else { return false };

@@ -185,9 +185,9 @@ fn list(text: &[u8]) -> bool {
 fn takes_back(entry: &Value, shown: &Shown<'_>, now: u64) -> bool {
     let same = |name: &str, value: &str| entry.get(name).is_none_or(|text| text == value);
     let certificate = entry.get("certificate").is_none_or(|text| {
-        shown
-            .certificate
-            .is_some_and(|certificate| text == certificate)
+        // A list may have it in capitals.
+        let listed = text.as_str().map(str::to_ascii_lowercase);
+        shown.certificate.is_some() && listed.as_deref() == shown.certificate
     });
     let before = |name: &str, time: u64| {
         entry

@@ -1,9 +1,10 @@
 //! Paths, queries and bodies of requests: what is understood has one form, and reads the same again.
 
+use fhir_guard::json::{Document, Limits};
 use fhir_guard::request::body::BodyCheck;
 use fhir_guard::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
-    body, page_of, upstream_headers,
+    Authorization, BaseUrl, Batch, BatchKind, BundlePolicy, Change, FhirPolicy, Interaction,
+    Request, RequestHead, SearchPolicy, Upstream, WritePolicy, body, page_of, upstream_headers,
 };
 use fhir_guard::wire::Pair;
 
@@ -22,6 +23,7 @@ pub fn check(bytes: &[u8]) -> bool {
     let path = input.until(b'\n');
     let rest = input.0;
     let policy = policy();
+    bundles(rest, &policy);
     let Some((head, request)) = parse(method, path, &policy) else {
         bodies(rest, None);
         return false;
@@ -54,8 +56,22 @@ pub fn policy() -> FhirPolicy {
         },
         body_limit: 1 << 20,
         body_check: BodyCheck::Structure,
-        writes: WritePolicy::default(),
+        writes: WritePolicy {
+            conditional: vec![
+                Change::Create,
+                Change::Update,
+                Change::Patch,
+                Change::Delete,
+            ],
+            ..WritePolicy::default()
+        },
+        bundles: BundlePolicy {
+            kinds: vec![BatchKind::Batch, BatchKind::Transaction],
+            ..BundlePolicy::default()
+        },
         compartment: Default::default(),
+        search: SearchPolicy::default(),
+        operations: Vec::new(),
     }
 }
 
@@ -71,8 +87,7 @@ fn parse(method: &str, path: &[u8], policy: &FhirPolicy) -> Option<(RequestHead,
         (":path", path),
         ("content-type", content_type.as_bytes()),
     ];
-    let pair = |(name, value): (&str, &[u8])| (name.as_bytes().to_vec(), value.to_vec());
-    let head = RequestHead::parse(fields.map(pair).into()).1.ok()?;
+    let head = RequestHead::parse(&fields).1.ok()?;
     let request = Request::parse(&head, policy).ok()?;
     Some((head, request))
 }
@@ -92,7 +107,8 @@ fn upstream(fields: &[Pair], path: &str) {
 /// A request is a page of itself; and what a link is rewritten to is a page again, and the same.
 fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPolicy) {
     let own = format!("{}{target}", policy.base.as_str());
-    let selects = interaction.search().is_some();
+    // A write has no pages.
+    let selects = interaction.search().is_some() && interaction.change().is_none();
     let page = page_of(&own, interaction, policy);
     let expected = (selects && target.contains('?')).then_some(own);
     assert_eq!(page, expected);
@@ -111,6 +127,32 @@ fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPoli
             assert_eq!(own.resource_type(), other.resource_type());
         }
     }
+}
+
+/// A Bundle of requests that is written anew is one, and is written so again.
+fn bundles(bytes: &[u8], policy: &FhirPolicy) {
+    if let Some(written) = rewritten(bytes, policy) {
+        assert_eq!(
+            rewritten(written.as_bytes(), policy).as_ref(),
+            Some(&written)
+        );
+    }
+}
+
+/// What goes on of a Bundle of requests, where all of it is understood.
+fn rewritten(bytes: &[u8], policy: &FhirPolicy) -> Option<String> {
+    let document = Document::parse(bytes, &Limits::default()).ok()?;
+    let batch = Batch::read(document.root(), policy).ok()?;
+    let mut out = batch.begin();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        let entry = entry.as_ref().ok()?;
+        if index > 0 {
+            out.push(',');
+        }
+        entry.write(&entry.request, &mut out);
+    }
+    out.push_str(Batch::END);
+    Some(out)
 }
 
 /// A body that is taken is strict JSON of the right shape, and rights only ever narrow.

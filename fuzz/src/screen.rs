@@ -94,6 +94,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
         compartment: Default::default(),
         granted: Granted::All,
         others: Vec::new(),
+        total: false,
         base: BASE.to_owned(),
         redactions: HIDDEN.into_iter().filter_map(rule).collect(),
         self_link: format!("{BASE}/Observation?code=1"),

@@ -288,6 +288,7 @@ fn permitted(
     let request = Request {
         interaction,
         head_only: false,
+        form: false,
         page: None,
     };
     let texts = principal.scopes().texts().iter();

@@ -1,12 +1,15 @@
 //! The one place where permission comes from.
 
 mod consent;
+mod operation;
+mod reduced;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::confine::confine;
 use super::facts::{Circumstances, Facts};
+use super::hidden::unhidden;
 use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
@@ -102,6 +105,12 @@ impl Permit {
         &self.others
     }
 
+    /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
+    pub fn shows_total(&self) -> bool {
+        let search = self.request.interaction.search();
+        search.is_some_and(Search::asks_for_total) && !self.is_confined() && self.is_for_all()
+    }
+
     /// Whether the interaction is permitted for all resources of its types.
     pub fn is_for_all(&self) -> bool {
         self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
@@ -183,13 +192,16 @@ pub struct Terms<'a> {
 }
 
 /// Permits a request of an established principal, or refuses it. A search over several types is decided
-/// for each of them as if it were for this one alone.
+/// for each of them as if it were for this one alone, and so is what is sent along with matches.
 pub fn authorize(
     principal: &Rc<Principal>,
     request: &Request,
     terms: &Terms<'_>,
 ) -> Result<Permit, Denial> {
     let interaction = &request.interaction;
+    if let Interaction::Operation(call) = interaction {
+        return operation::authorize(principal, request, call, terms);
+    }
     let types = interaction.types();
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
@@ -211,10 +223,24 @@ pub fn authorize(
         reported: Vec::new(),
         consent: Consent::NotNeeded,
     };
-    for other in others {
+    let included = interaction.included();
+    for other in others.iter().chain(&included) {
         let (_, _, granted) = opened(principal, interaction, *other, letter)?;
         permit.others.push((*other, granted));
     }
+    // A match tells of what it was found by, so that all of it must be the caller's to see.
+    let looked_through = interaction.search().map(Search::looks_through);
+    let looked_through = looked_through.unwrap_or_default();
+    for other in &looked_through {
+        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        if !granted.is_all() {
+            return Err(Denial::NotSupported("parameter"));
+        }
+    }
+    let all = || {
+        let further = looked_through.iter().filter(|of| !types.contains(of));
+        types.iter().chain(&included).chain(further)
+    };
     if level == Level::Patient {
         for resource_type in types.iter() {
             confine(principal, interaction, *resource_type, terms)?;
@@ -225,7 +251,7 @@ pub fn authorize(
     let mut reported = Vec::new();
     let rules = terms.rules;
     let mut spared = None;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         let facts = facts(*resource_type);
         rules.admit(&facts, &mut reported)?;
         let of_type = rules.spared(&facts)?;
@@ -236,28 +262,21 @@ pub fn authorize(
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
     }
+    permit.reduce(terms)?;
     if let [only] = types.as_ref() {
         permit = narrowed(permit, *only, terms);
     }
     // Last: another login is of no use to whoever may not do it at all.
     let now = terms.circumstances.time / 1_000_000_000;
-    for resource_type in types.iter() {
+    for resource_type in all() {
         for rule in terms.step_up {
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
-    let mut asking: Option<(&Rule, Facts<'_>)> = None;
-    for resource_type in types.iter() {
-        let facts = facts(*resource_type);
-        let found = rules.require(principal, &facts, now, &mut reported)?;
-        asking = match (asking, found) {
-            (Some((rule, facts)), Some(other)) if rule.outweighs(other) => Some((rule, facts)),
-            (before, None) => before,
-            (_, Some(rule)) => Some((rule, facts)),
-        };
-    }
-    if let Some((rule, facts)) = asking {
+    let each = all().map(|resource_type| facts(*resource_type));
+    if let Some((rule, facts)) = required(rules, principal, each, now, &mut reported)? {
         permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
+        permit.reduce(terms)?;
     }
     // A rule may have said so of several types.
     for name in reported {
@@ -266,6 +285,27 @@ pub fn authorize(
         }
     }
     Ok(permit)
+}
+
+/// Whether what rules require of each of these is there, and the rule that asks for consent, with what it was
+/// asked about.
+fn required<'r, 'f>(
+    rules: &'r Rules,
+    principal: &Principal,
+    each: impl Iterator<Item = Facts<'f>>,
+    now: u64,
+    reported: &mut Vec<String>,
+) -> Result<Option<(&'r Rule, Facts<'f>)>, Denial> {
+    let mut asking: Option<(&Rule, Facts<'_>)> = None;
+    for facts in each {
+        let found = rules.require(principal, &facts, now, reported)?;
+        asking = match (asking, found) {
+            (Some((rule, facts)), Some(other)) if rule.outweighs(other) => Some((rule, facts)),
+            (before, None) => before,
+            (_, Some(rule)) => Some((rule, facts)),
+        };
+    }
+    Ok(asking)
 }
 
 /// The scopes that count, and what they open of a type to this interaction; refuses what no scope can open.
@@ -307,39 +347,10 @@ fn opened<'p>(
     Ok((level, scopes, granted))
 }
 
-/// Refuses a search by what is hidden from the caller: its matches, and their order, would tell.
-fn unhidden(permit: &Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Result<(), Denial> {
-    let Some(search) = searched(&permit.request.interaction, resource_type)? else {
-        return Ok(());
-    };
-    for searched in search.searched() {
-        if (terms.hidden)(permit, resource_type, searched) {
-            return Err(Denial::NotSupported("parameter"));
-        }
-    }
-    Ok(())
-}
-
-/// The search of an interaction, as one of this type.
-pub(super) fn searched(
-    interaction: &Interaction,
-    resource_type: ResourceType,
-) -> Result<Option<Cow<'_, Search>>, Denial> {
-    let Some(search) = interaction.search() else {
-        return Ok(None);
-    };
-    if interaction.resource_type() == Some(resource_type) {
-        return Ok(Some(Cow::Borrowed(search)));
-    }
-    let of_type = search.of(resource_type);
-    let of_type = of_type.ok_or(Denial::NotSupported("parameter"))?;
-    Ok(Some(Cow::Owned(of_type)))
-}
-
 /// The letter that an interaction needs (SMART App Launch 2.2).
 fn letter(interaction: &Interaction) -> Option<Letter> {
     match interaction {
-        Interaction::Public(_) => None,
+        Interaction::Public(_) | Interaction::Operation(_) => None,
         Interaction::Read { .. }
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),

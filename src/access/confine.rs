@@ -1,7 +1,7 @@
 //! What `patient/` scopes open.
 
 use super::Terms;
-use super::authorize::searched;
+use super::hidden::searched;
 use crate::denial::Denial;
 use crate::fhir::{Compartment, PatientCompartment, ResourceType};
 use crate::identity::Principal;
@@ -93,6 +93,7 @@ pub(super) fn confine(
         }
         Interaction::HistorySystem { .. }
         | Interaction::HistoryType { .. }
+        | Interaction::Operation(_)
         | Interaction::Public(_) => Err(Denial::NotSupported("interaction")),
     }
 }
@@ -111,6 +112,10 @@ pub(super) fn confine_search(
     absent: Denial,
 ) -> Result<(), Denial> {
     for parameter in &search.parameters {
+        // What it finds others by may not be the own patient's.
+        if !parameter.path.is_empty() {
+            return Err(Denial::NotSupported("parameter"));
+        }
         let by_id = resource_type.is_patient() && parameter.definition.name() == "_id";
         if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
             continue;
@@ -128,7 +133,8 @@ pub(super) fn confine_search(
             }
         }
         let tells = by_id || !resource_type.is_patient();
-        confined |= tells && only_own && !parameter.values.is_empty();
+        let plain = parameter.modifier.is_none() && !parameter.values.is_empty();
+        confined |= tells && only_own && plain;
     }
     if confined {
         Ok(())

@@ -55,6 +55,19 @@ impl Granted {
         }
     }
 
+    /// The root elements on which it rests; of a choice with the type.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &'static str> {
+        let scopes = match self {
+            Granted::All => &[],
+            Granted::Matching(scopes) => scopes.as_slice(),
+        };
+        let parameters = scopes.iter().flat_map(|scope| &scope.parameters);
+        let places = parameters.filter_map(|parameter| parameter.definition.searched());
+        places
+            .flatten()
+            .filter_map(|place| place.path.names().next())
+    }
+
     /// What to add to a search, so that the server sends only what is granted, as far as one more
     /// condition on each parameter can say it; nothing where the search says it already. What the server
     /// does send is looked at in any case.
@@ -79,7 +92,9 @@ impl Granted {
             .filter(|(definition, granted)| !says(search, *definition, granted));
         missing
             .map(|(definition, granted)| Parameter {
+                path: Vec::new(),
                 definition,
+                modifier: None,
                 values: granted.iter().map(ToString::to_string).collect(),
             })
             .collect()
@@ -112,7 +127,10 @@ fn says(search: &Search, definition: SearchParameter, granted: &[&TokenValue]) -
         TokenValue::parse(text).is_some_and(|value| granted.iter().any(|one| one.includes(&value)))
     };
     search.parameters.iter().any(|parameter| {
-        parameter.definition == definition && parameter.values.iter().all(is_granted)
+        parameter.definition == definition
+            && parameter.modifier.is_none()
+            && parameter.path.is_empty()
+            && parameter.values.iter().all(is_granted)
     })
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::fhir::{PatientCompartment, ResourceType, is_id};
 use crate::json::{Kind, Node};
+use crate::request::Targets;
 use crate::request::body::Shape;
 
 /// Decides a resource's place in a patient's compartment
@@ -19,6 +20,8 @@ pub(crate) struct Membership<'a> {
     shape: &'a Shape<'a>,
     /// Types of the contained resources by id; none where an id stands twice.
     contained: BTreeMap<Cow<'a, str>, Option<ResourceType>>,
+    /// What references may lead to in the Bundle that it stands in.
+    targets: Option<&'a Targets>,
 }
 
 impl<'a> Membership<'a> {
@@ -46,6 +49,15 @@ impl<'a> Membership<'a> {
             root,
             shape,
             contained,
+            targets: None,
+        }
+    }
+
+    /// The same of a resource that stands in a Bundle of requests.
+    pub fn among(self, targets: &'a Targets) -> Self {
+        Membership {
+            targets: Some(targets),
+            ..self
         }
     }
 
@@ -135,6 +147,10 @@ impl<'a> Membership<'a> {
         // What most references are.
         if target.strip_prefix("Patient/") == Some(self.patient) && is_id(self.patient) {
             return Some(true);
+        }
+        if let Some(resource_type) = self.targets.and_then(|targets| targets.get(target)) {
+            // A Patient that is made here is not the own one.
+            return (!resource_type.is_patient()).then_some(false);
         }
         if let Some(id) = target.strip_prefix('#') {
             return self.is_contained_patient(id);

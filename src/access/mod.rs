@@ -4,6 +4,7 @@ mod authorize;
 mod confine;
 mod facts;
 mod granted;
+mod hidden;
 mod membership;
 mod rules;
 mod step_up;

@@ -1,13 +1,16 @@
 //! Scopes, levels and interactions, to permits.
 
 mod across;
+mod chains;
 mod conditional;
 mod consent;
 mod granted;
 mod granular;
+mod inclusions;
 mod instances;
 mod levels;
 mod patients;
+mod reduced;
 mod rules;
 mod terms;
 mod writes;
@@ -26,7 +29,8 @@ use crate::identity::{
 };
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, FhirPolicy, Interaction, Request, RequestHead, Upstream, WritePolicy,
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, Interaction, Request, RequestHead,
+    SearchPolicy, Upstream, WritePolicy,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -99,6 +103,9 @@ fn fhir() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
+        operations: Vec::new(),
+        bundles: BundlePolicy::default(),
     }
 }
 
@@ -113,8 +120,7 @@ fn request(target: &str) -> Request {
         (":path", &format!("/r4{path}")),
         ("content-type", content_type),
     ];
-    let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.to_vec()).1.expect(target);
+    let head = RequestHead::parse(&pairs).1.expect(target);
     Request::parse(&head, &fhir()).expect(target)
 }
 

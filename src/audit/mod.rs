@@ -5,8 +5,6 @@
 
 use std::fmt::Write as _;
 
-use crate::json::plain_prefix;
-
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuditPolicy {
@@ -67,6 +65,8 @@ pub struct Record {
     pub resource_type: Option<&'static str>,
     /// The instance that was asked for, as `Type/id`.
     pub refs: Vec<String>,
+    /// The requests of a Bundle, in order, at most as many as one may have.
+    pub entries: Vec<EntryRecord>,
     /// The version to which a write was pinned, as an entity tag: it was read before.
     pub current: Option<String>,
     /// Resources that left.
@@ -77,6 +77,19 @@ pub struct Record {
     pub redacted: u64,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+}
+
+/// One request of a Bundle.
+#[derive(Clone, Debug, Default)]
+pub struct EntryRecord {
+    /// The standard's code; `None` where it is no request that is understood.
+    pub interaction: Option<&'static str>,
+    /// The type, or the instance as `Type/id`.
+    pub reference: Option<String>,
+    /// The status with which it was answered; 0 when none is known.
+    pub status: u16,
+    /// The rule that decided.
+    pub rule: String,
 }
 
 /// The version of the list of keys.
@@ -115,6 +128,7 @@ impl Record {
         out.text("interaction", self.interaction);
         out.text("type", self.resource_type);
         out.list("refs", &self.refs);
+        out.entries(&self.entries);
         out.text("current", self.current.as_deref());
         out.number("passed", self.passed);
         out.number("removed", self.removed);
@@ -123,7 +137,9 @@ impl Record {
             out.key("limits");
             out.open('{');
             for (name, remaining) in &self.limits {
-                out.number(name, u64::from(*remaining));
+                out.item(name);
+                out.0.push(':');
+                digits(&mut out.0, u64::from(*remaining), 1);
             }
             out.close('}');
         }
@@ -160,25 +176,27 @@ impl Line {
         Line(text)
     }
 
-    fn key(&mut self, key: &str) {
-        self.item(key);
-        self.0.push(':');
+    /// One of our own names, all of which are plain.
+    fn key(&mut self, key: &'static str) {
+        self.comma();
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
     }
 
-    fn number(&mut self, key: &str, number: u64) {
+    fn number(&mut self, key: &'static str, number: u64) {
         self.key(key);
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{number}");
+        digits(&mut self.0, number, 1);
     }
 
-    fn text(&mut self, key: &str, text: Option<&str>) {
+    fn text(&mut self, key: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.key(key);
             self.quoted(text);
         }
     }
 
-    fn list(&mut self, key: &str, texts: &[String]) {
+    fn list(&mut self, key: &'static str, texts: &[String]) {
         if texts.is_empty() {
             return;
         }
@@ -186,6 +204,28 @@ impl Line {
         self.open('[');
         for text in texts {
             self.item(text);
+        }
+        self.close(']');
+    }
+
+    fn entries(&mut self, entries: &[EntryRecord]) {
+        if entries.is_empty() {
+            return;
+        }
+        self.key("entries");
+        self.open('[');
+        for entry in entries {
+            if !self.0.ends_with('[') {
+                self.0.push(',');
+            }
+            self.open('{');
+            self.text("interaction", entry.interaction);
+            self.text("ref", entry.reference.as_deref());
+            if entry.status != 0 {
+                self.number("status", entry.status.into());
+            }
+            self.text("rule", Some(&entry.rule));
+            self.close('}');
         }
         self.close(']');
     }
@@ -200,18 +240,21 @@ impl Line {
 
     /// A string after what stands before it.
     fn item(&mut self, text: &str) {
-        if !self.0.ends_with(['{', '[']) {
+        self.comma();
+        self.quoted(text);
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.0.as_bytes().last(), Some(b'{' | b'[')) {
             self.0.push(',');
         }
-        self.quoted(text);
     }
 
     fn quoted(&mut self, text: &str) {
         self.0.push('"');
-        // Whole words at a time: nearly every text is plain, and a record is long.
-        let bytes = text.as_bytes();
-        let plain = bytes.is_ascii() && !bytes.contains(&0x7f);
-        if plain && plain_prefix(bytes) == bytes.len() {
+        // All bytes at once: nearly every text is plain, and a record is long.
+        let plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
+        if text.bytes().fold(true, |all, byte| all & plain(&byte)) {
             self.0.push_str(text);
         } else {
             text.chars().for_each(|character| self.escaped(character));
@@ -257,7 +300,7 @@ fn rfc3339(nanoseconds: u64) -> String {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let mut out = String::with_capacity(24);
-    for (number, digits, after) in [
+    for (number, least, after) in [
         (year, 4, '-'),
         (month, 2, '-'),
         (day, 2, 'T'),
@@ -266,13 +309,19 @@ fn rfc3339(nanoseconds: u64) -> String {
         (second % 60, 2, '.'),
         (millisecond, 3, 'Z'),
     ] {
-        for place in (0..digits).rev() {
-            let digit = u8::try_from(number / 10_u64.pow(place) % 10).unwrap_or_default();
-            out.push(char::from(b'0' + digit));
-        }
+        digits(&mut out, number, least);
         out.push(after);
     }
     out
+}
+
+/// A number, with zeros in front where it has fewer digits.
+fn digits(out: &mut String, number: u64, least: u32) {
+    if number >= 10 || least > 1 {
+        digits(out, number / 10, least.saturating_sub(1));
+    }
+    let digit = u8::try_from(number % 10).unwrap_or_default();
+    out.push(char::from(b'0' + digit));
 }
 
 #[cfg(test)]
@@ -329,6 +378,7 @@ mod tests {
             interaction: Some("read"),
             resource_type: Some("Patient"),
             refs: vec!["Patient/1".to_owned()],
+            entries: vec![EntryRecord::default()],
             current: some(),
             limits: vec![("per-client".to_owned(), 3)],
             reported: vec!["deny.night".to_owned()],
@@ -352,6 +402,7 @@ mod tests {
             "interaction",
             "type",
             "refs",
+            "entries",
             "current",
             "passed",
             "removed",

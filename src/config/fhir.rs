@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use super::mistakes::Mistakes;
+use super::operations;
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
-use super::told;
+use super::{search, told};
 use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_parameter};
 use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
-    Authorization, BaseUrl, Change, ClientLabels, FhirPolicy, Upstream, WritePolicy,
+    Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, FhirPolicy,
+    SearchPolicy, Upstream, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -75,6 +77,17 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         patient_types(node, m)
     });
     let compartment = compartment(&mut object, m);
+    let search = or(object.optional("search"), SearchPolicy::default(), |node| {
+        search::read(node, m)
+    });
+    let operations = or(object.optional("operations"), Vec::new(), |node| {
+        operations::read(node, m)
+    });
+    let bundles = or(
+        object.optional("bundles"),
+        BundlePolicy::default(),
+        |node| bundles(node, m),
+    );
     object.finish(m);
     let (upstream, told, if_match) = upstream?;
     let fhir = FhirPolicy {
@@ -90,6 +103,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             if_match,
         },
         compartment: Rc::new(compartment?),
+        search: search?,
+        operations: operations?,
+        bundles: bundles?,
     };
     Some((fhir, told))
 }
@@ -148,6 +164,30 @@ fn conditional(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Change>> {
     ];
     let items = node.list("words", 0..=words.len(), m)?;
     each(&items, |item| item.keyword(&words, m))
+}
+
+/// Which Bundles of requests are taken.
+fn bundles(node: &Node<'_>, m: &mut Mistakes) -> Option<BundlePolicy> {
+    let mut object = node.object("an object with types", m)?;
+    let words = [
+        ("batch", BatchKind::Batch),
+        ("transaction", BatchKind::Transaction),
+    ];
+    let types = object.required("types", "a list of batch and transaction", m);
+    let kinds = types.and_then(|node| {
+        let items = node.list("words", 0..=words.len(), m)?;
+        each(&items, |item| item.keyword(&words, m))
+    });
+    let most = u32::try_from(BundlePolicy::MOST).unwrap_or(u32::MAX);
+    let usual = BundlePolicy::default().entries;
+    let entries = or(object.optional("entries"), usual, |node| {
+        usize::try_from(node.integer(1..=most, m)?).ok()
+    });
+    object.finish(m);
+    Some(BundlePolicy {
+        kinds: kinds?,
+        entries: entries?,
+    })
 }
 
 /// The types that `patient/` scopes may write.

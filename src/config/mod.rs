@@ -19,10 +19,33 @@
 //! | `fhir.body_check` | `structure`, `names`, `none` | `structure` |
 //! | `fhir.body_limit` | size, 1KiB to 8MiB | `512KiB` |
 //! | `fhir.client_labels` | `refused`, `kept` | `refused` |
+//! | `fhir.bundles.types` | 0 to 2 of `batch`, `transaction` | required with it |
+//! | `fhir.bundles.entries` | whole number, 1 to 200 | 100 |
 //! | `fhir.conditional` | 0 to 4 of `create`, `update`, `patch`, `delete-single` | none |
+//! | `fhir.search.chains` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.has` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.contains` | boolean | `false` |
+//! | `fhir.search.date_ranges` | 0 to 64 types, each with parameters and days | `[]` |
+//! | `fhir.search.date_ranges[].resource` | a resource type | required |
+//! | `fhir.search.date_ranges[].parameters` | 1 to 8 search parameters of dates | required |
+//! | `fhir.search.date_ranges[].days` | 1 to 36525 | required |
+//! | `fhir.search.default_count` | 1 to `max_count` | the upstream's |
+//! | `fhir.search.include` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.revinclude` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.max_count` | 1 to 1000 | 1000 |
+//! | `fhir.search.max_values` | 1 to 4096 | 256 |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
 //! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |
+//! | `fhir.operations` | 0 to 64 | none |
+//! | `fhir.operations[].name` | 1 to 64 of `A-Z a-z 0-9 -` | required |
+//! | `fhir.operations[].level` | `system`, `type`, `instance` | required |
+//! | `fhir.operations[].types` | 1 to 64 R4 resource types | required, not with `system` |
+//! | `fhir.operations[].methods` | `GET`, `POST`, each once | `[GET]` |
+//! | `fhir.operations[].parameters` | 0 to 32 names | none |
+//! | `fhir.operations[].resources` | 0 to 32 objects with `name` and `type`, with `POST` | none |
+//! | `fhir.operations[].scopes` | 0 to 8 scopes without parameters | none |
+//! | `fhir.operations[].answer` | `bundle`, `parameters`, `outcome`, an R4 resource type | required |
 //! | `client_certificate.required` | boolean | `true` |
 //! | `client_certificate.source` | `connection`, or `xfcc` | `connection` |
 //! | `client_certificate.source.xfcc.trusted_hops` | 1 to 16 URIs, or certificates as below | required |
@@ -145,11 +168,13 @@ mod introspection;
 mod issuers;
 mod keys;
 mod mistakes;
+mod operations;
 mod platform;
 mod policy;
 mod reader;
 mod revocation;
 mod rules;
+mod search;
 mod secrets;
 mod step_up;
 mod structure;

@@ -185,16 +185,21 @@ fn elements_exist(
 
 fn exception(node: &Node<'_>, m: &mut Mistakes) -> Option<Scope> {
     let mut object = node.object("an object with scope", m)?;
-    let expected = "a SMART scope without parameters, such as user/Patient.rs";
-    let scope = object.required("scope", expected, m);
+    let scope = object.required("scope", SCOPE, m);
     object.finish(m);
-    let scope = scope?;
-    let text = scope.text(expected, 1..=256, m)?;
+    plain_scope(&scope?, m)
+}
+
+/// A scope for all resources of its type.
+pub(super) fn plain_scope(node: &Node<'_>, m: &mut Mistakes) -> Option<Scope> {
+    let text = node.text(SCOPE, 1..=256, m)?;
     match Scope::parse(text) {
         Some(scope) if !scope.is_granular() => Some(scope),
-        _ => scope.refuse(expected, "other text", m),
+        _ => node.refuse(SCOPE, "other text", m),
     }
 }
+
+const SCOPE: &str = "a SMART scope without parameters, such as user/Patient.rs";
 
 pub(super) fn resource_type(node: &Node<'_>, m: &mut Mistakes) -> Option<ResourceType> {
     let expected = "a FHIR R4 resource type such as Patient";

@@ -23,14 +23,7 @@ const VALUES: usize = 16;
 const AGE: Duration = Duration::from_secs(720 * 3600);
 
 /// Interactions of the standard that this version refuses altogether.
-const LATER: [&str; 6] = [
-    "batch",
-    "history-system",
-    "operation",
-    "search-compartment",
-    "search-system",
-    "transaction",
-];
+const LATER: [&str; 2] = ["batch", "transaction"];
 
 pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<StepUp>> {
     let items = node.list("rules", 0..=RULES, m)?;

@@ -7,7 +7,9 @@ mod consent;
 mod dpop;
 mod identity;
 mod introspection;
+mod operations;
 mod scopes;
+mod search;
 mod writes;
 
 use serde_json::{Value, json};
@@ -40,10 +42,16 @@ fn complete() -> Value {
             "body_limit": "1MiB",
             "body_check": "names",
             "client_labels": "kept",
+            "bundles": {"types": ["batch", "transaction"], "entries": 50},
             "conditional": ["create", "delete-single"],
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],
+            "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
+                "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
+                "include": ["Observation:subject"], "revinclude": ["Provenance:target"],
+                "chains": ["Observation:subject:Patient"], "has": ["Observation:patient"]},
+            "operations": operations::complete(),
         },
         "client_certificate": {
             "required": true,
@@ -153,6 +161,9 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
+        assert_eq!(policy.fhir.search, search::of_complete());
+        assert_eq!(policy.fhir.operations, operations::of_complete());
+        assert_eq!(policy.fhir.bundles, writes::bundles_of_complete());
         assert_eq!(policy.told, identity::told_of_complete());
         assert!(policy.certificate.required);
         assert_eq!(policy.certificate.validated_by, ValidatedBy::Listener);

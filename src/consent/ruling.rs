@@ -46,7 +46,7 @@ struct Question<'a> {
     ruling: &'a Ruling,
     action: Action,
     resource_type: ResourceType,
-    content: Content,
+    content: &'a Content,
 }
 
 /// The labels of what it is about.
@@ -65,11 +65,27 @@ impl Ruling {
     /// # Errors
     /// What stands against it, for the record.
     pub fn check(&self, action: Action, types: &[ResourceType]) -> Result<(), &'static str> {
+        match action {
+            Action::Access => self.check_with(action, types, &Content::Coming),
+            Action::Collect | Action::Correct => self.check_unseen(action, types),
+        }
+    }
+
+    /// The same of what nobody will look at.
+    ///
+    /// # Errors
+    /// What stands against it, for the record.
+    pub fn check_unseen(&self, action: Action, types: &[ResourceType]) -> Result<(), &'static str> {
+        self.check_with(action, types, &Content::Unseen)
+    }
+
+    fn check_with(
+        &self,
+        action: Action,
+        types: &[ResourceType],
+        content: &Content,
+    ) -> Result<(), &'static str> {
         for resource_type in types {
-            let content = match action {
-                Action::Access => Content::Coming,
-                Action::Collect | Action::Correct => Content::Unseen,
-            };
             let question = Question {
                 ruling: self,
                 action,
@@ -87,11 +103,12 @@ impl Ruling {
 
     /// Whether a resource of this type may be seen.
     pub fn covers(&self, resource_type: ResourceType, resource: Node<'_>) -> bool {
+        let content = Label::of(resource).map_or(Content::Unseen, Content::Labels);
         let question = Question {
             ruling: self,
             action: Action::Access,
             resource_type,
-            content: Label::of(resource).map_or(Content::Unseen, Content::Labels),
+            content: &content,
         };
         question.decide() == Some(Effect::Permit)
     }
@@ -163,7 +180,7 @@ impl Question<'_> {
             any(&rule.classes, |class| {
                 Match::of(*class == self.resource_type)
             }),
-            any(&rule.labels, |label| match &self.content {
+            any(&rule.labels, |label| match self.content {
                 Content::Coming => Match::Open,
                 Content::Unseen => Match::Unknown,
                 Content::Labels(labels) => label.matches(labels, effect),

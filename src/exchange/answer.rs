@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Exchange, Field, Guard, OnFault, Phase, Step, pages};
-use crate::access::{Granted, Permit};
+use super::cover::{cover, is_veiled};
+use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Step};
+use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
-use crate::request::{Change, Interaction, page_of};
-use crate::response::{AnswerHead, BundleKind, Counts, Cover, Expected, Fault, Limits, Screen};
-use crate::wire::Pair;
+use crate::request::Change;
+use crate::response::{AnswerHead, Counts, Fault, Limits, Screen, check_status};
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
 /// every other value means that the proxy answers itself.
@@ -20,7 +20,7 @@ impl Exchange {
     pub fn response_headers(
         &mut self,
         guard: &Guard,
-        pairs: &[Pair],
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
@@ -28,8 +28,8 @@ impl Exchange {
         // An answer is the proxy's own only where the proxy says so in words, and refuses: silence,
         // or a cache behind this filter, may hide what the upstream said.
         let by_proxy = !by_upstream && details.is_some_and(is_detail) && status(pairs) >= 400;
-        let (permit, fields) = match std::mem::take(&mut self.phase) {
-            Phase::Forwarded { permit, fields } if by_upstream => (permit, fields),
+        let (sent, fields) = match std::mem::take(&mut self.phase) {
+            Phase::Forwarded { sent, fields } if by_upstream => (sent, fields),
             Phase::Refused => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
@@ -38,7 +38,7 @@ impl Exchange {
             Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
-            _ if by_proxy => return self.foreign(pairs),
+            _ if by_proxy => return self.foreign(status(pairs)),
             // A local reply that is no refusal: a second one on the same stream would corrupt it
             // (envoy issue 28826).
             _ if !by_upstream && details.is_some_and(is_detail) => {
@@ -46,7 +46,11 @@ impl Exchange {
             }
             _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
-        match self.answer(guard, permit, fields, pairs, ended) {
+        let answered = match sent {
+            Sent::One(permit) => self.answer(guard, &permit, fields, pairs, ended),
+            Sent::Bundle(bundle) => self.answer_bundle(guard, *bundle, fields, pairs, ended),
+        };
+        match answered {
             Ok(step) => step,
             Err(denial) => self.refuse(&denial),
         }
@@ -61,7 +65,7 @@ impl Exchange {
                 on_fault,
                 head_only,
             } => self.hold(guard, screen, on_fault, head_only, piece, ended),
-            Phase::Streaming { screen } => self.stream(screen, piece, ended),
+            Phase::Streaming { screen, on_fault } => self.stream(screen, on_fault, piece, ended),
             Phase::Discarding => {
                 self.phase = Phase::Discarding;
                 Step::Write(Vec::new())
@@ -84,12 +88,16 @@ impl Exchange {
             Phase::Holding {
                 on_fault: OnFault::DropBody,
                 ..
+            }
+            | Phase::Streaming {
+                on_fault: OnFault::DropBody,
+                ..
             } => {
                 self.done(Counts::default());
                 Step::DropTrailers
             }
             Phase::Holding { .. } => self.refuse(&Denial::Uninspectable("truncated")),
-            Phase::Streaming { screen } => {
+            Phase::Streaming { screen, .. } => {
                 self.count(screen.counts());
                 self.cut(&Denial::Uninspectable("truncated"))
             }
@@ -105,21 +113,21 @@ impl Exchange {
     }
 
     /// The proxy answers itself: no route, the upstream is away, or another filter refused.
-    fn foreign(&mut self, pairs: &[Pair]) -> Step {
+    fn foreign(&mut self, status: u16) -> Step {
         self.share.hold(0);
         self.phase = Phase::Foreign;
         self.record.outcome = Outcome::Proxy;
         self.record.rule = "proxy".to_owned();
-        self.record.status = status(pairs);
+        self.record.status = status;
         Step::Continue
     }
 
     fn answer(
         &mut self,
         guard: &Guard,
-        permit: Permit,
+        permit: &Permit,
         fields: Vec<Field>,
-        pairs: &[Pair],
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         ended: bool,
     ) -> Result<Step, Denial> {
         let policy = guard.policy();
@@ -128,15 +136,7 @@ impl Exchange {
         let change = interaction.change();
         let writes = change.is_some();
         let forbidden = policy.response.absent_is_forbidden;
-        if !(head.status == 200 || (writes && matches!(head.status, 201 | 204))) {
-            // That an instance was deleted tells that it was there, perhaps of a kind not granted.
-            let withheld = permit.rests_on_answer() || permit.ruling().is_some();
-            let alike = forbidden || !permit.is_for_all() || withheld;
-            return Err(match head.status {
-                404 | 410 if alike => Denial::Absent { forbidden },
-                status => Denial::Upstream(status),
-            });
-        }
+        check_status(head.status, change, is_veiled(permit), forbidden)?;
         let leaving = head.leaving(
             &policy.fhir,
             interaction.resource_type(),
@@ -157,33 +157,67 @@ impl Exchange {
             self.phase = Phase::Discarding;
             return Ok(Step::Release(leaving));
         }
-        let limits = Limits {
-            resource: policy.response.resource_limit,
-            ..Limits::default()
-        };
-        let screen = Screen::new(Rc::new(cover(guard, &permit, self.record.began)?), limits);
+        let cover = cover(guard, permit, self.record.began)?;
+        let screen = Screen::new(Rc::new(cover), limits(guard));
         head.check_body().map_err(|denial| match denial {
-            Denial::Uninspectable(found) if screen.may_withhold() => unread(found, forbidden),
+            Denial::Uninspectable(found) if screen.may_withhold() => {
+                screen.refusal(Fault::Uninspectable(found), forbidden)
+            }
             denial => denial,
         })?;
         let head_only = permit.request().head_only;
-        let on_fault = if writes {
-            OnFault::DropBody
-        } else {
-            OnFault::Refuse
-        };
+        let on_fault = OnFault::of(writes);
         // Half: what is masked or tagged makes an answer longer than was announced.
         let known_large = head
             .content_length
             .is_some_and(|length| length > policy.response.hold_limit / 2);
-        if known_large && !head_only && on_fault == OnFault::Refuse && !screen.may_withhold() {
-            self.phase = Phase::Streaming { screen };
+        if known_large && !head_only && !screen.may_withhold() {
+            self.phase = Phase::Streaming { screen, on_fault };
             return Ok(Step::Release(leaving));
         }
         self.phase = Phase::Holding {
             screen,
             on_fault,
             head_only,
+        };
+        Ok(Step::HoldHead(leaving))
+    }
+
+    /// The head of the answer to a Bundle of requests, whose entries are decided when all of it is there.
+    fn answer_bundle(
+        &mut self,
+        guard: &Guard,
+        bundle: SentBundle,
+        fields: Vec<Field>,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        ended: bool,
+    ) -> Result<Step, Denial> {
+        let head = AnswerHead::read(pairs)?;
+        if head.status != 200 {
+            return Err(Denial::Upstream(head.status));
+        }
+        let request_id = &self.record.request_id;
+        let leaving = head.leaving(&guard.policy().fhir, None, request_id, fields);
+        self.record.status = head.status;
+        let inspectable = match ended {
+            true => Err(Denial::Uninspectable("empty")),
+            false => head.check_body(),
+        };
+        let on_fault = OnFault::of(bundle.writes());
+        if let Err(denial) = inspectable {
+            return match on_fault {
+                OnFault::Refuse => Err(denial),
+                OnFault::DropBody => {
+                    self.discard();
+                    Ok(Step::Release(leaving))
+                }
+            };
+        }
+        let cover = bundle.cover(guard, request_id, self.record.began)?;
+        self.phase = Phase::Holding {
+            screen: Screen::of_batch(Rc::new(cover), limits(guard)),
+            on_fault,
+            head_only: false,
         };
         Ok(Step::HoldHead(leaving))
     }
@@ -208,15 +242,7 @@ impl Exchange {
             Err(_) if on_fault == OnFault::DropBody => return self.discard(),
             Err(fault) => {
                 let forbidden = guard.policy().response.absent_is_forbidden;
-                return self.refuse(&match fault {
-                    Fault::Uninspectable(found) if screen.may_withhold() => {
-                        unread(found, forbidden)
-                    }
-                    Fault::TooLarge if screen.may_withhold() => {
-                        unread("it is larger than what is read", forbidden)
-                    }
-                    fault => denial(fault, forbidden),
-                });
+                return self.refuse(&screen.refusal(fault, forbidden));
             }
             Ok(()) => {}
         }
@@ -232,18 +258,19 @@ impl Exchange {
                 return Step::Write(Vec::new());
             }
             if screen.held() <= hold_limit {
+                self.note_statuses(screen.statuses());
                 self.done(screen.counts());
                 return Step::Write(screen.take());
+            }
+            if !ended {
+                // The end of the body comes in a callback of its own (over HTTP/1.1 always), and
+                // what is written there, when the head has left, is not measured.
+                self.phase = Phase::Streaming { screen, on_fault };
+                return Step::Write(Vec::new());
             }
             return match on_fault {
                 OnFault::DropBody => {
                     self.done(Counts::default());
-                    Step::Write(Vec::new())
-                }
-                // The end of the body comes in a callback of its own (over HTTP/1.1 always), and
-                // what is written there, when the head has left, is not measured.
-                OnFault::Refuse if !ended => {
-                    self.phase = Phase::Streaming { screen };
                     Step::Write(Vec::new())
                 }
                 OnFault::Refuse => self.refuse(&Denial::Uninspectable("larger-than-hold-limit")),
@@ -252,14 +279,11 @@ impl Exchange {
         if head_only {
             // Nothing of the body leaves, so there is nothing to make room for.
             screen.take();
-        } else if screen.held() > hold_limit / 2
-            && on_fault == OnFault::Refuse
-            && !screen.may_withhold()
-        {
+        } else if screen.held() > hold_limit / 2 && !screen.may_withhold() {
             // Half, because one more piece must fit in what can still be written at once; the
             // shipped manifest keeps pieces that small. What is screened already waits for the next
             // piece: now the head is not out yet.
-            self.phase = Phase::Streaming { screen };
+            self.phase = Phase::Streaming { screen, on_fault };
             return Step::Write(Vec::new());
         }
         self.phase = Phase::Holding {
@@ -270,25 +294,31 @@ impl Exchange {
         Step::Hold
     }
 
-    fn stream(&mut self, mut screen: Screen, piece: &[u8], ended: bool) -> Step {
+    fn stream(&mut self, mut screen: Screen, on_fault: OnFault, piece: &[u8], ended: bool) -> Step {
         let mut screened = screen.push(piece);
         if ended && screened.is_ok() {
             screened = screen.finish();
         }
         let counts = screen.counts();
-        if let Err(fault) = screened {
-            self.count(counts);
-            return self.cut(&denial(fault, false));
-        }
         let bytes = screen.take();
-        if !self.share.hold(screen.held()) {
-            self.count(counts);
-            return self.cut(&Denial::Unavailable("memory"));
+        let held = self.share.hold(screen.held());
+        let screened = screened.map_err(|fault| fault.denial(false));
+        let memory = held.then_some(()).ok_or(Denial::Unavailable("memory"));
+        if let Err(denial) = screened.and(memory) {
+            return match on_fault {
+                // Of such an answer nothing leaves before it is whole.
+                OnFault::DropBody => self.discard(),
+                OnFault::Refuse => {
+                    self.count(counts);
+                    self.cut(&denial)
+                }
+            };
         }
         if screen.closed() {
+            self.note_statuses(screen.statuses());
             self.done(counts);
         } else {
-            self.phase = Phase::Streaming { screen };
+            self.phase = Phase::Streaming { screen, on_fault };
         }
         Step::Write(bytes)
     }
@@ -325,9 +355,9 @@ impl Exchange {
 }
 
 /// `:status`; 0 where it is no number.
-fn status(pairs: &[Pair]) -> u16 {
-    let found = pairs.iter().find(|(name, _)| name == b":status");
-    let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
+fn status(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> u16 {
+    let found = pairs.iter().find(|(name, _)| name.as_ref() == b":status");
+    let text = found.and_then(|(_, value)| std::str::from_utf8(value.as_ref()).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
@@ -339,100 +369,18 @@ fn is_detail(details: &[u8]) -> bool {
         && !details.starts_with(b"cache")
 }
 
-fn denial(fault: Fault, forbidden: bool) -> Denial {
-    match fault {
-        Fault::Withheld => Denial::Absent { forbidden },
-        Fault::Uninspectable(found) => Denial::Answer(found),
-        Fault::TooLarge => Denial::Uninspectable("too-large"),
+impl OnFault {
+    fn of(writes: bool) -> Self {
+        match writes {
+            true => OnFault::DropBody,
+            false => OnFault::Refuse,
+        }
     }
 }
 
-/// An instance of which it is not known whether the caller may see it: that it cannot be read must not tell
-/// that it is there.
-fn unread(found: &'static str, forbidden: bool) -> Denial {
-    Denial::Undecided {
-        what: "instance",
-        absent: Some(forbidden),
-        found,
+fn limits(guard: &Guard) -> Limits {
+    Limits {
+        resource: guard.policy().response.resource_limit,
+        ..Limits::default()
     }
-}
-
-/// The part of a permit that the screen enforces; `began` is when the exchange did, in nanoseconds since
-/// 1970.
-fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
-    let policy = guard.policy();
-    let interaction = permit.request().interaction.clone();
-    let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
-    let expected = expected(&interaction).ok_or(Denial::Path)?;
-    let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
-    Ok(Cover {
-        expected,
-        patient: permit.confined_to().map(str::to_owned),
-        consent: permit.ruling().map(Rc::clone),
-        compartment: Rc::clone(&policy.fhir.compartment),
-        granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
-        others: permit.others().to_vec(),
-        base: policy.fhir.base.as_str().to_owned(),
-        redactions: guard.active(permit).cloned().collect(),
-        self_link,
-        links: Rc::new(move |url| {
-            page_of(url, &interaction, &own.fhir).or_else(|| {
-                let (key, caller) = (own.page_key.as_ref()?, caller.as_ref()?);
-                pages::seal(
-                    key,
-                    caller,
-                    &interaction,
-                    &own.fhir,
-                    url,
-                    began / 1_000_000_000,
-                )
-            })
-        }),
-    })
-}
-
-/// `None` for a search over no type at all, which nothing permits.
-fn expected(interaction: &Interaction) -> Option<Expected> {
-    let resource =
-        |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
-            resource_type,
-            id: id.cloned(),
-            version: version.cloned(),
-        };
-    let bundle = |kind, resource_type, id: Option<&String>| Expected::Bundle {
-        kind,
-        resource_type,
-        id: id.cloned(),
-    };
-    Some(match interaction {
-        Interaction::Public(_) => Expected::Opaque,
-        Interaction::Read { resource_type, id }
-        | Interaction::Update { resource_type, id }
-        | Interaction::Patch { resource_type, id }
-        | Interaction::Delete { resource_type, id } => resource(*resource_type, Some(id), None),
-        Interaction::Vread {
-            resource_type,
-            id,
-            version,
-        } => resource(*resource_type, Some(id), Some(version)),
-        Interaction::Create { resource_type } => resource(*resource_type, None, None),
-        // The upstream finds it, or chooses its id.
-        Interaction::Conditional(conditional) => resource(conditional.resource_type, None, None),
-        Interaction::HistoryInstance {
-            resource_type, id, ..
-        } => bundle(BundleKind::History, *resource_type, Some(id)),
-        Interaction::HistoryType { resource_type, .. } => {
-            bundle(BundleKind::History, *resource_type, None)
-        }
-        Interaction::Search { resource_type, .. } => {
-            bundle(BundleKind::Searchset, *resource_type, None)
-        }
-        Interaction::HistorySystem { .. } | Interaction::SearchAcross { .. } => {
-            let kind = match interaction {
-                Interaction::HistorySystem { .. } => BundleKind::History,
-                _ => BundleKind::Searchset,
-            };
-            bundle(kind, *interaction.types().first()?, None)
-        }
-    })
 }

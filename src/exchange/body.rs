@@ -1,12 +1,12 @@
 //! The body of a request, against the permit.
 
-use super::{Exchange, Guard, Phase, Step};
+use super::{Exchange, Guard, Phase, Sent, Step};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
-use crate::request::{Change, ClientLabels, Interaction, body};
+use crate::request::{Change, ClientLabels, Interaction, Targets, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +15,8 @@ pub(super) enum ExpectedBody {
     Empty,
     /// A JSON Patch.
     Patch,
+    /// The parameters of an operation.
+    Parameters,
     /// The resource that the interaction names.
     Resource,
 }
@@ -58,10 +60,11 @@ impl Exchange {
         else {
             return self.absorb_request();
         };
-        if let Err(denial) = check_body(guard, &permit, expected, &bytes) {
+        let none = Targets::default();
+        if let Err(denial) = check_body(guard, &permit, expected, &bytes, &none) {
             return self.refuse(&denial);
         }
-        self.forward(permit, fields);
+        self.forward(Sent::One(Box::new(permit)), fields);
         Step::Write(bytes)
     }
 
@@ -84,16 +87,21 @@ pub(super) fn expected_body(interaction: &Interaction) -> ExpectedBody {
     match interaction.change() {
         Some(Change::Create | Change::Update) => ExpectedBody::Resource,
         Some(Change::Patch) => ExpectedBody::Patch,
-        Some(Change::Delete) | None => ExpectedBody::Empty,
+        Some(Change::Delete) => ExpectedBody::Empty,
+        None => match interaction {
+            Interaction::Operation(call) if call.post => ExpectedBody::Parameters,
+            _ => ExpectedBody::Empty,
+        },
     }
 }
 
-/// Checks a body that is whole.
+/// Checks a body that is whole; `targets` are those of the Bundle that it stands in.
 pub(super) fn check_body(
     guard: &Guard,
     permit: &Permit,
     expected: ExpectedBody,
     bytes: &[u8],
+    targets: &Targets,
 ) -> Result<(), Denial> {
     let interaction = &permit.request().interaction;
     let checked = match expected {
@@ -102,6 +110,7 @@ pub(super) fn check_body(
         ExpectedBody::Patch => {
             body::check_patch(bytes, permit.may_read_all(), !guard.hides_from(permit))
         }
+        ExpectedBody::Parameters => return check_call(guard, permit, bytes),
         ExpectedBody::Resource => match interaction.resource_type() {
             Some(resource_type) => {
                 let check = guard.policy().fhir.body_check;
@@ -124,9 +133,20 @@ pub(super) fn check_body(
         ExpectedBody::Patch => Ok(()),
         _ => {
             permit.check_written(root)?;
-            check_own(guard, permit, root)
+            check_own(guard, permit, root, targets)
         }
     }
+}
+
+/// The parameters of an operation. What a patient hands over must be the own patient's.
+fn check_call(guard: &Guard, permit: &Permit, bytes: &[u8]) -> Result<(), Denial> {
+    let Interaction::Operation(call) = &permit.request().interaction else {
+        return Err(Denial::Request("body"));
+    };
+    let check = guard.policy().fhir.body_check;
+    let document = body::check_parameters(bytes, &call.operation, check).map_err(denial)?;
+    let mut resources = body::resources_of(document.root());
+    resources.try_for_each(|resource| check_own(guard, permit, resource, &Targets::default()))
 }
 
 fn denial(fault: body::BodyFault) -> Denial {
@@ -141,7 +161,12 @@ fn denial(fault: body::BodyFault) -> Denial {
 }
 
 /// A resource that a patient writes is the own patient's, and names no other.
-pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<(), Denial> {
+pub(super) fn check_own(
+    guard: &Guard,
+    permit: &Permit,
+    root: Node<'_>,
+    targets: &Targets,
+) -> Result<(), Denial> {
     let Some(patient) = permit.patient() else {
         return Ok(());
     };
@@ -149,5 +174,6 @@ pub(super) fn check_own(guard: &Guard, permit: &Permit, root: Node<'_>) -> Resul
     let shape = Shape::of(root).map_err(malformed)?;
     let fhir = &guard.policy().fhir;
     let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
+    let membership = membership.among(targets);
     membership.check_written().map_err(Denial::Compartment)
 }

@@ -155,7 +155,7 @@ impl Exchange {
         };
         let reads = guard.consent_reads();
         if let Some(said) = reads.known(&question.name, self.record.began) {
-            return self.decide(guard, &need, permit, said, headers, fields, body);
+            return self.rule_on(guard, &need, permit, said, headers, fields, body);
         }
         let most = guard.policy().waiting.requests;
         let joined = Seat::take(guard.consenting(), most)
@@ -231,14 +231,14 @@ impl Exchange {
             ..
         } = *consenting;
         let said = answer.get().cloned().unwrap_or(Said::Failed(SILENT));
-        self.decide(guard, &need, permit, said, headers, fields, body)
+        self.rule_on(guard, &need, permit, said, headers, fields, body)
     }
 
     #[expect(
         clippy::too_many_arguments,
         reason = "what was taken apart goes on in parts"
     )]
-    fn decide(
+    fn rule_on(
         &mut self,
         guard: &Guard,
         need: &ConsentNeed,

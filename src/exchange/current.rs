@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use super::body::{ExpectedBody, check_body, expected_body};
 use super::waiting::{Body, Seat};
-use super::{Exchange, Field, Guard, Phase, Step};
+use super::{Exchange, Field, Guard, Phase, Sent, Step};
 use crate::access::Permit;
 use crate::denial::Denial;
 use crate::remote::{Call, SLACK};
-use crate::request::Interaction;
+use crate::request::{Interaction, Targets};
 use crate::wire::Pair;
 
 /// The most bytes of a current version, and less where `response.resource_limit` is less: it is read in
@@ -115,7 +115,8 @@ impl Exchange {
 
     fn reading(&mut self, guard: &Guard, permit: &Permit, body: &[u8]) -> Result<Reading, Denial> {
         let interaction = &permit.request().interaction;
-        check_body(guard, permit, expected_body(interaction), body)?;
+        let expected = expected_body(interaction);
+        check_body(guard, permit, expected, body, &Targets::default())?;
         // The body of an update is decided on, and is the proxy's to keep.
         let patch = matches!(interaction, Interaction::Patch { .. }).then(|| body.to_vec());
         if !self.share.hold_body(patch.as_ref().map_or(0, Vec::len)) {
@@ -203,7 +204,7 @@ impl Exchange {
         };
         headers.retain(|(name, _)| name != IF_MATCH);
         headers.push((IF_MATCH.to_vec(), tag.into_bytes()));
-        self.forward(permit, fields);
+        self.forward(Sent::One(Box::new(permit)), fields);
         Step::Forward(headers)
     }
 

@@ -11,7 +11,8 @@ use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
 use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{Caller, Charging};
-use crate::request::{Form, Interaction, PageLink, Request, RequestHead, upstream_headers};
+use crate::request::{Batch, Form, Interaction, PageLink, Request, RequestHead, upstream_headers};
+use crate::wire::Pair;
 
 /// What a caller asks for, until it is known who that is.
 pub(super) struct Asked {
@@ -37,9 +38,11 @@ pub(super) enum Wanted {
     Form(Form),
     /// A further page, which a link of ours tells.
     Page(PageLink),
+    /// The requests of the Bundle that is the body.
+    Bundle,
 }
 
-/// A caller is known, and what is searched for is not: the form comes.
+/// A caller is known, and what is searched for, or asked for by a Bundle, is not: the body comes.
 pub(super) struct Searcher {
     /// Taken for as long as it waits.
     _seat: Seat,
@@ -62,7 +65,11 @@ impl Exchange {
             return Err(Denial::Request("content-length"));
         }
         let fhir = &guard.policy().fhir;
-        let request = if let Some(link) = PageLink::parse(&head, fhir)? {
+        let request = if Batch::is_asked(&head, fhir)? {
+            // Of which type it is, its body says.
+            self.record.interaction = Some("bundle");
+            Wanted::Bundle
+        } else if let Some(link) = PageLink::parse(&head, fhir)? {
             Wanted::Page(link)
         } else if let Some(form) = Form::parse(&head, fhir)? {
             Wanted::Form(form)
@@ -150,14 +157,17 @@ impl Exchange {
                 self.note_interaction(&request.interaction);
                 Cow::Owned(request)
             }
-            (Wanted::Form(_), Body::None) => return Err(Denial::Request("body")),
-            (Wanted::Form(_), Body::Coming) => {
+            (Wanted::Form(_) | Wanted::Bundle, Body::None) => return Err(Denial::Request("body")),
+            (Wanted::Form(_) | Wanted::Bundle, Body::Coming) => {
                 let searcher = Searcher {
                     _seat: Seat::take(guard.forms(), guard.policy().waiting.requests)?,
                     principal: Rc::clone(principal),
                     asked,
                 };
                 return Ok(Phase::ReadingForm(Box::new(searcher)));
+            }
+            (Wanted::Bundle, Body::Whole(bytes)) => {
+                return self.bundle(guard, principal, &asked, bytes);
             }
             (Wanted::Form(form), Body::Whole(bytes)) => {
                 let request = form.complete(bytes, &guard.policy().fhir)?;
@@ -166,7 +176,14 @@ impl Exchange {
             }
         };
         let permit = guard.authorize(principal, &request, &asked.address, asked.now)?;
-        let caller = Caller {
+        let caller = self.caller(principal, &asked);
+        let charging = Charging::new(&guard.limits(&permit), &caller, asked.now);
+        self.charge(guard, permit, charging, asked)
+    }
+
+    /// Who is charged.
+    pub(super) fn caller<'a>(&'a self, principal: &'a Principal, asked: &'a Asked) -> Caller<'a> {
+        Caller {
             address: Some(asked.address.as_str()).filter(|address| !address.is_empty()),
             certificate: self.record.certificate.as_deref(),
             client: Some(principal.client()),
@@ -174,12 +191,10 @@ impl Exchange {
             patient: principal.patient(),
             subject: Some(principal.subject()),
             tenant: principal.tenant(),
-        };
-        let charging = Charging::new(&guard.limits(&permit), &caller, asked.now);
-        self.charge(guard, permit, charging, asked)
+        }
     }
 
-    /// A piece of the form: all that came of it so far, because the proxy keeps it.
+    /// A piece of the form, or of the Bundle: all that came of it so far, because the proxy keeps it.
     pub(super) fn body_of_form(&mut self, guard: &Guard, sofar: &[u8], ended: bool) -> Step {
         let step = self.body_grows(guard, sofar.len());
         if step != Step::Wait || !ended {
@@ -216,6 +231,7 @@ impl Exchange {
                     Phase::ShuttingOut(_) => Step::ShutOut,
                     Phase::ReadingForm(_) | Phase::Waiting(_) => Step::Wait,
                     Phase::Charging { .. } => Step::Charge,
+                    Phase::Bundle(bundle) => return self.bundle_step(bundle),
                     _ => return self.host_failed(),
                 };
                 self.phase = phase;
@@ -232,19 +248,10 @@ impl Exchange {
         charging: Charging,
         asked: Asked,
     ) -> Result<Phase, Denial> {
-        let policy = guard.policy();
+        let fhir = &guard.policy().fhir;
         let caller = permit.principal().map(Rc::as_ref);
-        let told = policy.told.fields(caller, &asked.head.request_id);
-        let told = told.ok_or(Denial::Token(TokenFault::Claims))?;
-        let may_read = permit.may_read();
-        let mut headers = upstream_headers(&asked.head, permit.request(), &policy.fhir, may_read);
-        let bytes = |(name, value): (String, String)| (name.into_bytes(), value.into_bytes());
-        headers.extend(told.into_iter().map(bytes));
-        let certificate = caller.and_then(Principal::certificate);
-        let rules = &policy.certificate_rules;
-        if let Some(told) = certificate.and_then(|certificate| rules.forwarded(certificate)) {
-            headers.push((b"x-forwarded-client-cert".to_vec(), told.into_bytes()));
-        }
+        let mut headers = upstream_headers(&asked.head, permit.request(), fhir, permit.may_read());
+        tell(guard, caller, &asked.head, &mut headers)?;
         self.record.rule = permit.rule().to_owned();
         self.record.reported = permit.reported().to_vec();
         Ok(Phase::Charging {
@@ -260,11 +267,7 @@ impl Exchange {
     fn note_interaction(&mut self, interaction: &Interaction) {
         self.record.interaction = Some(interaction.code());
         self.record.resource_type = interaction.resource_type().map(ResourceType::name);
-        let instance = interaction.resource_type().zip(interaction.id());
-        let instance = instance.map(|(resource_type, id)| format!("{resource_type}/{id}"));
-        let owner = interaction.compartment();
-        let owner = owner.map(|(compartment, id)| format!("{}/{id}", compartment.name()));
-        self.record.refs = instance.or(owner).into_iter().collect();
+        self.record.refs = reference(interaction).into_iter().collect();
     }
 
     /// Writes into the record whose token it is.
@@ -276,4 +279,33 @@ impl Exchange {
         self.record.client = text(shown.client);
         self.record.subject = text(shown.subject);
     }
+}
+
+/// The instance that is asked for, or the one in whose compartment is searched.
+pub(super) fn reference(interaction: &Interaction) -> Option<String> {
+    let instance = interaction.resource_type().zip(interaction.id());
+    let instance = instance.map(|(resource_type, id)| format!("{resource_type}/{id}"));
+    let owner = interaction.compartment();
+    let owner = owner.map(|(compartment, id)| format!("{}/{id}", compartment.name()));
+    instance.or(owner)
+}
+
+/// Adds what the server is told of the caller.
+pub(super) fn tell(
+    guard: &Guard,
+    caller: Option<&Principal>,
+    head: &RequestHead,
+    headers: &mut Vec<Pair>,
+) -> Result<(), Denial> {
+    let policy = guard.policy();
+    let told = policy.told.fields(caller, &head.request_id);
+    let told = told.ok_or(Denial::Token(TokenFault::Claims))?;
+    let bytes = |(name, value): (String, String)| (name.into_bytes(), value.into_bytes());
+    headers.extend(told.into_iter().map(bytes));
+    let certificate = caller.and_then(Principal::certificate);
+    let rules = &policy.certificate_rules;
+    if let Some(told) = certificate.and_then(|certificate| rules.forwarded(certificate)) {
+        headers.push((b"x-forwarded-client-cert".to_vec(), told.into_bytes()));
+    }
+    Ok(())
 }

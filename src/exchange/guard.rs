@@ -21,7 +21,7 @@ use crate::identity::{
 };
 use crate::limit::{KeyPart, Limit};
 use crate::remote::{Call, Look, Looked, Store};
-use crate::request::{Change, Request};
+use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
 use quarantine::Watch;
@@ -52,7 +52,7 @@ pub struct Guard {
     /// How many requests wait for what a patient consents to, and what is known of that.
     consenting: Rc<Cell<usize>>,
     consent_reads: ConsentReads,
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
     held: Rc<Cell<usize>>,
@@ -297,7 +297,7 @@ impl Guard {
         &self.consent_reads
     }
 
-    /// How many searches by `POST` have a form that is not whole yet.
+    /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     pub(super) fn forms(&self) -> &Rc<Cell<usize>> {
         &self.forms
     }
@@ -359,6 +359,17 @@ impl Guard {
                 return Err(Denial::NotSupported("update-of-redacted"));
             }
         }
+        if let Interaction::Operation(call) = &request.interaction {
+            // Nothing can be hidden in what passes as it is.
+            let answer = call.operation.answer;
+            let plain = matches!(
+                answer,
+                OperationAnswer::Parameters | OperationAnswer::Outcome
+            );
+            if plain && self.hides_from(&permit) {
+                return Err(Denial::NotSupported("operation"));
+            }
+        }
         Ok(permit)
     }
 
@@ -386,6 +397,20 @@ impl Guard {
         let limits = limits.iter().enumerate();
         let charged = limits.filter(|(place, _)| !spared(place));
         charged.map(|(_, limit)| limit.clone()).collect()
+    }
+
+    /// The limits that these requests are charged together, each with how many of them it counts.
+    pub(super) fn costs<'p>(
+        &self,
+        permits: impl Iterator<Item = &'p Permit> + Clone,
+    ) -> Vec<(Limit, u32)> {
+        let limits = self.policy.limits.iter().enumerate();
+        let cost = |(place, limit): (usize, &Limit)| {
+            let charged = permits.clone().filter(|permit| !permit.spares_limit(place));
+            let count = u32::try_from(charged.count()).unwrap_or(u32::MAX);
+            (count > 0).then(|| (limit.clone(), count))
+        };
+        limits.filter_map(cost).collect()
     }
 
     /// Whether any redaction applies to what this caller reads. Which one, and to which of the

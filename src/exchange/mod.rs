@@ -3,11 +3,14 @@
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
 //! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask for
-//! consent, inspect the body, forward.
+//! consent, inspect the body, forward. What stands in the body, the parameters of a form or the requests of
+//! a Bundle, comes before it is authorised.
 
 mod answer;
 mod body;
+mod bundle;
 mod consent;
+mod cover;
 mod current;
 mod discovery;
 mod documents;
@@ -24,11 +27,12 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial, Reply};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{self, Charging, Verdict};
-use crate::request::RequestHead;
+use crate::limit::{self, Charging, Limit, Verdict};
+use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
+use bundle::{Bundle, SentBundle};
 use consent::Consenting;
 pub use current::CallAnswer;
 use current::Current;
@@ -62,13 +66,13 @@ pub enum Step {
     Forward(Vec<Pair>),
     /// As [`Step::Forward`], and put these bytes in the place of the whole body, which is in the proxy's
     /// buffer and has this length.
-    ForwardForm {
+    Rewrite {
         /// The fields of the head.
         headers: Vec<Pair>,
         /// The length of what came, in bytes.
         came: usize,
         /// What goes on.
-        form: Vec<u8>,
+        body: Vec<u8>,
     },
     /// Put these fields in the place of the head and keep it back; pieces of the body come in the
     /// meantime.
@@ -116,7 +120,7 @@ enum Phase {
     ShuttingOut(ShuttingOut),
     /// Something that another server says is needed first.
     Waiting(Box<Waiting>),
-    /// It is known who is calling; what is searched for stands in a form that comes.
+    /// It is known who is calling; what is asked for stands in a body that comes.
     ReadingForm(Box<Searcher>),
     /// Permitted; the limits are being charged.
     Charging {
@@ -138,8 +142,10 @@ enum Phase {
     },
     /// Permitted and charged; the current version of what is written decides.
     Current(Box<Current>),
-    /// The canonical request is on its way.
-    Forwarded { permit: Permit, fields: Vec<Field> },
+    /// A Bundle of requests, decided on.
+    Bundle(Box<Bundle>),
+    /// What was permitted is on its way.
+    Forwarded { sent: Sent, fields: Vec<Field> },
     /// The head of the answer is kept back, its body goes into the screen.
     Holding {
         screen: Screen,
@@ -147,7 +153,7 @@ enum Phase {
         head_only: bool,
     },
     /// The head of the answer has left; the screen decides resource by resource.
-    Streaming { screen: Screen },
+    Streaming { screen: Screen, on_fault: OnFault },
     /// The answer is decided and what may leave has left; nothing may follow.
     Done,
     /// The head has left, and none of the body will.
@@ -156,6 +162,12 @@ enum Phase {
     Refused,
     /// The proxy itself answers; that is not ours to judge.
     Foreign,
+}
+
+/// What is on its way to the upstream.
+enum Sent {
+    One(Box<Permit>),
+    Bundle(Box<SentBundle>),
 }
 
 /// A field of our own for the answer.
@@ -177,7 +189,7 @@ impl Exchange {
     pub fn request_headers(
         &mut self,
         guard: &mut Guard,
-        pairs: Vec<Pair>,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         attributes: &ConnectionAttributes,
         now: u64,
         ended: bool,
@@ -207,6 +219,10 @@ impl Exchange {
     pub fn charging(&mut self) -> Option<&mut Charging> {
         match &mut self.phase {
             Phase::Charging { charging, .. } => Some(charging),
+            Phase::Bundle(bundle) => match bundle.as_mut() {
+                Bundle::Charging(permitted) => Some(&mut permitted.charging),
+                Bundle::Answered(_) => None,
+            },
             _ => None,
         }
     }
@@ -221,29 +237,20 @@ impl Exchange {
                 body,
                 ..
             } => (permit, headers, nonce, body),
+            Phase::Bundle(bundle) => match *bundle {
+                Bundle::Charging(permitted) => return self.bundle_charged(*permitted, verdict),
+                Bundle::Answered(_) => return self.host_failed(),
+            },
             // A verdict that nobody asked for; a part of an answer may have left already.
             other => {
                 self.phase = other;
                 return self.host_failed();
             }
         };
-        let limits = guard.limits(&permit);
-        let mut fields = limit::headers(verdict, &limits);
-        self.record.limits = verdict
-            .remaining
-            .iter()
-            .map(|limit| (limit.name.clone(), limit.remaining))
-            .collect();
-        if !verdict.allowed {
-            let refused_by = verdict.refused_by.and_then(|index| limits.get(index));
-            let limit = refused_by
-                .filter(|_| !verdict.contended)
-                .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
-            return self.refuse(&Denial::Throttled {
-                headers: fields,
-                limit,
-            });
-        }
+        let mut fields = match self.verdict(&guard.limits(&permit), verdict) {
+            Ok(fields) => fields,
+            Err(denial) => return self.refuse(&denial),
+        };
         fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
         match permit.needs_consent().map(Rc::clone) {
             Some(need) => self.consent(guard, need, permit, headers, fields, body),
@@ -265,11 +272,11 @@ impl Exchange {
         }
         let expected = expected_body(&permit.request().interaction);
         if let (Some(form), Body::Whole(came)) = (permit.request().body(), &body) {
-            self.forward(permit, fields);
-            return Step::ForwardForm {
+            self.forward(Sent::One(Box::new(permit)), fields);
+            return Step::Rewrite {
                 headers,
                 came: came.len(),
-                form: form.into_bytes(),
+                body: form.into_bytes(),
             };
         }
         let checked = match body {
@@ -284,13 +291,34 @@ impl Exchange {
             }
             Body::None if expected == ExpectedBody::Empty => Ok(()),
             Body::None => Err(Denial::Request("body")),
-            Body::Whole(bytes) => check_body(guard, &permit, expected, &bytes),
+            Body::Whole(bytes) => check_body(guard, &permit, expected, &bytes, &Targets::default()),
         };
         if let Err(denial) = checked {
             return self.refuse(&denial);
         }
-        self.forward(permit, fields);
+        self.forward(Sent::One(Box::new(permit)), fields);
         Step::Forward(headers)
+    }
+
+    /// What callers are told of these limits; or the refusal.
+    fn verdict(&mut self, limits: &[Limit], verdict: &Verdict) -> Result<Vec<Field>, Denial> {
+        let fields = limit::headers(verdict, limits);
+        self.record.limits = verdict
+            .remaining
+            .iter()
+            .map(|limit| (limit.name.clone(), limit.remaining))
+            .collect();
+        if verdict.allowed {
+            return Ok(fields);
+        }
+        let refused_by = verdict.refused_by.and_then(|index| limits.get(index));
+        let limit = refused_by
+            .filter(|_| !verdict.contended)
+            .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+        Err(Denial::Throttled {
+            headers: fields,
+            limit,
+        })
     }
 
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing
@@ -347,13 +375,14 @@ impl Exchange {
             | Phase::ReadingBody { .. }
             | Phase::ReadingForm(_)
             | Phase::Charging { .. }
+            | Phase::Bundle(_)
             | Phase::Verifying { .. }
             | Phase::Noting { .. }
             | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
             Phase::Waiting(_) | Phase::Consenting(_) | Phase::Current(_) => self.leave(),
-            Phase::Streaming { screen } => {
+            Phase::Streaming { screen, .. } => {
                 let counts = screen.counts();
                 self.count(counts);
             }
@@ -361,10 +390,10 @@ impl Exchange {
         }
     }
 
-    fn forward(&mut self, permit: Permit, fields: Vec<Field>) {
+    fn forward(&mut self, sent: Sent, fields: Vec<Field>) {
         self.share.hold(0);
         self.record.outcome = Outcome::Forwarded;
-        self.phase = Phase::Forwarded { permit, fields };
+        self.phase = Phase::Forwarded { sent, fields };
     }
 
     /// Refuses, whatever came before; a part of an answer must not have left yet.

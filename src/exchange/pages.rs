@@ -36,7 +36,7 @@ pub(super) fn seal(
     url: &str,
     now: u64,
 ) -> Option<String> {
-    let upstream = fhir.relative(url)?;
+    let upstream = fhir.relative(url).filter(|_| interaction.has_pages())?;
     let (path, query) = upstream.split_once('?')?;
     // What is understood was found to ask for something else.
     if Request::parse(&head(Method::Get, fhir, upstream).ok()?, fhir).is_ok() {
@@ -81,8 +81,8 @@ pub(super) fn open(
     let (target, upstream) = opened().ok_or(refused.clone())?;
     let request = Request::parse(&head(method, fhir, &target)?, fhir)?;
     // It was one when the token was made.
-    let pages = request.interaction.search().is_some();
-    if !pages || request.interaction.resource_type() != link.resource_type {
+    if !request.interaction.has_pages() || request.interaction.resource_type() != link.resource_type
+    {
         return Err(refused);
     }
     Ok(Request {
@@ -98,8 +98,7 @@ pub(super) fn open(
 fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, Denial> {
     let path = format!("{}{target}", fhir.base.path());
     let fields = [(":method", method.name()), (":path", &path)];
-    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    RequestHead::parse(fields.to_vec()).1
+    RequestHead::parse(&fields).1
 }
 
 /// The code of a token for this caller: by issuer, subject, client, patient, user and scopes. Each is told

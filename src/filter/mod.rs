@@ -1,5 +1,6 @@
 //! The contexts of proxy-wasm.
 
+mod logger;
 mod stream;
 mod worker;
 
@@ -13,8 +14,9 @@ use crate::identity::HostAlgorithms;
 use stream::StreamContext;
 use worker::Worker;
 
-/// Registers the root context.
+/// Registers the root context, once there is a log.
 pub fn register() {
+    logger::start();
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }
 

@@ -11,7 +11,7 @@ use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
 use crate::identity::ConnectionAttributes;
 use crate::remote::Call;
-use crate::wire::Pair;
+use crate::wire::{self, Pair};
 
 /// The context of one HTTP stream.
 pub(super) struct StreamContext {
@@ -131,7 +131,8 @@ impl Stream {
         let Some(guard) = self.guard.clone() else {
             return self.reset();
         };
-        let pairs = host::header_map(Map::Request).unwrap_or_default();
+        let map = host::header_map(Map::Request).unwrap_or_default();
+        let pairs = wire::view(&map).unwrap_or_default();
         let needs_address = guard.borrow().needs_address();
         let digest = host::property("connection\0sha256_peer_certificate_digest");
         let asks = guard.borrow().asks(digest.as_deref());
@@ -158,7 +159,7 @@ impl Stream {
         };
         let step = self.exchange.request_headers(
             &mut guard.borrow_mut(),
-            pairs,
+            &pairs,
             &attributes,
             host::now(),
             ended,
@@ -197,7 +198,8 @@ impl Stream {
         let Some(guard) = self.guard.clone() else {
             return Action::Continue;
         };
-        let pairs = host::header_map(Map::Response).unwrap_or_default();
+        let map = host::header_map(Map::Response).unwrap_or_default();
+        let pairs = wire::view(&map).unwrap_or_default();
         let details = host::property("response\0code_details");
         let step =
             self.exchange
@@ -284,13 +286,13 @@ impl Stream {
             Step::Forward(headers) => {
                 host::set_header_map(Map::Request, headers).then_some(Action::Continue)
             }
-            Step::ForwardForm {
+            Step::Rewrite {
                 headers,
                 came,
-                form,
+                body,
             } => {
                 let written = host::set_header_map(Map::Request, headers)
-                    && host::set_buffer(Buffer::Request, *came, form);
+                    && host::set_buffer(Buffer::Request, *came, body);
                 written.then_some(Action::Continue)
             }
             Step::HoldHead(headers) => {
@@ -377,7 +379,7 @@ impl Stream {
             | Step::Wait
             | Step::Charge
             | Step::Forward(_)
-            | Step::ForwardForm { .. } => {
+            | Step::Rewrite { .. } => {
                 return self.stop(step);
             }
         };

@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use super::stream::Stream;
 use crate::exchange::{CallAnswer, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
+use crate::wire;
 
 /// Handles to one and the same.
 #[derive(Clone, Default)]
@@ -143,7 +144,9 @@ impl Worker {
         let (Some(guard), Some(purpose)) = (&self.guard, purpose) else {
             return;
         };
-        let head = host::header_map(Map::CallAnswer).unwrap_or_default();
+        let head = host::header_map(Map::CallAnswer);
+        let head = head.and_then(|bytes| wire::decode(&bytes));
+        let head = head.unwrap_or_default();
         let status = head
             .iter()
             .find(|(name, _)| name == b":status")

@@ -67,16 +67,16 @@ pub enum MalformedScopes {
     Refuse,
 }
 
-/// A JSON pointer (RFC 6901).
+/// A JSON pointer (RFC 6901): the names that lead to a claim, without their escapes.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pointer(String);
+pub struct Pointer(Vec<String>);
 
 /// The longest claim that is taken, in bytes; scopes may be as long as the token lets them.
 const MAX_CLAIM: usize = 256;
 
 impl Default for ClaimPointers {
     fn default() -> Self {
-        let pointer = |text: &str| Pointer(text.to_owned());
+        let pointer = |text: &str| Pointer::of(text);
         ClaimPointers {
             client: vec![pointer("/client_id"), pointer("/azp")],
             encounter: vec![pointer("/encounter")],
@@ -99,15 +99,35 @@ impl Pointer {
     /// Reads a pointer: it begins with `/`.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() > 1 && text.len() <= MAX_CLAIM && text.starts_with('/'))
-            .then(|| Pointer(text.to_owned()))
+            .then(|| Pointer::of(text))
+    }
+
+    fn of(text: &str) -> Self {
+        let names = text.split('/').skip(1);
+        Pointer(
+            names
+                .map(|name| name.replace("~1", "/").replace("~0", "~"))
+                .collect(),
+        )
+    }
+
+    /// The claim that it leads to; read once for every token, so nothing is taken apart here.
+    fn find<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(claims, inside)
     }
 
     /// What stands there in the claims of a token.
-    pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let rest = self.0.strip_prefix('/')?;
-        let (first, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let first = first.replace("~1", "/").replace("~0", "~");
-        claims.get(&first)?.pointer(rest)
+    pub fn of_claims<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let (first, rest) = self.0.split_first()?;
+        rest.iter().try_fold(claims.get(first)?, inside)
+    }
+}
+
+fn inside<'a>(value: &'a Value, name: &String) -> Option<&'a Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(index(name)?),
+        _ => None,
     }
 }
 
@@ -127,21 +147,20 @@ impl ScopePrefix {
     }
 }
 
-/// Where the subject is: always `sub` (RFC 7519 section 4.1.2).
-pub(super) fn subject() -> Pointer {
-    Pointer("/sub".to_owned())
+/// The subject: always `sub` (RFC 7519 section 4.1.2).
+pub(super) fn subject(claims: &Value) -> Result<Option<String>, Denial> {
+    let text = claims.get("sub").map(claim).transpose()?;
+    Ok(text.map(str::to_owned))
 }
 
 /// A claim that is a string, from wherever it is; `None` when it is nowhere. Two places that
 /// disagree are a conflict, and a value of another type is not understood: both are refused.
 pub(super) fn text(claims: &Value, pointers: &[Pointer]) -> Result<Option<String>, Denial> {
     let mut found: Option<&str> = None;
-    for Pointer(pointer) in pointers {
-        let Some(value) = claims.pointer(pointer) else {
-            continue;
-        };
-        let text = value.as_str().filter(|text| is_claim(text)).ok_or(FAULT)?;
-        agree(&mut found, text)?;
+    for pointer in pointers {
+        if let Some(value) = pointer.find(claims) {
+            agree(&mut found, claim(value)?)?;
+        }
     }
     Ok(found.map(str::to_owned))
 }
@@ -157,8 +176,8 @@ pub(super) fn scopes(
         let bare = prefixes.find_map(|prefix| scope.strip_prefix(prefix.0.as_str()));
         pointers.scope_separator.read(bare.unwrap_or(scope))
     };
-    for Pointer(pointer) in &pointers.scope {
-        let scopes = match claims.pointer(pointer) {
+    for pointer in &pointers.scope {
+        let scopes = match pointer.find(claims) {
             None => continue,
             Some(Value::String(text)) => text
                 .split(' ')
@@ -181,8 +200,8 @@ pub(super) fn scopes(
 /// code alone. Empty when they are nowhere.
 pub(super) fn words(claims: &Value, pointers: &[Pointer]) -> Result<Vec<String>, Denial> {
     let mut found: Option<Vec<String>> = None;
-    for Pointer(pointer) in pointers {
-        let words = match claims.pointer(pointer) {
+    for pointer in pointers {
+        let words = match pointer.find(claims) {
             None => continue,
             Some(Value::Array(items)) if items.len() <= MAX_WORDS => {
                 items.iter().map(word).collect::<Result<_, _>>()?
@@ -334,7 +353,7 @@ fn references<'a>(
 ) -> Result<Option<String>, Denial> {
     let mut found = None;
     for place in places {
-        let single = match claims.pointer(&place.0) {
+        let single = match place.find(claims) {
             None => continue,
             Some(Value::Array(items)) => match items.as_slice() {
                 [single] => single,
@@ -342,8 +361,7 @@ fn references<'a>(
             },
             Some(single) => single,
         };
-        let text = single.as_str().filter(|text| is_claim(text)).ok_or(FAULT)?;
-        if let Some(meant) = read(place, text).ok_or(FAULT)? {
+        if let Some(meant) = read(place, claim(single)?).ok_or(FAULT)? {
             agree(&mut found, meant)?;
         }
     }
@@ -357,16 +375,12 @@ fn instance<'a>(prefix: &str, relative: &'a str) -> Option<Option<&'a str>> {
 }
 
 fn word(value: &Value) -> Result<String, Denial> {
-    let claim = |value: &Value| {
-        let text = value.as_str().filter(|text| is_claim(text));
-        text.map(str::to_owned).ok_or(FAULT)
-    };
     let Value::Object(coding) = value else {
-        return claim(value);
+        return claim(value).map(str::to_owned);
     };
     let code = claim(coding.get("code").unwrap_or(&Value::Null))?;
     match coding.get("system") {
-        None => Ok(code),
+        None => Ok(code.to_owned()),
         Some(system) => Ok(format!("{}|{code}", claim(system)?)),
     }
 }
@@ -380,6 +394,18 @@ fn is_user(relative: &str) -> bool {
     })
 }
 
+fn claim(value: &Value) -> Result<&str, Denial> {
+    let text = value.as_str().filter(|text| is_claim(text));
+    text.ok_or(FAULT)
+}
+
 fn is_claim(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_CLAIM && !text.chars().any(char::is_control)
+}
+
+/// The place of an item in an array (RFC 6901 section 4).
+fn index(name: &str) -> Option<usize> {
+    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (name == "0" || !name.starts_with('0'));
+    name.parse().ok().filter(|_| plain)
 }

@@ -39,7 +39,9 @@ impl<V: Clone, const CAPACITY: usize> Generations<V, CAPACITY> {
     /// Remembers a value, in the place of the one before.
     pub fn insert(&mut self, key: [u8; 32], value: V) {
         if self.young.len() >= CAPACITY / 2 {
-            self.old = std::mem::take(&mut self.young);
+            // What is forgotten leaves its room behind.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.young.insert(key, value);
     }

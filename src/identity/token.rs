@@ -348,7 +348,7 @@ fn read_claims(
         return fault(TokenFault::Client);
     }
     // RFC 7662 section 2.2 leaves both out where the client is the subject, and the token its own id.
-    let subject = claims::text(&claims, &[claims::subject()])?;
+    let subject = claims::subject(&claims)?;
     let subject = subject.or(vouched.map(|_| client.clone()));
     let scopes = claims::scopes(&claims, pointers)?.ok_or(missing.clone())?;
     let scopes = Scopes::read(scopes);

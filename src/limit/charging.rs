@@ -71,6 +71,8 @@ enum Phase {
 struct Slip {
     name: String,
     quota: Quota,
+    /// How many requests it is charged for.
+    count: u32,
     place: Place,
     slot: Slot,
     version: Option<u32>,
@@ -84,9 +86,19 @@ impl Charging {
     /// Begins to charge `limits` for one request of `caller` at `now`, in nanoseconds since 1970.
     /// Without limits it is done at once, and allowed.
     pub fn new(limits: &[Limit], caller: &Caller, now: u64) -> Charging {
-        let slip = |limit: &Limit| Slip {
+        Charging::several(limits.iter().map(|limit| (limit, 1)), caller, now)
+    }
+
+    /// As [`new`](Self::new), for several requests together: how many of them each limit is charged for.
+    pub fn several<'l>(
+        limits: impl Iterator<Item = (&'l Limit, u32)>,
+        caller: &Caller,
+        now: u64,
+    ) -> Charging {
+        let slip = |(limit, count): (&Limit, u32)| Slip {
             name: limit.name.clone(),
             quota: limit.quota,
+            count,
             place: Place::new(limit, caller),
             slot: Slot::fresh(),
             version: None,
@@ -94,14 +106,14 @@ impl Charging {
             tries: 0,
             charged: false,
         };
-        let phase = match limits {
-            [] => Phase::Done,
-            _ => Phase::Reading(0),
-        };
+        let slips: Vec<Slip> = limits.map(slip).collect();
         Charging {
             now,
-            slips: limits.iter().map(slip).collect(),
-            phase,
+            phase: match slips.as_slice() {
+                [] => Phase::Done,
+                _ => Phase::Reading(0),
+            },
+            slips,
             value: Vec::new(),
             verdict: Verdict {
                 allowed: true,
@@ -218,7 +230,7 @@ impl Charging {
             };
             return self.finish(verdict);
         };
-        match slip.quota.decide(slip.tat, now) {
+        match slip.quota.decide(slip.tat, now, slip.count) {
             Decision::Admit(tat) => {
                 let mut slot = slip.slot.clone();
                 slot.put(slip.place.fingerprint, tat, now);
@@ -233,7 +245,7 @@ impl Charging {
     fn charged(&mut self, index: usize) {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {
-            if let Decision::Admit(tat) = slip.quota.decide(slip.tat, now) {
+            if let Decision::Admit(tat) = slip.quota.decide(slip.tat, now, slip.count) {
                 slip.tat = tat;
             }
             slip.charged = true;
@@ -285,7 +297,7 @@ impl Charging {
 impl Slip {
     /// The first instant at which this limit admits, if it does not now; none once charged.
     fn refused_until(&self, now: u64) -> Option<u64> {
-        match self.quota.decide(self.tat, now) {
+        match self.quota.decide(self.tat, now, self.count) {
             Decision::RefuseUntil(instant) if !self.charged => Some(instant),
             _ => None,
         }

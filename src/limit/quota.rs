@@ -79,15 +79,15 @@ impl Quota {
         self.refill
     }
 
-    /// Decides on one request at `now` for the bucket that is full again at `tat`.
-    pub(super) fn decide(&self, tat: u64, now: u64) -> Decision {
+    /// Decides on `count` requests at once, at `now`, for the bucket that is full again at `tat`. More
+    /// than `burst` are never admitted.
+    pub(super) fn decide(&self, tat: u64, now: u64, count: u32) -> Decision {
         let start = tat.max(now);
-        match start.checked_add(self.interval) {
+        let cost = self.interval.saturating_mul(count.into());
+        match start.checked_add(cost) {
             Some(next) if next <= now.saturating_add(self.refill) => Decision::Admit(next),
             _ => {
-                let until = start
-                    .saturating_add(self.interval)
-                    .saturating_sub(self.refill);
+                let until = start.saturating_add(cost).saturating_sub(self.refill);
                 Decision::RefuseUntil(until.max(now.saturating_add(1)))
             }
         }
@@ -212,7 +212,7 @@ mod tests {
         let quota = Quota::new(1, Period::Second, 3).unwrap();
         let now = 1_000 * SECOND;
         let check = |name: &str, tat: u64, now: u64, expected: Decision, remaining: u32| {
-            assert_eq!(quota.decide(tat, now), expected, "{name}");
+            assert_eq!(quota.decide(tat, now, 1), expected, "{name}");
             assert_eq!(quota.remaining(tat, now), remaining, "{name}");
         };
         use Decision::{Admit, RefuseUntil};
@@ -250,6 +250,33 @@ mod tests {
             0,
         );
         check("beginning of time", 0, 0, Admit(SECOND), 3);
+    }
+
+    #[test]
+    fn several_are_admitted_together_or_not_at_all() {
+        // One request a second, three at once.
+        let quota = Quota::new(1, Period::Second, 3).unwrap();
+        let now = 1_000 * SECOND;
+        use Decision::{Admit, RefuseUntil};
+        for (name, tat, count, expected) in [
+            ("none", 0, 0, Admit(now)),
+            ("two", 0, 2, Admit(now + 2 * SECOND)),
+            ("all", 0, 3, Admit(now + 3 * SECOND)),
+            ("more than all", 0, 4, RefuseUntil(now + SECOND)),
+            ("what is left", now + SECOND, 2, Admit(now + 3 * SECOND)),
+            ("more", now + SECOND + 1, 2, RefuseUntil(now + 1)),
+            (
+                "far more",
+                now,
+                u32::MAX,
+                RefuseUntil(now + (u64::from(u32::MAX) - 3) * SECOND),
+            ),
+        ] {
+            assert_eq!(quota.decide(tat, now, count), expected, "{name}");
+        }
+        let slow = Quota::new(1, Period::Day, 31).unwrap();
+        let found = slow.decide(u64::MAX, u64::MAX, u32::MAX);
+        assert!(matches!(found, RefuseUntil(_)), "{found:?}");
     }
 
     #[test]

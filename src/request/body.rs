@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Document, Kind, Limits, Member, Node};
 
+mod parameters;
 mod structure;
 
+pub use parameters::{check_parameters, resources_of};
 pub use structure::{BodyCheck, check as check_structure};
 
 /// The most operations a patch may have.

@@ -79,17 +79,9 @@ fn read(
     parameters: &[Pair],
     policy: &FhirPolicy,
 ) -> Result<Conditional, Denial> {
-    let search = query::search(resource_type, parameters, &policy.base)?;
-    let selects = Search {
-        parameters: search.parameters.clone(),
-        ..Search::default()
-    };
-    if selects.parameters.is_empty() || selects != search {
-        return Err(Denial::NotSupported("parameter"));
-    }
     Ok(Conditional {
         change,
         resource_type,
-        search,
+        search: query::condition(resource_type, parameters, policy)?,
     })
 }

@@ -135,8 +135,8 @@ mod tests {
     fn check(name: &str, fields: &[(&str, &[u8])], expected: &str) {
         let own = [(":method", &b"GET"[..]), (":path", b"/r4/Patient/1")];
         let pairs = own.iter().chain(fields);
-        let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
-        let found = match RequestHead::parse(pairs.collect()).1 {
+        let pairs: Vec<_> = pairs.copied().collect();
+        let found = match RequestHead::parse(&pairs).1 {
             Ok(head) => match head.credentials {
                 Credentials::Bearer(token) => format!("Bearer {token}"),
                 Credentials::Dpop { token, proof } => format!("DPoP {token} {proof:?}"),

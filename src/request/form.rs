@@ -57,9 +57,9 @@ impl Form {
         let interaction = match &self.place {
             Place::Type(resource_type) => Interaction::Search {
                 resource_type: *resource_type,
-                search: query::search(*resource_type, &parameters, &policy.base)?,
+                search: query::search(&[*resource_type], &parameters, policy)?,
             },
-            Place::Across(reach) => reach.clone().search(parameters, &policy.base)?,
+            Place::Across(reach) => reach.clone().search(parameters, policy)?,
         };
         let request = Request {
             interaction,

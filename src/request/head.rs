@@ -88,31 +88,43 @@ impl Method {
             Method::Put => "PUT",
         }
     }
+
+    /// Its name upstream. What answers a `HEAD` is decided on by the body: a bare one would tell that
+    /// something exists.
+    pub(super) fn canonical(self) -> &'static str {
+        match self {
+            Method::Head => "GET",
+            other => other.name(),
+        }
+    }
 }
 
 impl RequestHead {
     /// Reads the pairs in the order of the wire, names in lower case. Bytes that are not what a
     /// field may hold are refused where the field matters and left behind where it does not.
-    pub fn parse(pairs: Vec<(Vec<u8>, Vec<u8>)>) -> (String, Result<Self, Denial>) {
-        let request_id = request_id(&pairs);
+    pub fn parse(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> (String, Result<Self, Denial>) {
+        let request_id = request_id(pairs);
         let head = Self::parse_fields(pairs, request_id.clone());
         (request_id, head)
     }
 
-    fn parse_fields(pairs: Vec<(Vec<u8>, Vec<u8>)>, request_id: String) -> Result<Self, Denial> {
+    fn parse_fields(
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        request_id: String,
+    ) -> Result<Self, Denial> {
         let mut fields = Fields::default();
         let mut passing = Vec::new();
         let mut forwarded_certificates = Vec::new();
         for (name, value) in pairs {
-            let Ok(name_text) = std::str::from_utf8(&name) else {
+            let (Ok(name), value) = (std::str::from_utf8(name.as_ref()), value.as_ref()) else {
                 continue;
             };
-            fields.take(name_text, &value)?;
-            let passes = PSEUDO.contains(&name_text) || PASSING.contains(&name_text);
-            if name_text == "x-forwarded-client-cert" {
-                forwarded_certificates.push(value);
-            } else if passes && is_field_text(&value) {
-                passing.push((name, value));
+            fields.take(name, value)?;
+            let passes = PSEUDO.contains(&name) || PASSING.contains(&name);
+            if name == "x-forwarded-client-cert" {
+                forwarded_certificates.push(value.to_vec());
+            } else if passes && is_field_text(value) {
+                passing.push((name.as_bytes().to_vec(), value.to_vec()));
             }
         }
         let method = method(fields.method.as_deref())?;
@@ -354,13 +366,15 @@ fn last_address(value: &[u8]) -> Option<String> {
 
 /// Envoy makes `x-request-id`; whatever arrives is cut to characters that are harmless in a log, a
 /// header and a JSON string.
-fn request_id(pairs: &[(Vec<u8>, Vec<u8>)]) -> String {
-    let Some((_, value)) = pairs.iter().find(|(name, _)| name == b"x-request-id") else {
+fn request_id(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> String {
+    let mut pairs = pairs.iter();
+    let Some((_, value)) = pairs.find(|(name, _)| name.as_ref() == b"x-request-id") else {
         return String::new();
     };
     let safe =
         |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
     value
+        .as_ref()
         .iter()
         .filter(safe)
         .take(128)

@@ -15,7 +15,7 @@ pub fn has_labels(node: Node<'_>) -> bool {
 }
 
 /// Whether this is a `meta` with labels.
-fn is_labelled(meta: Node<'_>) -> bool {
+pub(super) fn is_labelled(meta: Node<'_>) -> bool {
     LABELS.iter().any(|name| meta.get(name).is_some())
         // Servers take a list of one for the one.
         || meta.items().any(is_labelled)

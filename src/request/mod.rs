@@ -6,14 +6,20 @@
 
 mod base;
 pub mod body;
+mod bundle;
+mod chain;
 mod conditional;
 mod credentials;
 mod form;
 mod head;
+mod include;
 pub mod labels;
+mod modifiers;
+mod operation;
 mod page_link;
 mod pages;
 mod place;
+mod policy;
 mod query;
 mod reach;
 mod search;
@@ -28,16 +34,20 @@ use std::rc::Rc;
 
 use crate::fhir::PatientCompartment;
 pub use base::BaseUrl;
+pub use bundle::{Batch, BatchEntry, BatchKind, BundlePolicy, Targets};
 pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
 pub use form::Form;
 pub use head::{Method, Preference, RequestHead, weak_tag};
+pub use include::Inclusion;
+pub use operation::{Call, Operation, OperationAnswer, OperationLevel};
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
+pub use policy::{DateRange, SearchPolicy};
 pub use reach::{Reach, Types};
-pub use search::{Direction, MAX_COUNT, Parameter, Search};
+pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
 pub use target::{Interaction, Request};
-pub use upstream::upstream_headers;
+pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 
 /// Where the FHIR API is, outside and inside.
@@ -55,8 +65,14 @@ pub struct FhirPolicy {
     pub body_check: body::BodyCheck,
     /// Which writes are taken.
     pub writes: WritePolicy,
+    /// Which Bundles of requests are taken.
+    pub bundles: BundlePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
+    /// How searches may be asked.
+    pub search: SearchPolicy,
+    /// The operations that may be called; no two of the same name on the same.
+    pub operations: Vec<Rc<Operation>>,
 }
 
 impl FhirPolicy {

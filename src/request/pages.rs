@@ -3,6 +3,7 @@
 use super::head::MAX_PATH;
 use super::query::{self, Pair};
 use super::{BaseUrl, FhirPolicy, Interaction, Parameter, Reach, Request, Search, Types};
+use crate::denial::Denial;
 
 /// The canonical external URL of another page of this interaction, when `url` (a paging link of the
 /// upstream, below either base) asks for the same selection and nothing else.
@@ -11,8 +12,8 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
     let (path, query) = relative.split_once('?')?;
     // A search by `POST` has its pages by `GET`; some servers leave the word in their links.
     let path = path.strip_suffix("/_search").unwrap_or(path);
-    let page = interaction.read_again(query, &policy.base)?;
-    let same = page.path() == path && page.search()?.is_page_of(interaction.search()?);
+    let page = interaction.read_again(query, policy)?;
+    let same = page.path() == path && page.is_page_of(interaction);
     let page = Request {
         interaction: page,
         head_only: false,
@@ -37,8 +38,35 @@ impl Request {
         let query = request.interaction.query();
         let again = request
             .interaction
-            .read_again(query.strip_prefix('?')?, &policy.base)?;
+            .read_again(query.strip_prefix('?')?, policy)?;
         (request.interaction == again && request.fits(policy)).then_some(request)
+    }
+
+    /// The same search, asking for these root elements besides the ones that it asks for; refused where that
+    /// is too long.
+    pub fn with_elements(
+        &self,
+        needed: &[&'static str],
+        policy: &FhirPolicy,
+    ) -> Result<Self, Denial> {
+        let Some(search) = self.interaction.search().filter(|_| !needed.is_empty()) else {
+            return Ok(self.clone());
+        };
+        let mut search = search.clone();
+        for name in needed {
+            if !search.elements.iter().any(|known| known == name) {
+                search.elements.push((*name).to_owned());
+            }
+        }
+        let interaction = self.interaction.with(search).ok_or(Denial::Path)?;
+        let request = Request {
+            interaction,
+            ..self.clone()
+        };
+        match request.fits(policy) {
+            true => Ok(request),
+            false => Err(Denial::NotSupported("elements")),
+        }
     }
 
     /// Whether the canonical form can be read again, here and by the upstream: it is longer than what
@@ -61,6 +89,25 @@ impl Request {
 }
 
 impl Interaction {
+    /// Whether what it asks for can come in pages.
+    pub fn has_pages(&self) -> bool {
+        match self {
+            Interaction::Operation(call) => call.has_pages(),
+            _ => self.search().is_some(),
+        }
+    }
+
+    /// Whether this is the other from another place on.
+    fn is_page_of(&self, other: &Interaction) -> bool {
+        match (self, other) {
+            (Interaction::Operation(own), Interaction::Operation(other)) => own.is_page_of(other),
+            _ => self
+                .search()
+                .zip(other.search())
+                .is_some_and(|(own, other)| own.is_page_of(other)),
+        }
+    }
+
     /// The same interaction with another search; `None` where it is none.
     fn with(&self, other: Search) -> Option<Interaction> {
         let mut interaction = self.clone();
@@ -78,8 +125,13 @@ impl Interaction {
 
     /// The same interaction with the search of this query; `None` where it is none, where the query is not
     /// understood, or lists other types.
-    fn read_again(&self, query: &str, base: &BaseUrl) -> Option<Interaction> {
+    fn read_again(&self, query: &str, policy: &FhirPolicy) -> Option<Interaction> {
         let parameters = query::decode(query).ok()?;
+        if let Interaction::Operation(call) = self {
+            return Some(Interaction::Operation(Box::new(
+                call.with(parameters, policy)?,
+            )));
+        }
         let of_types = |types: &Types, parameters: Vec<Pair>| {
             let listed = types.listed().is_some();
             let (found, parameters) = match listed {
@@ -90,17 +142,17 @@ impl Interaction {
         };
         let search = match self {
             Interaction::Search { resource_type, .. } => {
-                query::search(*resource_type, &parameters, base).ok()?
+                query::search(&[*resource_type], &parameters, policy).ok()?
             }
             Interaction::SearchAcross {
                 reach: reach @ Reach { types, .. },
                 ..
-            } => query::search_all(&reach.types(), &of_types(types, parameters)?, base).ok()?,
+            } => query::search(&reach.types(), &of_types(types, parameters)?, policy).ok()?,
             Interaction::HistorySystem { types, .. } => {
-                query::page(&of_types(types, parameters)?).ok()?
+                query::page(&of_types(types, parameters)?, policy).ok()?
             }
             Interaction::HistoryInstance { .. } | Interaction::HistoryType { .. } => {
-                query::page(&parameters).ok()?
+                query::page(&parameters, policy).ok()?
             }
             _ => return None,
         };

@@ -75,3 +75,11 @@ pub(super) fn logical_id(text: &str) -> Result<String, Denial> {
         Err(Denial::Path)
     }
 }
+
+pub(super) fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
+    if allowed {
+        Ok(())
+    } else {
+        Err(Denial::Method(allow))
+    }
+}

@@ -1,9 +1,9 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
-use super::search::{Direction, MAX_COUNT, MAX_VALUE, Parameter, Search};
-use super::{BaseUrl, values};
+use super::search::{Direction, MAX_VALUE, Parameter, Search, Summary};
+use super::{FhirPolicy, Inclusion, chain, modifiers, values};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchKind, SearchParameter, search_parameter};
+use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
 
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
@@ -65,11 +65,11 @@ pub(super) fn none(pairs: &[Pair]) -> Result<(), Denial> {
 }
 
 /// The query of a history.
-pub(super) fn page(pairs: &[Pair]) -> Result<Search, Denial> {
+pub(super) fn page(pairs: &[Pair], policy: &FhirPolicy) -> Result<Search, Denial> {
     let mut search = Search::default();
     let mut control = Control::default();
     for pair in pairs {
-        if control.take(pair)? || paging(&mut search, pair)? {
+        if control.take(pair)? || paging(&mut search, pair, policy)? {
             continue;
         }
         match pair.0.as_str() {
@@ -79,69 +79,223 @@ pub(super) fn page(pairs: &[Pair]) -> Result<Search, Denial> {
             _ => return Err(Denial::NotSupported("parameter")),
         }
     }
+    search.count = search.count.or(policy.search.default_count);
     Ok(search)
 }
 
-/// The query of a search over several types, at least one: understood of each of them, and as the same.
-pub(super) fn search_all(
+/// The query of an operation: parameters of these names, each once.
+pub(super) fn named(
+    pairs: Vec<Pair>,
+    is_named: impl Fn(&str) -> bool,
+    policy: &FhirPolicy,
+) -> Result<Vec<Pair>, Denial> {
+    let (mut control, mut page) = (Control::default(), Search::default());
+    let mut kept: Vec<Pair> = Vec::new();
+    for pair in pairs {
+        if control.take(&pair)? {
+            continue;
+        }
+        let (name, value) = &pair;
+        if !is_named(name) {
+            return Err(Denial::NotSupported("parameter"));
+        }
+        if kept.iter().any(|(known, _)| known == name) {
+            return Err(Denial::Request("repeated-parameter"));
+        }
+        if name == "_since" && !values::is_date(value) {
+            return Err(Denial::Request("date"));
+        }
+        let paging = paging(&mut page, &pair, policy)?;
+        let count = page.count.filter(|_| paging && pair.0 == "_count");
+        kept.push(match count {
+            Some(count) => (pair.0, count.to_string()),
+            None => pair,
+        });
+    }
+    Ok(kept)
+}
+
+/// The query of a search of these types, at least one: understood of each of them, and as the same.
+pub(super) fn search(
     types: &[ResourceType],
     pairs: &[Pair],
-    base: &BaseUrl,
+    policy: &FhirPolicy,
 ) -> Result<Search, Denial> {
-    let (first, others) = types.split_first().ok_or(Denial::Request("type"))?;
     if pairs.len().saturating_mul(types.len()) > MAX_READINGS {
-        return Err(Denial::Request("query"));
+        return Err(Denial::TooCostly("types".into()));
     }
-    let found = search(*first, pairs, base)?;
-    let written = found.query();
-    for other in others {
-        if search(*other, pairs, base)?.query() != written {
-            return Err(Denial::NotSupported("parameter"));
+    let mut found: Option<(Search, String)> = None;
+    for resource_type in types {
+        let own = search_of(*resource_type, types, pairs, policy)?;
+        policy.search.check_cost(*resource_type, &own)?;
+        match &found {
+            None => {
+                let written = own.query();
+                found = Some((own, written));
+            }
+            Some((_, written)) if *written != own.query() => {
+                return Err(Denial::NotSupported("parameter"));
+            }
+            Some(_) => {}
+        }
+    }
+    let (mut search, _) = found.ok_or(Denial::Request("type"))?;
+    search.count = search.count.or(policy.search.default_count);
+    Ok(search)
+}
+
+/// The query of a condition: what selects, as it stands, and nothing else.
+pub(super) fn condition(
+    resource_type: ResourceType,
+    pairs: &[Pair],
+    policy: &FhirPolicy,
+) -> Result<Search, Denial> {
+    let found = search_of(resource_type, &[resource_type], pairs, policy)?;
+    let selects = Search {
+        parameters: found.parameters.clone(),
+        ..Search::default()
+    };
+    let plain = |own: &Parameter| own.modifier.is_none() && own.path.is_empty();
+    let plain = found.parameters.iter().all(plain);
+    match !found.parameters.is_empty() && plain && selects == found {
+        true => Ok(found),
+        false => Err(Denial::NotSupported("parameter")),
+    }
+}
+
+/// The query as one of this type, which is one of several.
+fn search_of(
+    resource_type: ResourceType,
+    types: &[ResourceType],
+    pairs: &[Pair],
+    policy: &FhirPolicy,
+) -> Result<Search, Denial> {
+    let mut search = Search::default();
+    let mut control = Control::default();
+    for pair in pairs {
+        if control.take(pair)? || paging(&mut search, pair, policy)? {
+            continue;
+        }
+        let (name, value) = pair;
+        let doubled = || Denial::Request("repeated-parameter");
+        match name.as_str() {
+            "_sort" if !search.sort.is_empty() => return Err(doubled()),
+            "_sort" => search.sort = sort(resource_type, value)?,
+            "_elements" if !search.elements.is_empty() => return Err(doubled()),
+            "_elements" => search.elements = elements(types, value)?,
+            "_include" | "_revinclude" => {
+                let allowed = &policy.search.include;
+                let asked = Inclusion::read(name == "_revinclude", value, types, allowed)?;
+                if search.include.contains(&asked) {
+                    return Err(doubled());
+                }
+                search.include.push(asked);
+            }
+            "_summary" if control.summary => return Err(doubled()),
+            "_summary" => {
+                control.summary = true;
+                search.summary = summary(value)?;
+            }
+            "_total" if control.total => return Err(doubled()),
+            "_total" => {
+                control.total = true;
+                search.total = total(value)?;
+            }
+            _ => {
+                let parameter = match (chain::is_chained(name), types) {
+                    (false, _) => parameter(resource_type, name, value, policy)?,
+                    // Of several types each would go another way.
+                    (true, [only]) => chain::read(*only, name, value, policy)?,
+                    (true, _) => return Err(Denial::NotSupported("parameter")),
+                };
+                check_once(&search, &parameter)?;
+                search.parameters.push(parameter);
+            }
+        }
+    }
+    // Which of the two counts is up to the server.
+    if !search.elements.is_empty() && search.summary.is_some() {
+        return Err(Denial::Request("summary"));
+    }
+    // Of what is sent along other elements would be needed.
+    if !search.elements.is_empty() && !search.include.is_empty() {
+        return Err(Denial::NotSupported("elements"));
+    }
+    Ok(search)
+}
+
+/// One parameter that selects.
+fn parameter(
+    resource_type: ResourceType,
+    name: &str,
+    value: &str,
+    policy: &FhirPolicy,
+) -> Result<Parameter, Denial> {
+    let (name, modifier) = match name.split_once(':') {
+        Some((name, modifier)) => (name, Some(modifier)),
+        None => (name, None),
+    };
+    let definition = search_parameter(resource_type, name)
+        .filter(|definition| values::are_understood(*definition))
+        .ok_or(Denial::NotSupported("parameter"))?;
+    let Some(modifier) = modifier else {
+        return Ok(Parameter {
+            path: Vec::new(),
+            definition,
+            modifier: None,
+            values: values::read(definition, value, &policy.base)?,
+        });
+    };
+    modifiers::read(resource_type, definition, modifier, value, policy)
+}
+
+/// A repetition means *and* to one server, the first or the last to another: where that decides whose data
+/// is meant, it is refused.
+fn check_once(search: &Search, parameter: &Parameter) -> Result<(), Denial> {
+    let definition = parameter.definition;
+    let once = definition.targets().any(ResourceType::is_patient)
+        || definition.name() == "_id"
+        || !parameter.path.is_empty();
+    let same = |known: &Parameter| (&known.path, known.definition) == (&parameter.path, definition);
+    match once && search.parameters.iter().any(same) {
+        true => Err(Denial::Request("repeated-parameter")),
+        false => Ok(()),
+    }
+}
+
+/// Root elements by name, each of one of the types at least; of a choice without the type.
+fn elements(types: &[ResourceType], value: &str) -> Result<Vec<String>, Denial> {
+    let mut found: Vec<String> = Vec::new();
+    for name in value.split(',') {
+        let has = |of: &ResourceType| fhir::elements(*of).any(|element| element == name);
+        if !types.iter().any(has) {
+            return Err(Denial::NotSupported("elements"));
+        }
+        if !found.iter().any(|known| known == name) {
+            found.push(name.to_owned());
         }
     }
     Ok(found)
 }
 
-/// The query of a search.
-pub(super) fn search(
-    resource_type: ResourceType,
-    pairs: &[Pair],
-    base: &BaseUrl,
-) -> Result<Search, Denial> {
-    let mut search = Search::default();
-    let mut control = Control::default();
-    for pair in pairs {
-        if control.take(pair)? || paging(&mut search, pair)? {
-            continue;
-        }
-        let (name, value) = pair;
-        if name == "_sort" {
-            if !search.sort.is_empty() {
-                return Err(Denial::Request("repeated-parameter"));
-            }
-            search.sort = sort(resource_type, value)?;
-            continue;
-        }
-        let definition = search_parameter(resource_type, name)
-            .filter(|definition| values::are_understood(*definition))
-            .ok_or(Denial::NotSupported("parameter"))?;
-        // A repetition means *and* to one server, the first or the last to another: where that
-        // decides whose data is meant, it is refused.
-        let once = definition.targets().any(ResourceType::is_patient) || definition.name() == "_id";
-        if once
-            && search
-                .parameters
-                .iter()
-                .any(|known| known.definition == definition)
-        {
-            return Err(Denial::Request("repeated-parameter"));
-        }
-        search.parameters.push(Parameter {
-            definition,
-            values: values::read(definition, value, base)?,
-        });
+fn summary(value: &str) -> Result<Option<Summary>, Denial> {
+    match value {
+        "count" => Ok(Some(Summary::Count)),
+        "data" => Ok(Some(Summary::Data)),
+        "text" => Ok(Some(Summary::Text)),
+        "true" => Ok(Some(Summary::True)),
+        "false" => Ok(None),
+        _ => Err(Denial::Request("summary")),
     }
-    Ok(search)
+}
+
+fn total(value: &str) -> Result<Option<&'static str>, Denial> {
+    match value {
+        "accurate" => Ok(Some("accurate")),
+        "estimate" => Ok(Some("estimate")),
+        "none" => Ok(None),
+        _ => Err(Denial::Request("total")),
+    }
 }
 
 fn decode_value(text: &str) -> Result<String, Denial> {
@@ -193,9 +347,9 @@ fn sort(
         .collect()
 }
 
-fn paging(search: &mut Search, (name, value): &Pair) -> Result<bool, Denial> {
+fn paging(search: &mut Search, (name, value): &Pair, policy: &FhirPolicy) -> Result<bool, Denial> {
     let (slot, most) = match name.as_str() {
-        "_count" => (&mut search.count, MAX_COUNT),
+        "_count" => (&mut search.count, policy.search.max_count),
         "_offset" => (&mut search.offset, MAX_OFFSET),
         _ => return Ok(false),
     };
@@ -218,6 +372,8 @@ fn paging(search: &mut Search, (name, value): &Pair) -> Result<bool, Denial> {
 struct Control {
     format: bool,
     pretty: bool,
+    summary: bool,
+    total: bool,
 }
 
 impl Control {

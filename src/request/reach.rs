@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::place::{known, logical_id};
 use super::query::{self, Pair};
-use super::{BaseUrl, Interaction};
+use super::{FhirPolicy, Interaction};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -52,7 +52,7 @@ impl Reach {
     pub(super) fn search(
         mut self,
         parameters: Vec<Pair>,
-        base: &BaseUrl,
+        policy: &FhirPolicy,
     ) -> Result<Interaction, Denial> {
         let parameters = match self.types {
             // In the path already.
@@ -72,7 +72,7 @@ impl Reach {
         {
             return Err(Denial::NotSupported("type"));
         }
-        let search = query::search_all(&types, &parameters, base)?;
+        let search = query::search(&types, &parameters, policy)?;
         Ok(Interaction::SearchAcross {
             search,
             reach: self,
@@ -121,7 +121,7 @@ impl Types {
 
     /// All of them, within a compartment where there is one. What carries other resources is never meant
     /// by not naming it.
-    pub(super) fn within(&self, compartment: Option<Compartment>) -> Cow<'_, [ResourceType]> {
+    pub fn within(&self, compartment: Option<Compartment>) -> Cow<'_, [ResourceType]> {
         match self {
             Types::One(one) => Cow::Borrowed(std::slice::from_ref(one)),
             Types::Listed(listed) => Cow::Borrowed(listed),

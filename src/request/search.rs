@@ -1,5 +1,6 @@
 //! A search that is understood, and the one form in which it is written.
 
+use super::Inclusion;
 use crate::fhir::{ResourceType, SearchParameter, Searched, search_parameter};
 
 /// The largest page that is asked for; a larger `_count` is brought down to it.
@@ -13,6 +14,14 @@ pub(super) const MAX_VALUE: usize = 1024;
 pub struct Search {
     /// The parameters that select, in the order of the request.
     pub parameters: Vec<Parameter>,
+    /// What is sent along with the matches.
+    pub include: Vec<Inclusion>,
+    /// The root elements that are asked for; none where all are.
+    pub elements: Vec<String>,
+    /// `_summary`; `false` is none.
+    pub summary: Option<Summary>,
+    /// `_total`: `accurate` or `estimate`; `none` is none.
+    pub total: Option<&'static str>,
     /// The parameters that sort, each with its direction.
     pub sort: Vec<(SearchParameter, Direction)>,
     /// `_count`: 1 to [`MAX_COUNT`].
@@ -31,11 +40,42 @@ pub enum Direction {
     Descending,
 }
 
+/// What of each resource is asked for (<https://hl7.org/fhir/R4/search.html#summary>).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Summary {
+    /// No resources, only how many there are.
+    Count,
+    /// All but the narrative.
+    Data,
+    /// The narrative and what is mandatory.
+    Text,
+    /// What the standard marks as summary.
+    True,
+}
+
+/// How the values of a parameter are meant (<https://hl7.org/fhir/R4/search.html#modifiers>). The type of a
+/// reference is no modifier any more: it stands in the values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Modifier {
+    /// `:contains`
+    Contains,
+    /// `:exact`
+    Exact,
+    /// `:missing`
+    Missing,
+    /// `:not`
+    Not,
+}
+
 /// One parameter that selects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parameter {
-    /// What it is.
+    /// The resources that lead from what is searched for to what is compared; none where that is the same.
+    pub path: Vec<Inclusion>,
+    /// What it is, of the type that the path leads to.
     pub definition: SearchParameter,
+    /// How its values are meant; `None`: as they stand.
+    pub modifier: Option<Modifier>,
     /// Its alternatives (a comma means *or*), canonical; a reference to a resource is `Type/id`.
     pub values: Vec<String>,
 }
@@ -44,14 +84,21 @@ impl Search {
     /// The canonical query: empty, or beginning with `?`.
     pub fn query(&self) -> String {
         let mut out = String::new();
-        let mut add = |name: &str, value: &str| {
-            out.push(if out.is_empty() { '?' } else { '&' });
-            out.push_str(name);
-            out.push('=');
-            encode(value, &mut out);
-        };
+        let mut add = |name: &str, value: &str| append(name, value, &mut out);
         for parameter in &self.parameters {
-            add(parameter.definition.name(), &parameter.written());
+            add(&parameter.name(), &parameter.written());
+        }
+        for inclusion in &self.include {
+            add(inclusion.name(), &inclusion.value());
+        }
+        if !self.elements.is_empty() {
+            add("_elements", &self.elements.join(","));
+        }
+        if let Some(summary) = self.summary {
+            add("_summary", summary.name());
+        }
+        if let Some(total) = self.total {
+            add("_total", total);
         }
         if !self.sort.is_empty() {
             let keys: Vec<String> = self
@@ -75,14 +122,28 @@ impl Search {
 
     /// Whether every value in its canonical form is one that would be read again.
     pub(super) fn values_fit(&self) -> bool {
-        self.parameters
+        let elements = self
+            .elements
             .iter()
-            .all(|parameter| parameter.written().len() <= MAX_VALUE)
+            .map(|name| name.len() + 1)
+            .sum::<usize>();
+        let mut parameters = self.parameters.iter();
+        elements <= MAX_VALUE && parameters.all(|own| own.written().len() <= MAX_VALUE)
     }
 
     /// This search from another place on: the same selection, compared exactly.
     pub fn is_page_of(&self, other: &Search) -> bool {
-        self.parameters == other.parameters && self.sort == other.sort && self.since == other.since
+        let selection = |search: &Search| Search {
+            count: None,
+            offset: None,
+            ..search.clone()
+        };
+        selection(self) == selection(other)
+    }
+
+    /// Whether it asks how many matches there are.
+    pub fn asks_for_total(&self) -> bool {
+        self.total.is_some() || self.summary == Some(Summary::Count)
     }
 
     /// The same search as one of another type, for which it has been understood as well.
@@ -98,9 +159,35 @@ impl Search {
         Some(search)
     }
 
-    /// The elements that a match, or the order of matches, tells about.
+    /// The elements of other resources that a match tells about, by chains and `_has`.
+    pub fn searched_elsewhere(&self) -> impl Iterator<Item = (ResourceType, Searched)> + '_ {
+        self.parameters.iter().flat_map(|parameter| {
+            let hops = parameter.path.iter();
+            let hops = hops.flat_map(|hop| hop.searched().map(|searched| (hop.source, searched)));
+            let last = parameter.leads_to().into_iter().flat_map(|of| {
+                let searched = parameter.definition.searched().into_iter().flatten();
+                searched.map(move |searched| (of, searched))
+            });
+            hops.chain(last)
+        })
+    }
+
+    /// The types that chains and `_has` lead through, each once.
+    pub fn looks_through(&self) -> Vec<ResourceType> {
+        let hops = self.parameters.iter().flat_map(|parameter| &parameter.path);
+        let mut types = Vec::new();
+        for found in hops.flat_map(|hop| std::iter::once(hop.source).chain(hop.target)) {
+            if !types.contains(&found) {
+                types.push(found);
+            }
+        }
+        types
+    }
+
+    /// The elements of the type itself that a match, or the order of matches, tells about.
     pub fn searched(&self) -> impl Iterator<Item = Searched> + '_ {
-        let selecting = self.parameters.iter().map(|parameter| parameter.definition);
+        let own = self.parameters.iter().filter(|own| own.path.is_empty());
+        let selecting = own.map(|parameter| parameter.definition);
         let sorting = self.sort.iter().map(|(key, _)| *key);
         selecting
             .chain(sorting)
@@ -110,11 +197,43 @@ impl Search {
     }
 }
 
+impl Summary {
+    /// Its word.
+    fn name(self) -> &'static str {
+        match self {
+            Summary::Count => "count",
+            Summary::Data => "data",
+            Summary::Text => "text",
+            Summary::True => "true",
+        }
+    }
+}
+
 impl Parameter {
+    /// The name in the query, with the modifier.
+    fn name(&self) -> String {
+        let modifier = match self.modifier {
+            None => "",
+            Some(Modifier::Contains) => ":contains",
+            Some(Modifier::Exact) => ":exact",
+            Some(Modifier::Missing) => ":missing",
+            Some(Modifier::Not) => ":not",
+        };
+        format!("{}{}{modifier}", self.prefix(), self.definition.name())
+    }
+
     /// The value in its canonical form, before escaping.
     fn written(&self) -> String {
         self.values.join(",")
     }
+}
+
+/// Appends a parameter to a canonical query, which is empty or begins with `?`.
+pub(super) fn append(name: &str, value: &str, out: &mut String) {
+    out.push(if out.is_empty() { '?' } else { '&' });
+    out.push_str(name);
+    out.push('=');
+    encode(value, out);
 }
 
 fn encode(value: &str, out: &mut String) {

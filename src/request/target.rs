@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::conditional::{self, Conditional};
 use super::head::{Method, RequestHead};
-use super::place::{known, located, logical_id};
+use super::place::{known, located, logical_id, only};
 use super::query;
-use super::{Change, FhirPolicy, Page, Reach, Search, Types};
+use super::{Call, Change, FhirPolicy, Inclusion, Page, Reach, Search, Types};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 
@@ -96,6 +96,8 @@ pub enum Interaction {
     },
     /// A write of whatever a search finds.
     Conditional(Conditional),
+    /// `GET` or `POST` of `$name`, on the system, a type or an instance.
+    Operation(Box<Call>),
 }
 
 /// A request that is understood.
@@ -133,12 +135,16 @@ impl Request {
         let segments: Vec<&str> = relative.split('/').collect();
         let interaction = match segments.as_slice() {
             [.., "_search"] => return Err(Denial::Method("POST")),
+            [place @ .., last] if last.starts_with('$') => {
+                let name = last.strip_prefix('$').unwrap_or_default();
+                Call::parse(head, place, name, parameters, policy)?
+            }
             ["_history"] => {
                 only(reads, "GET, HEAD")?;
                 let (types, parameters) = Types::take(parameters)?;
                 Interaction::HistorySystem {
                     types,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name] if !type_name.is_empty() => {
@@ -149,7 +155,7 @@ impl Request {
                 only(reads, "GET, HEAD")?;
                 Interaction::HistoryType {
                     resource_type,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id] => on_instance(head, known(type_name)?, logical_id(id)?, &parameters)?,
@@ -159,7 +165,7 @@ impl Request {
                 Interaction::HistoryInstance {
                     resource_type,
                     id,
-                    page: query::page(&parameters)?,
+                    page: query::page(&parameters, policy)?,
                 }
             }
             [type_name, id, "_history", version] => {
@@ -176,7 +182,7 @@ impl Request {
             [""] | [_, _, _] => {
                 let reach = Reach::parse(&segments)?;
                 only(reads, "GET, HEAD")?;
-                reach.search(parameters, &policy.base)?
+                reach.search(parameters, policy)?
             }
             _ => return Err(Denial::Path),
         };
@@ -195,7 +201,7 @@ impl Request {
 
 impl Interaction {
     /// The codes of all that reach data.
-    pub const CODES: [&'static str; 12] = [
+    pub const CODES: [&'static str; 13] = [
         "read",
         "vread",
         "history-instance",
@@ -208,6 +214,7 @@ impl Interaction {
         "update",
         "patch",
         "delete",
+        "operation",
     ];
 
     /// The standard's code (<https://hl7.org/fhir/R4/valueset-type-restful-interaction.html>), and
@@ -230,6 +237,7 @@ impl Interaction {
             Interaction::Patch { .. } => Change::Patch.code(),
             Interaction::Delete { .. } => Change::Delete.code(),
             Interaction::Conditional(conditional) => conditional.change.code(),
+            Interaction::Operation(_) => "operation",
         }
     }
 
@@ -250,6 +258,7 @@ impl Interaction {
         match self {
             Interaction::Public(_) | Interaction::HistorySystem { .. } => None,
             Interaction::SearchAcross { reach, .. } => reach.types.one(),
+            Interaction::Operation(call) => call.resource_type,
             Interaction::Read { resource_type, .. }
             | Interaction::Vread { resource_type, .. }
             | Interaction::HistoryInstance { resource_type, .. }
@@ -272,6 +281,7 @@ impl Interaction {
             | Interaction::Update { id, .. }
             | Interaction::Patch { id, .. }
             | Interaction::Delete { id, .. } => Some(id),
+            Interaction::Operation(call) => call.id.as_deref(),
             Interaction::Public(_)
             | Interaction::HistorySystem { .. }
             | Interaction::HistoryType { .. }
@@ -290,6 +300,19 @@ impl Interaction {
             Interaction::SearchAcross { reach, .. } => reach.types(),
             _ => Cow::Owned(Vec::from_iter(self.resource_type())),
         }
+    }
+
+    /// Further types, of which an answer may hold what is sent along with the matches.
+    pub fn included(&self) -> Vec<ResourceType> {
+        let types = self.types();
+        let inclusions = self.search().into_iter().flat_map(|search| &search.include);
+        let mut further = Vec::new();
+        for found in inclusions.flat_map(Inclusion::types) {
+            if !types.contains(&found) && !further.contains(&found) {
+                further.push(found);
+            }
+        }
+        further
     }
 
     /// The search, or the page of a history, that is asked for.
@@ -345,6 +368,7 @@ impl Interaction {
             }
             Interaction::SearchAcross { reach, .. } => reach.path(),
             Interaction::Conditional(conditional) => format!("/{}", conditional.resource_type),
+            Interaction::Operation(call) => call.path(),
         }
     }
 
@@ -358,20 +382,13 @@ impl Interaction {
             Interaction::Conditional(conditional) if conditional.change == Change::Create => {
                 return String::new();
             }
+            Interaction::Operation(call) => return call.query(),
             _ => return query,
         };
         match types.listed() {
             Some(listed) => format!("?_type={listed}{}", query.replacen('?', "&", 1)),
             None => query,
         }
-    }
-}
-
-fn only(allowed: bool, allow: &'static str) -> Result<(), Denial> {
-    if allowed {
-        Ok(())
-    } else {
-        Err(Denial::Method(allow))
     }
 }
 
@@ -384,7 +401,7 @@ fn on_type(
     match head.method {
         Method::Get | Method::Head => Ok(Interaction::Search {
             resource_type,
-            search: query::search(resource_type, parameters, &policy.base)?,
+            search: query::search(&[resource_type], parameters, policy)?,
         }),
         Method::Post => {
             query::none(parameters)?;

@@ -12,7 +12,6 @@ pub fn upstream_headers(
     policy: &FhirPolicy,
     may_read: bool,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let upstream = &policy.upstream;
     let form = request.body();
     let target = match (&form, &request.page) {
         (_, Some(page)) => page.upstream.clone(),
@@ -24,6 +23,53 @@ pub fn upstream_headers(
         }
         (None, None) => request.interaction.target(),
     };
+    let mut own = Vec::new();
+    if let Some(prefer) = prefer(head, request, may_read) {
+        own.push(("prefer", prefer.to_owned()));
+    }
+    // On a read it would tell which version is there.
+    let changes = matches!(head.method, Method::Put | Method::Patch | Method::Delete);
+    if let Some(tag) = head.if_match.as_ref().filter(|_| changes) {
+        own.push(("if-match", tag.clone()));
+    }
+    if let Interaction::Conditional(conditional) = &request.interaction
+        && let Some(query) = conditional.if_none_exist()
+    {
+        own.push(("if-none-exist", query));
+    }
+    if let Some(form) = &form {
+        own.push(("content-type", FORM.to_owned()));
+        own.push(("content-length", form.len().to_string()));
+    }
+    written(head, &target, &own, policy)
+}
+
+/// The header fields of a Bundle of so many bytes that is written anew. Of its entries it is known
+/// whether one of them is a search, and whether a writer may not read what is written.
+pub fn bundle_headers(
+    head: &RequestHead,
+    length: usize,
+    searches: bool,
+    may_read: bool,
+    policy: &FhirPolicy,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let strict = searches.then_some("handling=strict");
+    let prefer: Vec<&str> = strict.into_iter().chain(returned(head, may_read)).collect();
+    let mut own = vec![("content-length", length.to_string())];
+    if !prefer.is_empty() {
+        own.push(("prefer", prefer.join(", ")));
+    }
+    written(head, "", &own, policy)
+}
+
+/// The head for this target below the upstream's base. These fields take the place of the client's.
+fn written(
+    head: &RequestHead,
+    target: &str,
+    own: &[(&str, String)],
+    policy: &FhirPolicy,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let upstream = &policy.upstream;
     let path = format!("{}{target}", upstream.base.path());
     // The system itself, at a base without a path.
     let path = if path.starts_with('/') {
@@ -31,35 +77,17 @@ pub fn upstream_headers(
     } else {
         format!("/{path}")
     };
-    let method = match head.method {
-        // Decided on the body: a bare HEAD would tell that something exists.
-        Method::Get | Method::Head => "GET",
-        Method::Delete => "DELETE",
-        Method::Patch => "PATCH",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-    };
     let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(head.passing.len() + 12);
     let mut add = |name: &str, value: &str| {
         fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
     };
-    add(":method", method);
+    add(":method", head.method.canonical());
     add(":path", &path);
     add(":authority", upstream.base.authority());
     add("accept", "application/fhir+json");
     add("accept-encoding", "identity");
-    if let Some(prefer) = prefer(head, request, may_read) {
-        add("prefer", prefer);
-    }
-    // On a read it would tell which version is there.
-    let changes = matches!(head.method, Method::Put | Method::Patch | Method::Delete);
-    if let Some(tag) = head.if_match.as_ref().filter(|_| changes) {
-        add("if-match", tag);
-    }
-    if let Interaction::Conditional(conditional) = &request.interaction
-        && let Some(query) = conditional.if_none_exist()
-    {
-        add("if-none-exist", &query);
+    for (name, value) in own {
+        add(name, value);
     }
     if let Some(address) = &head.forwarded_for {
         add("x-forwarded-for", address);
@@ -79,12 +107,9 @@ pub fn upstream_headers(
             Credentials::Missing => {}
         }
     }
-    if let Some(form) = &form {
-        add("content-type", FORM);
-        add("content-length", &form.len().to_string());
-    }
     let passing = head.passing.iter().filter(|(name, _)| {
-        form.is_none() || !matches!(name.as_slice(), b"content-type" | b"content-length")
+        let replaced = |(own, _): &(&str, String)| own.as_bytes() == name.as_slice();
+        !own.iter().any(replaced)
     });
     fields.extend(passing.cloned());
     fields
@@ -98,16 +123,7 @@ fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'sta
         return None;
     }
     match request.interaction.change() {
-        Some(Change::Create | Change::Update | Change::Patch) if !may_read => {
-            Some("return=minimal")
-        }
-        Some(Change::Create | Change::Update | Change::Patch) => {
-            head.preference.map(|preference| match preference {
-                Preference::Minimal => "return=minimal",
-                Preference::OperationOutcome => "return=OperationOutcome",
-                Preference::Representation => "return=representation",
-            })
-        }
+        Some(Change::Create | Change::Update | Change::Patch) => returned(head, may_read),
         Some(Change::Delete) => None,
         None => matches!(
             request.interaction,
@@ -115,4 +131,16 @@ fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'sta
         )
         .then_some("handling=strict"),
     }
+}
+
+/// What a write shall answer with.
+fn returned(head: &RequestHead, may_read: bool) -> Option<&'static str> {
+    if !may_read {
+        return Some("return=minimal");
+    }
+    head.preference.map(|preference| match preference {
+        Preference::Minimal => "return=minimal",
+        Preference::OperationOutcome => "return=OperationOutcome",
+        Preference::Representation => "return=representation",
+    })
 }

@@ -51,6 +51,34 @@ pub(super) fn read(
     Ok(values)
 }
 
+/// The alternatives of a reference whose type is said beside it; each may say the same again.
+pub(super) fn read_typed(
+    definition: SearchParameter,
+    target: ResourceType,
+    value: &str,
+    base: &BaseUrl,
+) -> Result<Vec<String>, Denial> {
+    let wrong = || Denial::Request("reference");
+    let mut searched = definition.searched().into_iter().flatten();
+    if !searched.any(|searched| searched.is_reference) {
+        return Err(wrong());
+    }
+    let mut found = Vec::new();
+    for text in alternatives(value)? {
+        let typed = match is_id(&text) {
+            true => format!("{target}/{text}"),
+            false => text,
+        };
+        let canonical = reference(definition, &typed, base).ok_or_else(wrong)?;
+        let (own, id) = canonical.split_once('/').ok_or_else(wrong)?;
+        if own != target.name() || !is_id(id) {
+            return Err(wrong());
+        }
+        found.push(canonical);
+    }
+    Ok(found)
+}
+
 /// The shape of a date or instant: enough to be sure that it is nothing else.
 pub(super) fn is_date(text: &str) -> bool {
     text.len() >= 4

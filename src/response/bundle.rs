@@ -256,6 +256,13 @@ pub(super) fn meta(meta: Node<'_>) -> Option<String> {
     Some(out)
 }
 
+/// How many matches there are, where that is a number without sign, fraction and exponent.
+pub(super) fn total(total: Node<'_>) -> Option<String> {
+    let digits = total.raw().bytes().all(|byte| byte.is_ascii_digit());
+    let number = total.kind() == Kind::Number && digits && total.raw().len() <= 10;
+    number.then(|| total.raw().to_owned())
+}
+
 /// An instant: a date and a time to the second or better, with its zone
 /// (<https://hl7.org/fhir/R4/datatypes.html#instant>). The form only: month 13 passes.
 pub(super) fn is_instant(text: &str) -> bool {
@@ -324,32 +331,32 @@ fn link_text(relation: &str, url: &str) -> String {
     out
 }
 
-fn text<'d>(entry: Node<'d>, part: &str, name: &str) -> Option<Cow<'d, str>> {
+pub(super) fn text<'d>(entry: Node<'d>, part: &str, name: &str) -> Option<Cow<'d, str>> {
     entry.get(part)?.get(name)?.str()
 }
 
 /// The three digits of a status; the words behind them are the upstream's own.
-fn status_code(text: &str) -> Option<&str> {
+pub(super) fn status_code(text: &str) -> Option<&str> {
     let (code, rest) = (text.get(..3)?, text.get(3..)?);
     let digits = code.bytes().all(|byte| byte.is_ascii_digit());
     (digits && (rest.is_empty() || rest.starts_with(' '))).then_some(code)
 }
 
 /// A JSON object that is being written.
-struct Object<'o> {
+pub(super) struct Object<'o> {
     out: &'o mut String,
     begun: bool,
 }
 
 impl<'o> Object<'o> {
-    fn begin(out: &'o mut String) -> Object<'o> {
+    pub fn begin(out: &'o mut String) -> Object<'o> {
         out.push('{');
         Object { out, begun: false }
     }
 
     /// Begins a member, whose name must need no escapes; its value is to be written there.
     #[inline(always)]
-    fn name(&mut self, name: &'static str) -> &mut String {
+    pub fn name(&mut self, name: &'static str) -> &mut String {
         self.out.push_str(if self.begun { ",\"" } else { "\"" });
         self.out.push_str(name);
         self.out.push_str("\":");
@@ -358,7 +365,7 @@ impl<'o> Object<'o> {
     }
 
     /// A member whose value is the string of these parts.
-    fn string(&mut self, name: &'static str, parts: &[&str]) {
+    pub fn string(&mut self, name: &'static str, parts: &[&str]) {
         let out = self.name(name);
         out.push('"');
         for part in parts {
@@ -367,7 +374,7 @@ impl<'o> Object<'o> {
         out.push('"');
     }
 
-    fn end(self) {
+    pub fn end(self) {
         self.out.push('}');
     }
 }

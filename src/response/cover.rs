@@ -1,4 +1,4 @@
-//! What an answer may contain.
+//! What an answer may contain, and what looking at it may cost.
 
 use std::rc::Rc;
 
@@ -6,6 +6,7 @@ use super::Redaction;
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
+use crate::json;
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -27,6 +28,8 @@ pub struct Cover {
     /// What the patient's consent says: what it does not permit is treated like what belongs to another
     /// patient. `None`: none was asked for.
     pub consent: Option<Rc<Ruling>>,
+    /// Whether a Bundle may tell how many matches there are.
+    pub total: bool,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,
     /// The redactions that are active for this caller.
@@ -58,6 +61,8 @@ pub enum Expected {
         /// The logical id, for the history of one instance.
         id: Option<String>,
     },
+    /// A resource of this type, and no other in it: it passes as it is.
+    Plain(ResourceType),
     /// A public document such as the CapabilityStatement: any one strict JSON object, passed as it
     /// is, bounded by [`Limits::resource`].
     Opaque,
@@ -71,7 +76,7 @@ impl Expected {
             Expected::Bundle {
                 resource_type, id, ..
             } => id.is_some().then_some(*resource_type),
-            Expected::Opaque => None,
+            Expected::Plain(_) | Expected::Opaque => None,
         }
     }
 }
@@ -83,4 +88,26 @@ pub enum BundleKind {
     Searchset,
     /// The answer to a history interaction.
     History,
+}
+
+/// What screening one answer may cost. All bounds are inclusive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The largest resource, Bundle entry or other top-level value of a Bundle, in bytes.
+    pub resource: usize,
+    /// How many entries a Bundle may have.
+    pub entries: usize,
+    /// Depth and number of values within one resource or entry.
+    pub json: json::Limits,
+}
+
+impl Default for Limits {
+    /// 8 MiB a resource, 100 000 entries a Bundle.
+    fn default() -> Self {
+        Limits {
+            resource: 8 << 20,
+            entries: 100_000,
+            json: json::Limits::default(),
+        }
+    }
 }

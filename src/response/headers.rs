@@ -23,7 +23,7 @@ pub struct AnswerHead {
 impl AnswerHead {
     /// Reads the pairs of the upstream's answer. Fields that are not understood are as good as
     /// absent: they do not go on.
-    pub fn read(pairs: &[Pair]) -> Result<Self, Denial> {
+    pub fn read(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Result<Self, Denial> {
         let mut head = AnswerHead {
             status: 0,
             content_length: None,
@@ -36,8 +36,9 @@ impl AnswerHead {
         };
         let mut statuses = 0;
         for (name, value) in pairs {
+            let value = value.as_ref();
             let text = std::str::from_utf8(value).unwrap_or_default();
-            match name.as_slice() {
+            match name.as_ref() {
                 b":status" => {
                     statuses += 1;
                     head.status = text.parse().unwrap_or(0);
@@ -161,7 +162,11 @@ impl AnswerHead {
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
 /// An instance's URL below one of the two bases, written with the external one.
-fn external(url: &str, policy: &FhirPolicy, resource_type: Option<ResourceType>) -> Option<String> {
+pub(super) fn external(
+    url: &str,
+    policy: &FhirPolicy,
+    resource_type: Option<ResourceType>,
+) -> Option<String> {
     let relative = policy.relative(url).unwrap_or(url);
     let relative = relative.strip_prefix('/').unwrap_or(relative);
     let segments: Vec<&str> = relative.split('/').collect();

@@ -5,9 +5,11 @@
 //! gives back bytes that may leave; memory is bounded by the largest resource allowed, never by
 //! the body. What cannot be understood never leaves.
 
+mod batch;
 mod bundle;
 mod cover;
 mod edit;
+mod fault;
 mod headers;
 mod mistake;
 mod path;
@@ -19,8 +21,10 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 
-pub use cover::{BundleKind, Cover, Expected};
+pub use batch::{Answered, BatchCover, Part, Screened, check_status};
+pub use cover::{BundleKind, Cover, Expected, Limits};
+pub use fault::Fault;
 pub use headers::AnswerHead;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
-pub use screen::{Counts, Fault, Limits, Screen};
+pub use screen::{Counts, Screen};

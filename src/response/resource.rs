@@ -95,6 +95,17 @@ pub(super) fn screen<'d>(
     }))
 }
 
+/// Whether this is a resource of this type that holds no other.
+pub(super) fn check_plain(root: Node<'_>, resource_type: ResourceType) -> Result<(), Fault> {
+    let shape = Shape::of(root).map_err(Fault::Uninspectable)?;
+    if shape.resource_type != resource_type || !shape.contained.is_empty() {
+        return Err(Fault::Uninspectable(
+            "the resource is not of the type that the operation answers, or holds another",
+        ));
+    }
+    Ok(())
+}
+
 /// The resource's id: a string of the standard's grammar.
 pub(super) fn id_of(root: Node<'_>) -> Result<Option<Cow<'_, str>>, Fault> {
     let Some(id) = root.get("id") else {

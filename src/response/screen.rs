@@ -1,59 +1,15 @@
 //! The streaming screen: pieces of a body in, screened bytes out.
 
-use std::fmt;
 use std::rc::Rc;
 
+use super::batch::{self, BatchCover};
 use super::bundle::{self, Rule};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
-use super::{BundleKind, Cover, Expected};
+use super::{BundleKind, Cover, Expected, Fault, Limits};
+use crate::denial::Denial;
 use crate::fhir::{ResourceType, is_id};
-use crate::json::{self, Document, FaultKind, escape_into, quote};
-
-/// What screening one answer may cost. All bounds are inclusive.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// The largest resource, Bundle entry or other top-level value of a Bundle, in bytes.
-    pub resource: usize,
-    /// How many entries a Bundle may have.
-    pub entries: usize,
-    /// Depth and number of values within one resource or entry.
-    pub json: json::Limits,
-}
-
-impl Default for Limits {
-    /// 8 MiB a resource, 100 000 entries a Bundle.
-    fn default() -> Self {
-        Limits {
-            resource: 8 << 20,
-            entries: 100_000,
-            json: json::Limits::default(),
-        }
-    }
-}
-
-/// Why an answer, or the rest of it, must not leave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// The resource is not covered: the caller is told what it would be told if it were absent.
-    Withheld,
-    /// The answer cannot be inspected; the text says what was found, without data.
-    Uninspectable(&'static str),
-    /// The answer is larger than the limits allow.
-    TooLarge,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::Withheld => "the resource is outside what the permit covers",
-            Fault::Uninspectable(what) => what,
-            Fault::TooLarge => "the answer is larger than may be inspected",
-        })
-    }
-}
-
-impl std::error::Error for Fault {}
+use crate::json::{Document, FaultKind, escape_into, quote};
 
 /// What was done, for the audit record.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -68,7 +24,7 @@ pub struct Counts {
 
 /// Screens one answer. A fault is final: every later call returns the same one.
 pub struct Screen {
-    cover: Rc<Cover>,
+    subject: Subject,
     limits: Limits,
     splitter: Splitter,
     /// What has been seen of a Bundle.
@@ -77,7 +33,15 @@ pub struct Screen {
     head: Rc<str>,
     out: String,
     counts: Counts,
+    statuses: Vec<u16>,
     fault: Option<Fault>,
+}
+
+/// What the answer is to.
+#[derive(Clone)]
+enum Subject {
+    One(Rc<Cover>),
+    Batch(Rc<BatchCover>),
 }
 
 #[derive(Default)]
@@ -98,16 +62,29 @@ impl Screen {
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
         let (whole, head) = match &cover.expected {
             Expected::Bundle { resource_type, .. } => (false, bundle::head(&cover, *resource_type)),
-            Expected::Resource { .. } | Expected::Opaque => (true, String::new()),
+            Expected::Resource { .. } | Expected::Plain(_) | Expected::Opaque => {
+                (true, String::new())
+            }
         };
+        Screen::of(Subject::One(cover), whole, Rc::from(head), limits)
+    }
+
+    /// A screen for the answer to a Bundle of requests, which is held whole: [`Limits::resource`] bounds
+    /// all of it.
+    pub fn of_batch(cover: Rc<BatchCover>, limits: Limits) -> Screen {
+        Screen::of(Subject::Batch(cover), true, Rc::from(""), limits)
+    }
+
+    fn of(subject: Subject, whole: bool, head: Rc<str>, limits: Limits) -> Screen {
         Screen {
-            cover,
-            head: Rc::from(head),
+            subject,
+            head,
             limits,
             splitter: Splitter::new(whole, limits.resource, limits.json),
             bundle: Progress::default(),
             out: String::new(),
             counts: Counts::default(),
+            statuses: Vec::new(),
             fault: None,
         }
     }
@@ -145,6 +122,11 @@ impl Screen {
         }
     }
 
+    /// As [`take`](Self::take), of an answer that is whole.
+    pub(super) fn text(self) -> String {
+        self.out
+    }
+
     /// How many bytes are held, screened or not.
     pub fn held(&self) -> usize {
         self.splitter.held() + self.out.len()
@@ -164,12 +146,36 @@ impl Screen {
     /// granular scope or no consent is for it: then not even its head may leave. Of an instance's history at least one
     /// version must be covered, for an empty one would tell that there is something.
     pub fn may_withhold(&self) -> bool {
+        let Subject::One(cover) = &self.subject else {
+            return false;
+        };
         // A Patient is asked for by the own id.
-        let foreign = |found: ResourceType| self.cover.patient.is_some() && !found.is_patient();
-        let of_instance = self.cover.expected.of_instance();
-        let consent = self.cover.consent.is_some();
-        of_instance.is_some_and(|found| foreign(found) || consent || !self.cover.granted.is_all())
+        let foreign = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
+        let of_instance = cover.expected.of_instance();
+        let consent = cover.consent.is_some();
+        of_instance.is_some_and(|found| foreign(found) || consent || !cover.granted.is_all())
             && self.counts.passed == 0
+    }
+
+    /// The refusal of an answer of which nothing has left; `forbidden` as in [`Denial::Absent`].
+    pub fn refusal(&self, fault: Fault, forbidden: bool) -> Denial {
+        // That an instance cannot be read must not tell that it is there, where it is not known whether the
+        // caller may see it.
+        let unread = |found| Denial::Undecided {
+            what: "instance",
+            absent: Some(forbidden),
+            found,
+        };
+        match (fault, self.may_withhold()) {
+            (Fault::Uninspectable(found), true) => unread(found),
+            (Fault::TooLarge, true) => unread("it is larger than what is read"),
+            (fault, _) => fault.denial(forbidden),
+        }
+    }
+
+    /// What each request of a Bundle is answered with, in their order, once that is decided.
+    pub fn statuses(&self) -> &[u16] {
+        &self.statuses
     }
 
     /// What was done so far.
@@ -189,35 +195,55 @@ impl Screen {
         if self.shape_known() {
             self.out.reserve(chunk.len());
         }
-        let cover = Rc::clone(&self.cover);
+        let subject = self.subject.clone();
         let head = Rc::clone(&self.head);
         while let Some(piece) = self.splitter.next(&mut chunk)? {
-            match &cover.expected {
-                Expected::Bundle {
-                    kind,
-                    resource_type,
-                    id,
-                } => {
-                    let rule = Rule {
-                        cover: &cover,
-                        kind: *kind,
-                        resource_type: *resource_type,
-                        id: id.as_deref(),
-                        head: &head,
-                    };
-                    self.bundle_piece(piece, &rule)?;
+            match (&subject, piece) {
+                (Subject::One(cover), piece) => self.piece(piece, cover, &head)?,
+                (Subject::Batch(cover), Piece::Root(source)) => {
+                    self.read(source, |screen, document| screen.batch(document, cover))?;
                 }
-                expected => {
-                    if let Piece::Root(source) = piece {
-                        self.read(source, |screen, document| screen.root(document, expected))?;
-                    }
-                }
+                (Subject::Batch(_), _) => {}
             }
             // Without a shape nothing can be taken: what waits for it is bounded too.
             if !self.shape_known() && !self.closed() && self.out.len() > self.limits.resource {
                 return Err(Fault::TooLarge);
             }
         }
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: Piece<'_>, cover: &Rc<Cover>, head: &str) -> Result<(), Fault> {
+        match (&cover.expected, piece) {
+            (
+                Expected::Bundle {
+                    kind,
+                    resource_type,
+                    id,
+                },
+                piece,
+            ) => {
+                let rule = Rule {
+                    cover,
+                    kind: *kind,
+                    resource_type: *resource_type,
+                    id: id.as_deref(),
+                    head,
+                };
+                self.bundle_piece(piece, &rule)
+            }
+            (_, Piece::Root(source)) => {
+                self.read(source, |screen, document| screen.root(document, cover))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn batch(&mut self, document: &Document<'_>, cover: &BatchCover) -> Result<(), Fault> {
+        let screened = batch::screen(document.root(), cover, self.limits)?;
+        self.out = screened.text;
+        self.counts = screened.counts;
+        self.statuses = screened.statuses;
         Ok(())
     }
 
@@ -237,13 +263,13 @@ impl Screen {
         }
     }
 
-    fn root(&mut self, document: &Document<'_>, expected: &Expected) -> Result<(), Fault> {
+    fn root(&mut self, document: &Document<'_>, cover: &Cover) -> Result<(), Fault> {
         let root = document.root();
         if let Expected::Resource {
             resource_type,
             id,
             version,
-        } = expected
+        } = &cover.expected
         {
             let wrong = |what| Err(Fault::Uninspectable(what));
             let own_type = root.get("resourceType");
@@ -263,12 +289,15 @@ impl Screen {
                     return wrong("the resource has another version than the one asked for");
                 }
             }
-            let (cover, granted) = (&*self.cover, &self.cover.granted);
+            let granted = &cover.granted;
             let screened = resource::screen(document.text(), root, *resource_type, granted, cover)?;
             let screened = screened.ok_or(Fault::Withheld)?;
             self.counts.redacted += u64::from(screened.redacted);
             screened.write(&mut self.out);
         } else {
+            if let Expected::Plain(resource_type) = &cover.expected {
+                resource::check_plain(root, *resource_type)?;
+            }
             self.out.push_str(root.raw());
         }
         self.counts.passed += 1;
@@ -295,7 +324,7 @@ impl Screen {
         }
     }
 
-    /// Members that are not named here are dropped: `total` counts what may not leave, a
+    /// Members that are not named here are dropped: `total` may count what may not leave, a
     /// `signature` would no longer hold, and what is unknown cannot be decided.
     fn bundle_member(&mut self, name: &str, value: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
         let document = self.parse(value)?;
@@ -325,6 +354,7 @@ impl Screen {
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
             "meta" => bundle::meta(value),
+            "total" if rule.cover.total => bundle::total(value),
             "link" => {
                 self.bundle.link = true;
                 Some(bundle::links(value, rule.cover, rule.resource_type))

@@ -185,7 +185,7 @@ async fn walk(world: &World, opaque: bool) {
         ),
         ("/Patient/p1/_history?_count=1", "/Patient/p1/_history"),
     ] {
-        let mut expected: Vec<Value> = resources(&direct(&world, all).await)
+        let mut expected: Vec<Value> = resources(&direct(world, all).await)
             .into_iter()
             .filter(|resource| resource["id"] != "o-mixed")
             .map(redacted)
@@ -194,7 +194,7 @@ async fn walk(world: &World, opaque: bool) {
         let mut came = Vec::new();
         let mut pages = 0;
         while let Some(path) = next.take() {
-            let answer = get(&world, "patient/*.rs", &path).await;
+            let answer = get(world, "patient/*.rs", &path).await;
             check(&path, &answer);
             assert_eq!(answer.status, 200, "{path}: {}", answer.text());
             let page = answer.json().expect("a bundle");

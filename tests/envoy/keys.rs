@@ -32,6 +32,7 @@ async fn world(more: Value, answer: Answer) -> (World, AuthorizationServer) {
             keys.as_object_mut().expect("an object").extend(members);
             policy["issuers"][0]["keys"] = keys;
             policy["limits"] = json!([]);
+            policy["fhir"]["bundles"] = json!({"types": ["batch"]});
         })),
         envoy: Some(Box::new(move |config| {
             authorization_server(config, "authorization_server", port);
@@ -96,10 +97,21 @@ async fn the_first_requests_wait_for_the_keys() {
     let search = Request::new("POST", "/r4/Observation/_search")
         .bearer(&world.token("patient/*.rs"))
         .body("application/x-www-form-urlencoded", form.clone());
-    let (read, write, search) = tokio::join!(
+    // So is a Bundle, of which less goes on than came.
+    let entries = json!([
+        {"request": {"method": "POST", "url": "Observation"}, "resource": resource},
+        {"request": {"method": "GET", "url": "Binary/x"}},
+        {"request": {"method": "GET", "url": "Patient/p1"}},
+    ]);
+    let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
+    let batch = Request::new("POST", "/r4")
+        .bearer(&token)
+        .body("application/fhir+json", bundle.to_string());
+    let (read, write, search, batch) = tokio::join!(
         world.get("patient/Patient.rs", "/r4/Patient/p1"),
         async { world.send(&world.client(), write).await },
-        async { world.send(&world.client(), search).await }
+        async { world.send(&world.client(), search).await },
+        async { world.send(&world.client(), batch).await },
     );
     assert_eq!(read.status, 200, "{}", read.text());
     assert_eq!(search.status, 200, "{}", search.text());
@@ -111,6 +123,17 @@ async fn the_first_requests_wait_for_the_keys() {
     let canonical = form.replace("patient=p1", "patient=Patient/p1");
     assert_eq!(sent, Some(canonical.as_bytes()));
     assert_eq!(write.status, 201, "{}", write.text());
+    let answers = batch.json().expect("a bundle")["entry"].take();
+    let answers = answers.as_array().expect("answers").iter();
+    let statuses: Vec<&Value> = answers
+        .map(|answer| &answer["response"]["status"])
+        .collect();
+    assert_eq!(statuses, ["201", "400", "200"]);
+    let asked = world.fhir.requests();
+    let written = asked.iter().find(|asked| asked.path_and_query == "/fhir");
+    let written = &written.expect("a batch").body;
+    let written: Value = serde_json::from_slice(written).expect("JSON");
+    assert_eq!(written["entry"], json!([entries[0], entries[2]]));
     assert!(began.elapsed() < Duration::from_secs(4));
     let again = world.get("patient/Patient.rs", "/r4/Patient/p1").await;
     assert_eq!(again.status, 200);

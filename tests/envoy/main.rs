@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
 mod conditional;
 #[cfg(test)]
 mod consent;
@@ -23,6 +25,8 @@ mod keys;
 mod limits;
 #[cfg(test)]
 mod listeners;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 mod across;
 mod canonical;
+mod chains;
 mod framing;
 mod granular;
 mod hostile;
+mod hygiene;
+mod inclusions;
 mod instances;
 mod paths;
 mod scopes;

@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
-use super::{Permit, Terms, searched};
+use super::{Permit, Terms};
 use crate::access::Level;
 use crate::access::confine::confine_search;
 use crate::access::facts::Facts;
+use crate::access::hidden::searched;
 use crate::access::rules::Rule;
 use crate::consent::{Action, Actor, Caller, Ruling};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType};
 use crate::identity::Principal;
-use crate::request::{Change, FhirPolicy, Interaction, Search};
+use crate::request::{Change, FhirPolicy, Interaction, OperationAnswer, Search};
 
 /// What a permit has to do with consent.
 #[derive(Clone, Debug)]
@@ -62,6 +63,16 @@ impl Permit {
         }
     }
 
+    /// Whether each resource of an answer is looked at for whose it is.
+    pub(in crate::access) fn is_confined(&self) -> bool {
+        let consent = match &self.consent {
+            Consent::NotNeeded => false,
+            Consent::Needed(need) => !need.report,
+            Consent::Given(..) => true,
+        };
+        consent || self.patient.is_some()
+    }
+
     /// The permit with the consent that was asked for.
     ///
     /// # Errors
@@ -76,7 +87,11 @@ impl Permit {
             Some(Change::Create) => Action::Collect,
             Some(Change::Update | Change::Patch | Change::Delete) => Action::Correct,
         };
-        match ruling.check(action, &interaction.types()) {
+        let looked_through = interaction.search().map(Search::looks_through);
+        let looked_through = looked_through.unwrap_or_default();
+        let checked = ruling.check(action, &interaction.types());
+        // A match tells of what it was found by, and that is not in the answer.
+        match checked.and_then(|()| ruling.check_unseen(Action::Access, &looked_through)) {
             Err(found) => {
                 let denial = need.denial(found);
                 self.unconsented(denial)
@@ -135,7 +150,10 @@ pub(super) fn needed(
     let patient = whose(principal, level, interaction, terms.fhir);
     let consent = &terms.rules.consent;
     let claims = principal.claims();
-    let said = consent.claim.as_ref().and_then(|claim| claim.find(claims?));
+    let said = consent
+        .claim
+        .as_ref()
+        .and_then(|claim| claim.of_claims(claims?));
     // A token for one patient says nothing of another's consent.
     let same = principal.patient().is_none() || principal.patient() == patient.as_deref();
     let found = match (said, patient) {
@@ -191,6 +209,17 @@ fn whose(
     interaction: &Interaction,
     fhir: &FhirPolicy,
 ) -> Option<String> {
+    if let Interaction::Operation(call) = interaction {
+        let answer = call.operation.answer;
+        let plain = matches!(
+            answer,
+            OperationAnswer::Parameters | OperationAnswer::Outcome
+        );
+        // What it changes, or tells in words, nobody can hold to a consent.
+        if plain || call.post {
+            return None;
+        }
+    }
     if level == Level::Patient {
         return principal.patient().map(str::to_owned);
     }
@@ -220,7 +249,9 @@ fn whose(
 
 /// A patient whom a search names where it is asked whose a resource is.
 fn named(search: &Search, resource_type: ResourceType, fhir: &FhirPolicy) -> Option<String> {
-    search.parameters.iter().find_map(|parameter| {
+    let direct = search.parameters.iter();
+    let mut direct = direct.filter(|parameter| parameter.path.is_empty());
+    direct.find_map(|parameter| {
         let first = parameter.values.first()?;
         if resource_type.is_patient() {
             return (parameter.definition.name() == "_id").then(|| first.clone());

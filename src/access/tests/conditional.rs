@@ -41,8 +41,8 @@ fn conditional(target: &str) -> Request {
     let all = own
         .into_iter()
         .chain(search.map(|search| ("if-none-exist", search)));
-    let pairs = all.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let head = RequestHead::parse(pairs.collect()).1.expect(target);
+    let pairs: Vec<_> = all.collect();
+    let head = RequestHead::parse(&pairs).1.expect(target);
     Request::parse(&head, &taking()).expect(target)
 }
 

@@ -1,9 +1,9 @@
-//! `fhir.client_labels`, `fhir.conditional`, `fhir.patient_writes`, `fhir.patient_membership`,
+//! `fhir.bundles`, `fhir.client_labels`, `fhir.conditional`, `fhir.patient_writes`, `fhir.patient_membership`,
 //! `fhir.universal_types` and `fhir.upstream.trust`.
 
 use super::*;
 use crate::fhir::{PatientCompartment, search_parameter};
-use crate::request::{Change, ClientLabels, WritePolicy};
+use crate::request::{BatchKind, BundlePolicy, Change, ClientLabels, WritePolicy};
 
 /// What `complete` says of writes.
 pub(super) fn of_complete() -> WritePolicy {
@@ -13,6 +13,14 @@ pub(super) fn of_complete() -> WritePolicy {
         patient_types: types.to_vec(),
         conditional: vec![Change::Create, Change::Delete],
         if_match: true,
+    }
+}
+
+/// What `complete` says of Bundles of requests.
+pub(super) fn bundles_of_complete() -> BundlePolicy {
+    BundlePolicy {
+        kinds: vec![BatchKind::Batch, BatchKind::Transaction],
+        entries: 50,
     }
 }
 
@@ -80,6 +88,34 @@ fn writes_are_read_or_explained() {
             "/fhir/conditional",
             json!(["create", "create", "create", "create", "create"]),
             "/fhir/conditional: expected a list of 0 to 4 words, found 5".into(),
+        ),
+        ("/fhir/bundles", json!({"types": []}), String::new()),
+        ("/fhir/bundles", json!({"types": ["transaction", "batch"], "entries": 1}), String::new()),
+        ("/fhir/bundles", json!({"types": ["batch"], "entries": 200}), String::new()),
+        (
+            "/fhir/bundles",
+            json!({"types": ["batch"], "entries": 201}),
+            "/fhir/bundles/entries: expected a whole number from 1 to 200, found another number".into(),
+        ),
+        (
+            "/fhir/bundles",
+            json!({"types": ["batch"], "entries": 0}),
+            "/fhir/bundles/entries: expected a whole number from 1 to 200, found another number".into(),
+        ),
+        (
+            "/fhir/bundles",
+            json!({"types": ["message"]}),
+            "/fhir/bundles/types/0: expected \"batch\" or \"transaction\", found \"message\"".into(),
+        ),
+        (
+            "/fhir/bundles",
+            json!({"entries": 5}),
+            "/fhir/bundles/types: expected a list of batch and transaction, found nothing".into(),
+        ),
+        (
+            "/fhir/bundles",
+            json!(["batch"]),
+            "/fhir/bundles: expected an object with types, found a list".into(),
         ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),

@@ -9,7 +9,7 @@ use crate::exchange::Guard;
 use crate::json::{self, Document, Limits, Node, patch};
 use crate::request::body::Shape;
 use crate::request::labels::LABELS;
-use crate::request::{ClientLabels, Interaction};
+use crate::request::{ClientLabels, Interaction, Targets};
 use crate::response::AnswerHead;
 
 /// Decides on a write by what the upstream says is there now, and gives the tag to which the write is
@@ -135,5 +135,6 @@ fn check_patched(
     let text = after.to_string();
     let document = Document::parse(text.as_bytes(), &Limits::default());
     let document = document.map_err(|fault| Denial::Patch(fault.kind.text()))?;
-    crate::exchange::body::check_own(guard, permit, document.root())
+    let none = Targets::default();
+    crate::exchange::body::check_own(guard, permit, document.root(), &none)
 }

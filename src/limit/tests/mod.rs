@@ -104,6 +104,38 @@ fn neighbours(limits: &[Limit], count: usize) -> Vec<String> {
 }
 
 #[test]
+fn several_requests_are_charged_together_or_not_at_all() {
+    let limits = [
+        limit("all", &[KeyPart::Client], 1, Period::Hour, 5),
+        limit("few", &[KeyPart::Client], 1, Period::Hour, 2),
+    ];
+    let mut map = Map::default();
+    let mut charge = |counts: [u32; 2]| {
+        let several = limits.iter().zip(counts);
+        let mut charging = Charging::several(several, &client("a"), START);
+        while let Some(answer) = map.carry_out(&charging.step()) {
+            charging.answer(answer);
+        }
+        let verdict = verdict(&charging);
+        let left: Vec<u32> = verdict
+            .remaining
+            .iter()
+            .map(|limit| limit.remaining)
+            .collect();
+        (verdict.allowed, verdict.refused_by, left)
+    };
+    assert_eq!(charge([3, 1]), (true, None, vec![2, 1]));
+    assert_eq!(
+        charge([3, 1]),
+        (false, Some(0), vec![2, 1]),
+        "nothing was charged"
+    );
+    assert_eq!(charge([2, 2]), (false, Some(1), vec![2, 1]));
+    assert_eq!(charge([2, 0]), (true, None, vec![0, 1]));
+    assert_eq!(charge([0, 1]), (true, None, vec![0, 0]));
+}
+
+#[test]
 fn without_limits_everything_is_allowed_at_once() {
     let verdict = verdict(&Charging::new(&[], &Caller::default(), START));
     assert!(verdict.allowed && verdict.remaining.is_empty() && !verdict.contended);

@@ -16,7 +16,7 @@ fn parse(extra: &[(&str, &[u8])]) -> Result<RequestHead, Denial> {
             None => pairs.push((name.as_bytes().to_vec(), value.to_vec())),
         }
     }
-    RequestHead::parse(pairs).1
+    RequestHead::parse(&pairs).1
 }
 
 fn check(name: &str, extra: &[(&str, &[u8])], expected: Option<Denial>) {

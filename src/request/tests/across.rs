@@ -108,7 +108,7 @@ fn several_types_are_named_and_understood_bypass_24_25() {
     // 143 types, seven times.
     let many = |count: usize| format!("/r4?{}", vec!["_tag=x"; count].join("&"));
     assert!(parse("GET", &many(7), &[]).is_ok(), "the most readings");
-    refused("cost", "GET", &many(8), &[], "request.malformed.query");
+    refused("cost", "GET", &many(8), &[], "request.too-costly.types");
 }
 
 #[test]

@@ -95,7 +95,10 @@ fn a_search_that_is_not_wholly_understood_writes_nothing() {
         ("code=x&_count=1", parameter),
         ("code=x&_offset=1", parameter),
         ("code=x&_sort=date", "request.not-supported.parameter"),
-        ("code=x&_include=Observation:subject", parameter),
+        (
+            "code=x&_include=Observation:subject",
+            "request.not-supported.include",
+        ),
         ("code=x&_cascade=delete", parameter),
         (
             "patient=p1&patient=p2",

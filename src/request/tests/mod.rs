@@ -1,9 +1,13 @@
 //! Requests as clients, and attackers, write them.
 
 mod across;
+mod bundles;
 mod canonical;
+mod chains;
 mod conditional;
 mod forms;
+mod hygiene;
+mod inclusions;
 mod pages;
 mod queries;
 mod targets;
@@ -30,6 +34,9 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
+        operations: Vec::new(),
+        bundles: BundlePolicy::default(),
     }
 }
 
@@ -40,9 +47,8 @@ fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<RequestHead
         (":authority", "fhir.example.org"),
         (":path", path),
     ];
-    let pairs = own.iter().chain(fields);
-    let pairs = pairs.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    RequestHead::parse(pairs.collect()).1
+    let pairs: Vec<_> = own.iter().chain(fields).copied().collect();
+    RequestHead::parse(&pairs).1
 }
 
 fn parse(method: &str, path: &str, fields: &[(&str, &str)]) -> Result<Request, Denial> {

@@ -1,6 +1,8 @@
 //! The upstream's own URLs.
 
-use crate::request::{Authorization, BaseUrl, FhirPolicy, Upstream, WritePolicy};
+use crate::request::{
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, SearchPolicy, Upstream, WritePolicy,
+};
 
 #[test]
 fn urls_of_the_upstream_are_read_below_either_base() {
@@ -17,6 +19,9 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         body_check: crate::request::body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        search: SearchPolicy::default(),
+        operations: Vec::new(),
+        bundles: BundlePolicy::default(),
     };
     for (url, expected) in [
         (

@@ -28,6 +28,7 @@ fn cover(expected: Expected) -> Cover {
         compartment: Default::default(),
         granted: Granted::All,
         others: Vec::new(),
+        total: false,
         base: BASE.into(),
         redactions: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),

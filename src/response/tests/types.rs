@@ -59,3 +59,29 @@ fn a_bundle_holds_the_types_that_were_asked_for() {
         Ok(("", 0, 4)),
     );
 }
+
+#[test]
+fn a_total_leaves_only_where_it_may_be_told_bypass_20() {
+    let body =
+        |total: &str| format!(r#"{{"resourceType":"Bundle","type":"searchset","total":{total}}}"#);
+    let left = |told: bool, total: &str| {
+        let mut cover = bundle(BundleKind::Searchset, "Observation", None);
+        cover.total = told;
+        let left = passed(total, cover, &body(total));
+        left.split_once("\"total\":")
+            .map(|(_, rest)| rest.split([',', '}']).next().unwrap_or_default().to_owned())
+    };
+    for (told, total, expected) in [
+        (true, "77", Some("77")),
+        (true, "0", Some("0")),
+        (false, "77", None),
+        (true, "-1", None),
+        (true, "1.5", None),
+        (true, "1e3", None),
+        (true, "\"77\"", None),
+        (true, "null", None),
+        (true, "12345678901", None),
+    ] {
+        assert_eq!(left(told, total).as_deref(), expected, "{told} {total}");
+    }
+}

@@ -195,13 +195,19 @@ impl Deployment {
         now: u64,
     ) -> Step {
         let attributes = self.attributes();
-        let step = exchange.request_headers(&mut self.guard, head, &attributes, now, ended);
+        let step = exchange.request_headers(&mut self.guard, &head, &attributes, now, ended);
         self.decided(exchange, step)
     }
 
     /// Wakes a request that waits, and goes through all of its decisions.
     pub fn wake(&mut self, exchange: &mut Exchange, now: u64) -> Step {
         let step = exchange.wake(&mut self.guard, now);
+        self.decided(exchange, step)
+    }
+
+    /// A piece of the body of a request, with all that is decided then.
+    pub fn body(&mut self, exchange: &mut Exchange, piece: &[u8], ended: bool) -> Step {
+        let step = exchange.request_body(&self.guard, piece, ended);
         self.decided(exchange, step)
     }
 

@@ -70,7 +70,7 @@ fn at(stage: Stage, world: &mut Deployment) -> Exchange {
             let mut exchange = Exchange::default();
             let head = world.head("patient/*.r", read, &[]);
             let (attributes, now) = (world.attributes(), driver::NOW * 1_000_000_000);
-            let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+            let step = exchange.request_headers(&mut world.guard, &head, &attributes, now, true);
             assert_eq!(step, Step::Verify);
             return exchange;
         }
@@ -283,7 +283,7 @@ fn a_second_head_of_a_request_is_not_decided_on() {
         let head = world.head("system/*.cruds", "GET /r4/Patient/p2", &[]);
         let attributes = world.attributes();
         let now = driver::NOW * 1_000_000_000;
-        let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+        let step = exchange.request_headers(&mut world.guard, &head, &attributes, now, true);
         let expected = match stage {
             Start => Step::Verify,
             Refused | Foreign => Step::Hold,

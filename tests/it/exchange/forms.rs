@@ -27,16 +27,16 @@ fn sent(world: &mut Deployment, exchange: &mut Exchange, form: &[u8]) -> Step {
 }
 
 fn check_forwarded(step: Step, path: &str, expected: &str, length: usize) {
-    let Step::ForwardForm {
+    let Step::Rewrite {
         headers,
         came,
-        form,
+        body,
     } = step
     else {
         panic!("{path}: {step:?}");
     };
     assert_eq!(
-        (came, form.as_slice()),
+        (came, body.as_slice()),
         (length, expected.as_bytes()),
         "{path}"
     );
@@ -196,7 +196,7 @@ fn forms_are_bounded_in_bytes_and_number() {
     let padded = |length: usize| format!("{form}&_tag={}", "x".repeat(length - form.len() - 6));
     let mut exchange = asked(&mut world, SEARCH);
     let step = sent(&mut world, &mut exchange, padded(1024).as_bytes());
-    assert!(matches!(step, Step::ForwardForm { .. }), "{step:?}");
+    assert!(matches!(step, Step::Rewrite { .. }), "{step:?}");
     let mut exchange = asked(&mut world, SEARCH);
     let step = sent(&mut world, &mut exchange, padded(1025).as_bytes());
     check_refused(&world, &mut exchange, &step, 413, "request.too-large");

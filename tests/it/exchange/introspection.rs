@@ -282,7 +282,7 @@ fn nobody_is_asked_for_who_cannot_come_in() {
     let mut world = opaque();
     let mut exchange = Exchange::default();
     let head = world.head_with(OPAQUE, "GET /r4/Patient/p1", &[]);
-    let step = exchange.request_headers(&mut world.guard, head, &Default::default(), T, true);
+    let step = exchange.request_headers(&mut world.guard, &head, &Default::default(), T, true);
     check_refused(&world, &mut exchange, &step, 401, "token.certificate");
     let mut exchange = Exchange::default();
     let head = world.head_with(OPAQUE, "GET /r4/Nothing/p1", &[]);

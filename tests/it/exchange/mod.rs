@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod bundles;
 mod conditional;
 mod consent;
 mod current;
@@ -15,6 +16,7 @@ mod granular;
 mod instances;
 mod introspection;
 mod named;
+mod operations;
 mod outages;
 mod pages;
 mod quarantine;

@@ -310,7 +310,7 @@ fn shutting_out_of(world: &mut Deployment, token: &str, used: &str) -> Exchange 
     let credentials = format!("DPoP {token}");
     let head = world.head_as(&credentials, "GET /r4/Patient/p1", &[("dpop", used)]);
     let attributes = world.attributes();
-    let step = exchange.request_headers(&mut world.guard, head, &attributes, T, true);
+    let step = exchange.request_headers(&mut world.guard, &head, &attributes, T, true);
     assert_eq!(step, Step::Verify, "the proof's signature");
     let step = exchange.verified(&mut world.guard, Some(true));
     assert_eq!(step, Step::Note);

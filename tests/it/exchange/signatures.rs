@@ -33,7 +33,7 @@ fn a_token_is_as_good_as_the_host_says_and_no_better() {
             token.1[at] = if token.1[at] == b'A' { b'B' } else { b'A' };
         }
         let mut exchange = Exchange::default();
-        let step = exchange.request_headers(&mut world.guard, head.clone(), &attributes, now, true);
+        let step = exchange.request_headers(&mut world.guard, &head, &attributes, now, true);
         assert_eq!(step, Step::Verify, "{name}");
         let check = exchange.verifying().expect("a signature");
         assert_eq!(driver::right(check), flaw.is_empty(), "{name}");
@@ -50,7 +50,7 @@ fn a_token_is_as_good_as_the_host_says_and_no_better() {
         }
         // What holds is remembered, and nothing else.
         let mut again = Exchange::default();
-        let step = again.request_headers(&mut world.guard, head, &attributes, now, true);
+        let step = again.request_headers(&mut world.guard, &head, &attributes, now, true);
         let remembered = if expected.is_none() {
             Step::Charge
         } else {
@@ -66,7 +66,7 @@ fn the_host_is_asked_about_no_signature_without_a_certificate() {
     let head = world.head("patient/*.rs", "GET /r4/Patient/p1", &[]);
     let (attributes, now) = (Default::default(), driver::NOW * 1_000_000_000);
     let mut exchange = Exchange::default();
-    let step = exchange.request_headers(&mut world.guard, head, &attributes, now, true);
+    let step = exchange.request_headers(&mut world.guard, &head, &attributes, now, true);
     assert!(
         matches!(&step, Step::Reply(reply) if reply.status == 401),
         "{step:?}"

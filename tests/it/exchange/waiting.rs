@@ -164,7 +164,7 @@ fn only_who_could_come_in_may_wait() {
     check_passes(&world.ask_at(&mut exchange, head, true, T));
     let mut exchange = Exchange::default();
     let head = world.head_with(&good, READ, &[]);
-    let step = exchange.request_headers(&mut world.guard, head, &Default::default(), T, true);
+    let step = exchange.request_headers(&mut world.guard, &head, &Default::default(), T, true);
     check_refused(&world, &mut exchange, &step, 401, "token.certificate");
 }
 

@@ -15,13 +15,13 @@ const OTHERS: &str = "the Observation's subject is another patient: the own one 
 pub fn checkers(vectors: &Vectors) {
     let mut account = Account::new(Suite {
         title: "FHIR gateway, access checkers and ids",
-        rules: &[(OFFERED, 20), (ALLOWED_QUERIES, 4)],
+        rules: &[(OFFERED, 11), (ALLOWED_QUERIES, 7)],
         corrections: &[(
             "PatientAccessCheckerTest canAccessPostObservationWithPerformer",
             OTHERS,
         )],
         accepted: 6,
-        refused: 11,
+        refused: 17,
     });
     let mut world = World::new(vectors, "https://fhir.example.org/r4", |config| {
         config["fhir"]["patient_writes"] = json!(["Observation", "Patient"]);
@@ -99,6 +99,7 @@ fn of_patient(row: &Value) -> (Caller, Ask) {
         body,
         current: Some(own()),
         answer: None,
+        ..Ask::default()
     };
     (caller, ask)
 }

@@ -15,6 +15,8 @@ const MINIMAL: &str =
     "entries have no resource: nothing tells whose they are, and the filter takes them out";
 const VERSION: &str = "a patient would write a reference to a version of the own patient, which is no \
                        reference to the patient for the filter";
+const PROVENANCE: &str = "a Provenance of another target than a Patient: its server looks up whose the target \
+                          is, the compartment of R4 takes Patients only";
 const WRITES: &str = "an update takes `u`, which `.write` is, and not `r` (SMART App Launch 2.2, \
                       \"Scopes and Launch Context\": \"Permission to update an existing resource\")";
 
@@ -22,16 +24,17 @@ pub fn interactions(vectors: &Vectors) {
     let mut account = Account::new(Suite {
         title: "LinuxForHealth, access",
         rules: &[
-            (OFFERED, 127),
+            (OFFERED, 28),
             (PATIENT_PATIENT, 17),
-            (UNIVERSAL, 2),
+            (UNIVERSAL, 4),
             (MIXED, 48),
-            (MINIMAL, 51),
+            (MINIMAL, 57),
             (VERSION, 18),
+            (PROVENANCE, 16),
         ],
         corrections: &[("178", WRITES), ("527", WRITES)],
-        accepted: 69,
-        refused: 106,
+        accepted: 88,
+        refused: 162,
     });
     let mut world = World::new(vectors, "https://fhir.example.org/r4", |config| {
         let types = ["Condition", "Observation", "Patient"];
@@ -69,9 +72,17 @@ fn inapplicable(caller: &Caller, ask: &Ask) -> Option<&'static str> {
         Some(MINIMAL)
     } else if patient && writes && body.contains("/_history/") {
         Some(VERSION)
+    } else if patient && of_another(ask.answer.as_ref()) {
+        Some(PROVENANCE)
     } else {
         None
     }
+}
+
+/// Whether this is a Provenance of anything but a Patient.
+fn of_another(answer: Option<&Value>) -> bool {
+    let target = answer.and_then(|answer| answer["target"][0]["reference"].as_str());
+    target.is_some_and(|target| !target.starts_with("Patient/"))
 }
 
 fn caller(row: &Value) -> Caller {
@@ -95,5 +106,6 @@ fn ask(row: &Value) -> Ask {
         body: some("body"),
         current: some("previous"),
         answer: some("response").map(|answer| completed(path, answer)),
+        ..Ask::default()
     }
 }

@@ -24,28 +24,22 @@ use world::{Answered, Ask, Caller, World};
 /// What the filter does not offer, whatever the scope. Whoever builds one of these takes it off this list;
 /// its rows apply then. While it stands here the filter must refuse it: one that is permitted fails its
 /// suite.
-const NOT_OFFERED: [&str; 9] = [
+const NOT_OFFERED: [&str; 6] = [
     BINARY,
+    BUNDLE_CHANGES,
     COMPARTMENT_SEARCH,
     CONDITIONAL_WRITE,
-    HISTORY_OF_SYSTEM,
-    HISTORY_OF_TYPE_FOR_PATIENTS,
+    HISTORY_FOR_PATIENTS,
     INCLUDES,
-    READ_FOR_PATIENTS,
-    SEARCH_OF_SYSTEM,
-    TRANSACTION,
 ];
 
 const BINARY: &str = "any interaction with Binary";
-const COMPARTMENT_SEARCH: &str = "search in a compartment";
-const CONDITIONAL_WRITE: &str = "conditional update, patch and delete";
-const HISTORY_OF_SYSTEM: &str = "history of all types";
-const HISTORY_OF_TYPE_FOR_PATIENTS: &str = "history of a type, by a patient";
-const INCLUDES: &str = "_include and _revinclude";
-const READ_FOR_PATIENTS: &str =
-    "read, vread and history of another resource than the own Patient, by a patient";
-const SEARCH_OF_SYSTEM: &str = "search of several types";
-const TRANSACTION: &str = "batch and transaction";
+const BUNDLE_CHANGES: &str = "update, patch and delete in a Bundle, by a patient";
+const COMPARTMENT_SEARCH: &str =
+    "search in the compartment of another than a Patient or a Practitioner";
+const CONDITIONAL_WRITE: &str = "conditional update, patch and delete, by a patient";
+const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
+const INCLUDES: &str = "_include and _revinclude of whatever there is (`*`)";
 
 /// Rules that several suites share.
 const OFFERED: &str = "the interaction is on the list of those that the filter does not offer";
@@ -62,24 +56,34 @@ fn not_offered(caller: &Caller, ask: &Ask) -> Option<&'static str> {
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     // Without a patient in context such scopes mean nothing.
     let patient = caller.scope.contains("patient/") && caller.patient.is_some();
-    let own = caller.patient.as_deref().unwrap_or_default();
-    let own = own.rsplit('/').next();
     let reads = ask.method == "GET";
-    let included = query.contains("_include") || query.contains("_revinclude");
+    let included = query.contains("include=*");
     let missing = match segments.as_slice() {
         ["Binary", ..] => BINARY,
-        [] if reads => SEARCH_OF_SYSTEM,
-        [] => TRANSACTION,
-        ["_history"] => HISTORY_OF_SYSTEM,
-        [_, "_history"] if patient => HISTORY_OF_TYPE_FOR_PATIENTS,
+        [] | ["_history"] if query.contains("_type=Binary") => BINARY,
+        [] if patient && changes(ask.body.as_ref()) => BUNDLE_CHANGES,
+        ["_history"] | [_, "_history"] if patient => HISTORY_FOR_PATIENTS,
         [_] if reads && included => INCLUDES,
-        [_] if matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => CONDITIONAL_WRITE,
+        [_] if patient && matches!(ask.method.as_str(), "PUT" | "PATCH" | "DELETE") => {
+            CONDITIONAL_WRITE
+        }
+        ["Patient" | "Practitioner", _, third, ..] if !third.starts_with(['_', '$']) => {
+            return None;
+        }
         [_, _, third, ..] if !third.starts_with(['_', '$']) => COMPARTMENT_SEARCH,
-        ["Patient", id, ..] if Some(*id) == own => return None,
-        [_, id, ..] if reads && patient && !id.starts_with(['_', '$']) => READ_FOR_PATIENTS,
         _ => return None,
     };
     NOT_OFFERED.contains(&missing).then_some(missing)
+}
+
+/// Whether a Bundle of requests changes what is there.
+fn changes(bundle: Option<&Value>) -> bool {
+    let entries = bundle.and_then(|bundle| bundle["entry"].as_array());
+    let mut methods = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| &entry["request"]["method"]);
+    methods.any(|method| matches!(method.as_str(), Some("PUT" | "PATCH" | "DELETE")))
 }
 
 /// Judges a row, or leaves it out by a rule; what is not offered is left out whatever other rules say.
@@ -155,16 +159,23 @@ fn verdict(asked: &[Asked]) -> (Option<&'static str>, Decision) {
 fn confined(caller: &Caller, ask: &Ask) -> Ask {
     let (path, query) = ask.path.split_once('?').unwrap_or((&ask.path, ""));
     let name = path.trim_start_matches('/');
-    let (Some(patient), Some(resource_type)) = (&caller.patient, ResourceType::parse(name)) else {
+    let reads = caller.scope.starts_with("patient/") && ask.method == "GET";
+    let Some(patient) = caller.patient.as_ref().filter(|_| reads) else {
         return ask.clone();
     };
-    if !caller.scope.starts_with("patient/") || ask.method != "GET" {
-        return ask.clone();
+    let own = patient.rsplit('/').next().unwrap_or_default();
+    if path.is_empty() && ask.confines {
+        return Ask {
+            path: format!("/Patient/{own}/*{}", ask.path),
+            ..ask.clone()
+        };
     }
-    let id = patient.rsplit('/').next().unwrap_or_default();
+    let Some(resource_type) = ResourceType::parse(name) else {
+        return ask.clone();
+    };
     let parameter = match resource_type.is_patient() {
-        true => Some(format!("_id={id}")),
-        false => own_parameter(resource_type).map(|name| format!("{name}=Patient/{id}")),
+        true => Some(format!("_id={own}")),
+        false => own_parameter(resource_type).map(|name| format!("{name}=Patient/{own}")),
     };
     let named = |parameter: &str| {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -190,12 +201,19 @@ fn own_parameter(resource_type: ResourceType) -> Option<&'static str> {
     Some(patient.map_or(first.name(), |_| "patient"))
 }
 
-/// Whether the type that a path begins with is outside the patient compartment.
+/// Whether a type that is asked for, in the path or by `_type`, is outside the patient compartment.
 fn is_universal(path: &str) -> bool {
-    let name = path.split(['/', '?']).find(|part| !part.is_empty());
-    let resource_type = name.and_then(ResourceType::parse);
-    resource_type.is_some_and(|resource_type| {
-        !resource_type.is_patient() && own_parameter(resource_type).is_none()
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let first = path.split('/').find(|part| !part.is_empty());
+    let listed = query
+        .split('&')
+        .filter_map(|part| part.strip_prefix("_type="));
+    let mut names = first
+        .into_iter()
+        .chain(listed.flat_map(|list| list.split(',')));
+    names.any(|name| {
+        let of_patient = |found| Compartment::Patient.holds(found);
+        ResourceType::parse(name).is_some_and(|found| !of_patient(found))
     })
 }
 

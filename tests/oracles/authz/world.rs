@@ -35,6 +35,8 @@ pub struct Ask {
     pub body: Option<Value>,
     /// What is there already, where the filter asks for it.
     pub current: Option<Value>,
+    /// Whether the server that was asked keeps a patient's search of several types within the compartment.
+    pub confines: bool,
     /// The answer of the server; `None` where the verdict is about the request alone.
     pub answer: Option<Value>,
 }
@@ -60,6 +62,12 @@ impl World {
                 "body_limit": "8MiB",
                 "body_check": "none",
                 "client_labels": "kept",
+                "bundles": {"types": ["batch", "transaction"]},
+                "search": {
+                    "include": ["Device:patient", "Observation:subject"],
+                    "revinclude": ["Condition:subject", "MedicationRequest:subject", "Observation:subject"],
+                },
+                "conditional": ["create", "update", "patch", "delete-single"],
             },
             "issuers": [{
                 "issuer": "https://as.example.org",
@@ -93,7 +101,7 @@ impl World {
         let mut body = ask.body.as_ref().map(Value::to_string);
         let ended = body.is_none();
         let guard = &mut self.guard;
-        let mut step = exchange.request_headers(guard, head, &attributes, now, ended);
+        let mut step = exchange.request_headers(guard, &head, &attributes, now, ended);
         let forwarded = loop {
             step = match step {
                 Step::Charge => {
@@ -112,7 +120,7 @@ impl World {
                     let (head, current) = current(ask.current.as_ref());
                     exchange.answered(guard, Some((&head, current.as_bytes())))
                 }
-                Step::Forward(_) | Step::Write(_) => break true,
+                Step::Forward(_) | Step::Rewrite { .. } | Step::Write(_) => break true,
                 Step::Reply(_) => break false,
                 step => panic!("{ask:?}: {step:?}"),
             };

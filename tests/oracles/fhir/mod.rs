@@ -71,6 +71,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         compartment: Default::default(),
         granted: Granted::All,
         others: Vec::new(),
+        total: false,
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         self_link: format!("{BASE}/Patient?_count=10"),

@@ -153,6 +153,12 @@ async fn each() {
         ("leaky-links", SEARCH, 200, |got| {
             got.text().contains("patient=p2") && got.header("link").is_some()
         }),
+        (
+            "opaque-pages",
+            "/fhir/Observation?patient=p1&_count=3",
+            200,
+            |got| got.text().contains("?_getpages="),
+        ),
         ("entry-first", SEARCH, 200, |got| {
             got.body.starts_with(b"{\"entry\":")
         }),

@@ -1,0 +1,72 @@
+//! Answers that are asked for in part, or as a number.
+
+use super::{Granted, Permit, Terms};
+use crate::denial::Denial;
+use crate::fhir::{self, PatientCompartment, ResourceType, is_choice_type};
+use crate::request::{Search, Summary};
+
+impl Permit {
+    /// Has a search ask for what its answer is decided on, or refuses it.
+    pub(super) fn reduce(&mut self, terms: &Terms<'_>) -> Result<(), Denial> {
+        let interaction = &self.request().interaction;
+        let (Some(search), Some(first)) =
+            (interaction.search(), interaction.types().first().copied())
+        else {
+            return Ok(());
+        };
+        let others = self.others.iter();
+        let others = others.map(|(other, granted)| (*other, granted));
+        let each: Vec<_> = std::iter::once((first, &self.granted))
+            .chain(others)
+            .collect();
+        let needed = needed(self, &each, search, &terms.fhir.compartment)?;
+        self.request = self.request.with_elements(&needed, terms.fhir)?;
+        Ok(())
+    }
+}
+
+/// The elements that a search of these types must ask for, so that its answer can be decided on; none where
+/// it asks for whole resources. Refuses what would leave nothing to decide on: a number tells of what the
+/// caller may not see, and a summary may lack who a resource is about.
+fn needed(
+    permit: &Permit,
+    types: &[(ResourceType, &Granted)],
+    search: &Search,
+    compartment: &PatientCompartment,
+) -> Result<Vec<&'static str>, Denial> {
+    if permit.is_confined() || !permit.is_for_all() {
+        if search.asks_for_total() {
+            return Err(Denial::NotSupported("total"));
+        }
+        if !matches!(search.summary, None | Some(Summary::Data)) {
+            return Err(Denial::NotSupported("summary"));
+        }
+    }
+    if search.elements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut needed = vec!["id", "meta"];
+    for (resource_type, granted) in types {
+        if permit.is_confined() {
+            let members = compartment.elements(*resource_type);
+            needed.extend(members.filter_map(|path| path.names().next()));
+            // Whom references within the resource lead to.
+            needed.extend(named(*resource_type, "contained"));
+        }
+        let rests_on = granted.elements();
+        needed.extend(rests_on.filter_map(|element| named(*resource_type, element)));
+    }
+    Ok(needed)
+}
+
+/// The root element as `_elements` names it: of a choice without the type.
+fn named(resource_type: ResourceType, element: &str) -> Option<&'static str> {
+    let is = |name: &&str| {
+        let rest = element.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || is_choice_type(rest))
+    };
+    let mut names: Vec<&'static str> = fhir::elements(resource_type).filter(is).collect();
+    // `value` fits where `valueSet` is, too.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.first().copied()
+}

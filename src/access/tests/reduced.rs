@@ -1,0 +1,136 @@
+//! Answers that are asked for in part, or as a number.
+
+use super::*;
+
+#[test]
+fn what_decides_is_asked_for_too_bypass_19() {
+    for (scope, target, expected) in [
+        (
+            "user/*.s",
+            "GET /Observation?_elements=code",
+            "/Observation?_elements=code,id,meta",
+        ),
+        (
+            "user/*.s",
+            "GET /Observation?_elements=meta,id",
+            "/Observation?_elements=meta,id",
+        ),
+        (
+            "patient/*.s",
+            "GET /Observation?patient=p1&_elements=id",
+            "/Observation?patient=Patient/p1&_elements=id,meta,performer,subject,contained",
+        ),
+        (
+            "patient/*.s",
+            "GET /Appointment?actor=Patient/p1&_elements=status",
+            "/Appointment?actor=Patient/p1&_elements=status,id,meta,participant,contained",
+        ),
+        (
+            "patient/*.s",
+            "GET ?_type=Observation,Coverage&patient=p1&_elements=status",
+            "?_type=Observation,Coverage&patient=Patient/p1&_elements=status,id,meta,performer,subject,contained,beneficiary,payor,policyHolder,subscriber",
+        ),
+        (
+            "user/Observation.s?category=a",
+            "GET /Observation?_elements=id",
+            "/Observation?category=a&_elements=id,meta,category",
+        ),
+        // Of a choice the server is asked for all.
+        (
+            "user/MedicationRequest.s?code=a",
+            "GET /MedicationRequest?_elements=id",
+            "/MedicationRequest?code=a&_elements=id,meta,medication",
+        ),
+        (
+            "patient/*.s",
+            "GET /Observation?patient=p1&_summary=data",
+            "/Observation?patient=Patient/p1&_summary=data",
+        ),
+        (
+            "patient/*.s",
+            "GET /Observation?patient=p1&_summary=false",
+            "/Observation?patient=Patient/p1",
+        ),
+        (
+            "patient/*.s",
+            "GET /Observation?patient=p1&_total=none",
+            "/Observation?patient=Patient/p1",
+        ),
+    ] {
+        let permit = decided(&principal(scope, &[]), target).expect(target);
+        let found = permit.request().interaction.target();
+        assert_eq!(found, expected, "{scope} {target}");
+        // What a link leads to is decided on alike.
+        let again = decided(&principal(scope, &[]), &format!("GET {found}")).expect(&found);
+        assert_eq!(again.request(), permit.request(), "{scope} {target}");
+    }
+}
+
+#[test]
+fn a_number_is_for_who_may_see_all_bypass_20() {
+    let total = Err("request.not-supported.total");
+    let summary = Err("request.not-supported.summary");
+    let granular = "user/Observation.s?category=a";
+    for (scope, query, expected) in [
+        ("user/*.s", "_summary=count", Ok(true)),
+        ("user/*.s", "_total=accurate", Ok(true)),
+        ("user/*.s", "_summary=true", Ok(false)),
+        ("user/*.s", "_summary=text", Ok(false)),
+        ("user/*.s", "code=x", Ok(false)),
+        ("user/*.s", "_total=none", Ok(false)),
+        (granular, "_summary=count", total),
+        (granular, "_total=estimate", total),
+        (granular, "_summary=true", summary),
+        (granular, "_summary=text", summary),
+        (granular, "_summary=data", Ok(false)),
+        ("patient/*.s", "patient=p1&_summary=count", total),
+        ("patient/*.s", "patient=p1&_total=accurate", total),
+        ("patient/*.s", "patient=p1&_summary=true", summary),
+        ("patient/*.s", "patient=p1&_summary=text", summary),
+        (
+            "patient/*.s",
+            "patient=p2&_summary=count",
+            Err("compartment"),
+        ),
+    ] {
+        let found = decided(&principal(scope, &[]), &format!("GET /Observation?{query}"));
+        let found = found.map(|permit| permit.shows_total());
+        let found = found.map_err(|denial| denial.rule());
+        assert_eq!(found, expected.map_err(str::to_owned), "{scope} {query}");
+    }
+    let mixed = principal("user/Observation.s?category=a user/Condition.s", &[]);
+    let found = decided(&mixed, "GET ?_type=Condition,Observation&_summary=count");
+    assert_eq!(found.err(), Some(Denial::NotSupported("total")));
+    let found = decided(&mixed, "GET ?_type=Condition&_summary=count");
+    assert!(found.is_ok_and(|permit| permit.shows_total()));
+}
+
+#[test]
+fn a_modifier_confines_nothing_and_narrows_no_scope_bypass_12() {
+    // `not` is the opposite of what the scope asks for.
+    let caller = principal("user/Observation.s?category=a", &[]);
+    let permit = decided(&caller, "GET /Observation?category:not=a").expect("a permit");
+    let target = permit.request().interaction.target();
+    assert_eq!(target, "/Observation?category:not=a&category=a");
+    for (target, expected) in [
+        (
+            "GET /Observation?patient:Patient=p1",
+            Ok("scope:patient/*.s"),
+        ),
+        ("GET /Observation?subject:Patient=p2", Err("compartment")),
+        (
+            "GET /Observation?patient=p1&code:missing=true",
+            Ok("scope:patient/*.s"),
+        ),
+        (
+            "GET /Observation?code:not=a",
+            Err("request.not-supported.parameter"),
+        ),
+        (
+            "GET /Patient?family:exact=a",
+            Err("request.not-supported.parameter"),
+        ),
+    ] {
+        check(target, "patient/*.s", &[], target, expected);
+    }
+}

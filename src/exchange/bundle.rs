@@ -1,0 +1,307 @@
+//! Batch and transaction: each entry is decided on as if it were a request of its own, before anything is
+//! charged or sent.
+//!
+//! The order differs from that of other requests: what is asked for stands in the body, so the body comes
+//! before the permits. It stays in the proxy's buffer meanwhile, and what goes on is written anew.
+
+use std::rc::Rc;
+
+use super::body::{check_body, expected_body};
+use super::cover::{cover, is_veiled};
+use super::entry::{Asked, reference, tell};
+use super::{Exchange, ExpectedBody, Guard, Phase, Sent, Step};
+use crate::access::Permit;
+use crate::audit::{EntryRecord, Outcome};
+use crate::denial::{Denial, Reply};
+use crate::identity::Principal;
+use crate::json::{Document, Limits};
+use crate::limit::{Charging, Limit, Verdict};
+use crate::request::{Batch, BatchEntry, BatchKind, Interaction, Targets, bundle_headers};
+use crate::response::{Answered, BatchCover, Part};
+use crate::wire::Pair;
+
+/// A Bundle of requests that is decided on.
+pub(super) enum Bundle {
+    /// Permitted, as far as it goes on; the limits are being charged.
+    Charging(Box<Permitted>),
+    /// Nothing of it is permitted: the answer is ours.
+    Answered(Reply),
+}
+
+/// A Bundle of which something may go on.
+pub(super) struct Permitted {
+    pub charging: Charging,
+    /// Those that are charged.
+    limits: Vec<Limit>,
+    headers: Vec<Pair>,
+    /// What goes on, and in the place of how many bytes.
+    body: Vec<u8>,
+    came: usize,
+    /// `DPoP-Nonce` of the answer.
+    nonce: Option<String>,
+    sent: SentBundle,
+}
+
+/// A Bundle that is on its way to the upstream.
+pub(super) struct SentBundle {
+    kind: BatchKind,
+    /// What became of each entry.
+    entries: Vec<Result<Permit, Denial>>,
+}
+
+impl SentBundle {
+    fn permits(&self) -> impl Iterator<Item = &Permit> + Clone {
+        self.entries.iter().filter_map(|entry| entry.as_ref().ok())
+    }
+
+    /// Whether anything of it writes.
+    pub fn writes(&self) -> bool {
+        self.permits()
+            .any(|permit| permit.request().interaction.change().is_some())
+    }
+
+    /// What the answer may contain; `began` is when the exchange did, in nanoseconds since 1970.
+    pub fn cover(self, guard: &Guard, request_id: &str, began: u64) -> Result<BatchCover, Denial> {
+        let policy = guard.policy();
+        let answered = |entry| match entry {
+            Ok(permit) => Ok(Answered::Sent(part(guard, &permit, began)?)),
+            Err(denial) => Ok(Answered::Refused(denial)),
+        };
+        Ok(BatchCover {
+            kind: self.kind,
+            entries: self
+                .entries
+                .into_iter()
+                .map(answered)
+                .collect::<Result<_, _>>()?,
+            fhir: policy.fhir.clone(),
+            forbidden: policy.response.absent_is_forbidden,
+            request_id: request_id.to_owned(),
+        })
+    }
+}
+
+fn part(guard: &Guard, permit: &Permit, began: u64) -> Result<Part, Denial> {
+    let request = permit.request();
+    Ok(Part {
+        cover: Rc::new(cover(guard, permit, began)?),
+        resource_type: request.interaction.resource_type(),
+        change: request.interaction.change(),
+        may_read: permit.may_read(),
+        head_only: request.head_only,
+        veiled: is_veiled(permit),
+    })
+}
+
+impl Exchange {
+    /// The next step of a Bundle that is decided on.
+    pub(super) fn bundle_step(&mut self, bundle: Box<Bundle>) -> Step {
+        match *bundle {
+            Bundle::Answered(reply) => {
+                // Everything that still comes is absorbed.
+                self.phase = Phase::Refused;
+                Step::Reply(reply)
+            }
+            Bundle::Charging(_) => {
+                self.phase = Phase::Bundle(bundle);
+                Step::Charge
+            }
+        }
+    }
+
+    /// From the principal to the permits of the entries of a Bundle that is whole.
+    pub(super) fn bundle(
+        &mut self,
+        guard: &Guard,
+        principal: &Rc<Principal>,
+        asked: &Asked,
+        bytes: &[u8],
+    ) -> Result<Phase, Denial> {
+        let bundle = self.decide(guard, principal, asked, bytes)?;
+        Ok(Phase::Bundle(Box::new(bundle)))
+    }
+
+    fn decide(
+        &mut self,
+        guard: &Guard,
+        principal: &Rc<Principal>,
+        asked: &Asked,
+        bytes: &[u8],
+    ) -> Result<Bundle, Denial> {
+        // What is read, and what is written anew.
+        if !self.share.hold_body(bytes.len().saturating_mul(2)) {
+            return Err(Denial::Unavailable("memory"));
+        }
+        let malformed = |found: &'static str| Denial::Body("body", found.into());
+        let document = Document::parse(bytes, &Limits::default());
+        let document = document.map_err(|fault| malformed(fault.kind.text()))?;
+        let batch = Batch::read(document.root(), &guard.policy().fhir)?;
+        self.record.interaction = Some(batch.kind.code());
+        let mut body = batch.begin();
+        let begun = body.len();
+        let mut sent = SentBundle {
+            kind: batch.kind,
+            entries: Vec::with_capacity(batch.entries.len()),
+        };
+        for entry in &batch.entries {
+            let read = entry.as_ref().map_err(Denial::clone);
+            let permit = read.and_then(|entry| {
+                let permit = permit(guard, principal, asked, entry, &batch.targets)?;
+                if body.len() > begun {
+                    body.push(',');
+                }
+                entry.write(permit.request(), &mut body);
+                Ok(permit)
+            });
+            let own = entry.as_ref().ok();
+            self.note_entry(own.map(|entry| &entry.request.interaction), &permit);
+            match permit {
+                // What is committed cannot be taken back: all of it, or nothing.
+                Err(denial) if batch.kind == BatchKind::Transaction => return Err(denial),
+                permit => sent.entries.push(permit),
+            }
+        }
+        body.push_str(Batch::END);
+        self.record.rule = "entries".to_owned();
+        if sent.permits().next().is_none() {
+            return self.refused_all(guard, sent).map(Bundle::Answered);
+        }
+        self.charge_bundle(guard, principal, asked, sent, body, bytes.len())
+    }
+
+    /// Writes into the record what was asked, and what was decided.
+    fn note_entry(&mut self, asked: Option<&Interaction>, permit: &Result<Permit, Denial>) {
+        let name = |interaction: &Interaction| {
+            let own = interaction.resource_type().map(|own| own.to_string());
+            reference(interaction).or(own)
+        };
+        self.record.entries.push(EntryRecord {
+            interaction: asked.map(Interaction::code),
+            reference: asked.and_then(name),
+            status: 0,
+            rule: match permit {
+                Ok(permit) => permit.rule().to_owned(),
+                Err(denial) => denial.rule(),
+            },
+        });
+        for rule in permit.iter().flat_map(Permit::reported) {
+            if !self.record.reported.contains(rule) {
+                self.record.reported.push(rule.clone());
+            }
+        }
+    }
+
+    /// The statuses with which entries were answered.
+    pub(super) fn note_statuses(&mut self, statuses: &[u16]) {
+        for (entry, status) in self.record.entries.iter_mut().zip(statuses) {
+            entry.status = *status;
+        }
+    }
+
+    /// The answer to a batch of which nothing is permitted.
+    fn refused_all(&mut self, guard: &Guard, sent: SentBundle) -> Result<Reply, Denial> {
+        let cover = sent.cover(guard, &self.record.request_id, self.record.began)?;
+        let own = cover.own();
+        self.note_statuses(&own.statuses);
+        self.record.outcome = Outcome::Refused;
+        self.record.status = 200;
+        self.share.hold(0);
+        Ok(Reply {
+            status: 200,
+            headers: vec![
+                ("content-type", "application/fhir+json".to_owned()),
+                ("cache-control", "no-store, private".to_owned()),
+            ],
+            body: own.text.into_bytes(),
+        })
+    }
+
+    fn charge_bundle(
+        &mut self,
+        guard: &Guard,
+        principal: &Rc<Principal>,
+        asked: &Asked,
+        sent: SentBundle,
+        body: String,
+        came: usize,
+    ) -> Result<Bundle, Denial> {
+        let fhir = &guard.policy().fhir;
+        let costs = guard.costs(sent.permits());
+        let never = |(limit, count): &&(Limit, u32)| *count > limit.quota.burst();
+        if let Some((limit, _)) = costs.iter().find(never) {
+            return Err(Denial::TooCostly(limit.name.clone().into()));
+        }
+        let several = costs.iter().map(|(limit, count)| (limit, *count));
+        let charging = Charging::several(several, &self.caller(principal, asked), asked.now);
+        let searches = |permit: &Permit| {
+            matches!(
+                permit.request().interaction,
+                Interaction::Search { .. } | Interaction::SearchAcross { .. }
+            )
+        };
+        let may_read =
+            |permit: &Permit| permit.may_read() || permit.request().interaction.change().is_none();
+        let mut headers = bundle_headers(
+            &asked.head,
+            body.len(),
+            sent.permits().any(searches),
+            sent.permits().all(may_read),
+            fhir,
+        );
+        tell(guard, Some(principal), &asked.head, &mut headers)?;
+        Ok(Bundle::Charging(Box::new(Permitted {
+            charging,
+            limits: costs.into_iter().map(|(limit, _)| limit).collect(),
+            headers,
+            body: body.into_bytes(),
+            came,
+            nonce: asked.next_nonce.clone(),
+            sent,
+        })))
+    }
+
+    /// The limits have been charged, or refused.
+    pub(super) fn bundle_charged(&mut self, permitted: Permitted, verdict: &Verdict) -> Step {
+        let fields = self.verdict(&permitted.limits, verdict);
+        match fields {
+            Ok(mut fields) => {
+                fields.extend(permitted.nonce.map(|nonce| ("dpop-nonce", nonce)));
+                self.forward(Sent::Bundle(Box::new(permitted.sent)), fields);
+                Step::Rewrite {
+                    headers: permitted.headers,
+                    came: permitted.came,
+                    body: permitted.body,
+                }
+            }
+            Err(denial) => self.refuse(&denial),
+        }
+    }
+}
+
+/// Permits one entry, or refuses it.
+fn permit(
+    guard: &Guard,
+    principal: &Rc<Principal>,
+    asked: &Asked,
+    entry: &BatchEntry<'_>,
+    targets: &Targets,
+) -> Result<Permit, Denial> {
+    let permit = guard.authorize(principal, &entry.request, &asked.address, asked.now)?;
+    if permit.rests_on_current() {
+        // It would have to be read before, and the others wait meanwhile.
+        return Err(Denial::NotSupported("patient-bundle"));
+    }
+    let permit = match permit.needs_consent().map(Rc::clone) {
+        // The same.
+        Some(need) => permit.unconsented(need.denial("it is not asked for in a Bundle"))?,
+        None => permit,
+    };
+    match (expected_body(&permit.request().interaction), entry.resource) {
+        (ExpectedBody::Empty, None) => {}
+        (_, None) => return Err(Denial::Request("body")),
+        (expected, Some(resource)) => {
+            check_body(guard, &permit, expected, resource.as_bytes(), targets)?;
+        }
+    }
+    Ok(permit)
+}

@@ -1,0 +1,103 @@
+//! The part of a permit that the screen enforces.
+
+use std::rc::Rc;
+
+use super::{Guard, pages};
+use crate::access::{Granted, Permit};
+use crate::denial::Denial;
+use crate::fhir::ResourceType;
+use crate::request::{Interaction, OperationAnswer, page_of};
+use crate::response::{BundleKind, Cover, Expected};
+
+/// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
+/// 1970.
+pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
+    let policy = guard.policy();
+    let interaction = permit.request().interaction.clone();
+    let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
+    let expected = expected(&interaction).ok_or(Denial::Path)?;
+    let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
+    Ok(Cover {
+        expected,
+        patient: permit.confined_to().map(str::to_owned),
+        consent: permit.ruling().map(Rc::clone),
+        compartment: Rc::clone(&policy.fhir.compartment),
+        granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
+        others: permit.others().to_vec(),
+        total: permit.shows_total(),
+        base: policy.fhir.base.as_str().to_owned(),
+        redactions: guard.active(permit).cloned().collect(),
+        self_link,
+        links: Rc::new(move |url| {
+            page_of(url, &interaction, &own.fhir).or_else(|| {
+                let (key, caller) = (own.page_key.as_ref()?, caller.as_ref()?);
+                pages::seal(
+                    key,
+                    caller,
+                    &interaction,
+                    &own.fhir,
+                    url,
+                    began / 1_000_000_000,
+                )
+            })
+        }),
+    })
+}
+
+/// Whether that an instance was deleted would tell the caller that it was there, perhaps one that he may not
+/// see.
+pub(super) fn is_veiled(permit: &Permit) -> bool {
+    !permit.is_for_all() || permit.rests_on_answer() || permit.ruling().is_some()
+}
+
+/// `None` for a search over no type at all, which nothing permits.
+fn expected(interaction: &Interaction) -> Option<Expected> {
+    let resource =
+        |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
+            resource_type,
+            id: id.cloned(),
+            version: version.cloned(),
+        };
+    let bundle = |kind, resource_type, id: Option<&String>| Expected::Bundle {
+        kind,
+        resource_type,
+        id: id.cloned(),
+    };
+    Some(match interaction {
+        Interaction::Public(_) => Expected::Opaque,
+        Interaction::Read { resource_type, id }
+        | Interaction::Update { resource_type, id }
+        | Interaction::Patch { resource_type, id }
+        | Interaction::Delete { resource_type, id } => resource(*resource_type, Some(id), None),
+        Interaction::Vread {
+            resource_type,
+            id,
+            version,
+        } => resource(*resource_type, Some(id), Some(version)),
+        Interaction::Create { resource_type } => resource(*resource_type, None, None),
+        // The upstream finds it, or chooses its id.
+        Interaction::Conditional(conditional) => resource(conditional.resource_type, None, None),
+        Interaction::HistoryInstance {
+            resource_type, id, ..
+        } => bundle(BundleKind::History, *resource_type, Some(id)),
+        Interaction::HistoryType { resource_type, .. } => {
+            bundle(BundleKind::History, *resource_type, None)
+        }
+        Interaction::Search { resource_type, .. } => {
+            bundle(BundleKind::Searchset, *resource_type, None)
+        }
+        Interaction::HistorySystem { .. } | Interaction::SearchAcross { .. } => {
+            let kind = match interaction {
+                Interaction::HistorySystem { .. } => BundleKind::History,
+                _ => BundleKind::Searchset,
+            };
+            bundle(kind, *interaction.types().first()?, None)
+        }
+        Interaction::Operation(call) => match call.operation.answer {
+            OperationAnswer::Bundle => bundle(BundleKind::Searchset, call.main_type()?, None),
+            OperationAnswer::Resource(resource_type) => resource(resource_type, None, None),
+            OperationAnswer::Parameters => Expected::Plain(ResourceType::parse("Parameters")?),
+            OperationAnswer::Outcome => Expected::Plain(ResourceType::parse("OperationOutcome")?),
+        },
+    })
+}

@@ -1,0 +1,107 @@
+//! Inclusions: what is sent along with the matches (<https://hl7.org/fhir/R4/search.html#revinclude>).
+
+use crate::denial::Denial;
+use crate::fhir::{ResourceType, SearchKind, SearchParameter, Searched, search_parameter};
+
+/// The most inclusions of one search.
+pub(super) const MAX_INCLUSIONS: usize = 8;
+
+/// What a search has sent along, and what the operator allows of that.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Inclusion {
+    /// `_revinclude`: what refers to a match, in the place of what a match refers to.
+    pub reverse: bool,
+    /// The type that refers.
+    pub source: ResourceType,
+    /// The parameter that looks at the references.
+    pub parameter: SearchParameter,
+    /// The type that is referred to; `None`: any.
+    pub target: Option<ResourceType>,
+}
+
+impl Inclusion {
+    /// Reads `Source:parameter` or `Source:parameter:Target`; `None` where that is no reference that there
+    /// can be. `*` is none.
+    pub fn parse(reverse: bool, text: &str) -> Option<Inclusion> {
+        let mut parts = text.split(':');
+        let source = ResourceType::parse(parts.next()?)?;
+        let parameter = search_parameter(source, parts.next()?)?;
+        let target = match parts.next() {
+            Some(name) => Some(ResourceType::parse(name)?),
+            None => None,
+        };
+        let fits = parameter.kind() == SearchKind::Reference
+            && parameter.searched().is_some()
+            && target.is_none_or(|target| parameter.can_target(target))
+            && parts.next().is_none();
+        fits.then_some(Inclusion {
+            reverse,
+            source,
+            parameter,
+            target,
+        })
+    }
+
+    /// The inclusion that is asked for in a search of these types, as far as it is allowed: of the one type
+    /// that is allowed where none is named.
+    pub(super) fn read(
+        reverse: bool,
+        text: &str,
+        types: &[ResourceType],
+        allowed: &[Inclusion],
+    ) -> Result<Inclusion, Denial> {
+        let refused = || Denial::NotSupported("include");
+        let mut asked = Inclusion::parse(reverse, text).ok_or_else(refused)?;
+        let found = match reverse {
+            false => types.contains(&asked.source),
+            true => types.iter().any(|own| {
+                asked.parameter.can_target(*own) && asked.target.is_none_or(|of| of == *own)
+            }),
+        };
+        let fits = |of: &&Inclusion| {
+            (of.reverse, of.source, of.parameter) == (reverse, asked.source, asked.parameter)
+                && (of.target.is_none() || asked.target.is_none_or(|own| of.target == Some(own)))
+        };
+        let fitting: Vec<&Inclusion> = allowed.iter().filter(fits).collect();
+        if fitting.is_empty() || !found {
+            return Err(refused());
+        }
+        if asked.target.is_none() {
+            asked.target = match fitting.as_slice() {
+                all if all.iter().any(|of| of.target.is_none()) => None,
+                [one] => one.target,
+                _ => return Err(refused()),
+            };
+        }
+        Ok(asked)
+    }
+
+    /// Every type that is sent along.
+    pub fn types(&self) -> Vec<ResourceType> {
+        match (self.reverse, self.target) {
+            (true, _) => vec![self.source],
+            (false, Some(target)) => vec![target],
+            (false, None) => self.parameter.targets().collect(),
+        }
+    }
+
+    /// The elements of the source that it tells about.
+    pub fn searched(&self) -> impl Iterator<Item = Searched> {
+        self.parameter.searched().into_iter().flatten()
+    }
+
+    /// The name in the query.
+    pub(super) fn name(&self) -> &'static str {
+        match self.reverse {
+            true => "_revinclude",
+            false => "_include",
+        }
+    }
+
+    /// The value in the query.
+    pub(super) fn value(&self) -> String {
+        let target = self.target.map(|target| format!(":{target}"));
+        let target = target.unwrap_or_default();
+        format!("{}:{}{target}", self.source, self.parameter.name())
+    }
+}

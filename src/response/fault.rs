@@ -1,0 +1,40 @@
+//! Why an answer must not leave.
+
+use std::fmt;
+
+use crate::denial::Denial;
+
+/// Why an answer, or the rest of it, must not leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The resource is not covered: the caller is told what it would be told if it were absent.
+    Withheld,
+    /// The answer cannot be inspected; the text says what was found, without data.
+    Uninspectable(&'static str),
+    /// The answer is larger than the limits allow.
+    TooLarge,
+}
+
+impl Fault {
+    /// The refusal of an answer that was known to be the caller's to see; `forbidden` as in
+    /// [`Denial::Absent`].
+    pub fn denial(self, forbidden: bool) -> Denial {
+        match self {
+            Fault::Withheld => Denial::Absent { forbidden },
+            Fault::Uninspectable(found) => Denial::Answer(found),
+            Fault::TooLarge => Denial::Uninspectable("too-large"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Withheld => "the resource is outside what the permit covers",
+            Fault::Uninspectable(what) => what,
+            Fault::TooLarge => "the answer is larger than may be inspected",
+        })
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,110 @@
+//! What a Bundle costs, and that its time comes after others' keys.
+
+use super::super::waiting::{cold_with, fetch, token};
+use super::*;
+
+/// A deployment whose limit admits so many at once.
+fn limited(burst: u32) -> Deployment {
+    taking(|config| {
+        config["limits"] = json!([
+            {"name": "all", "key": ["client"], "rate": "1/h", "burst": burst},
+            {"name": "writes", "key": ["client"], "rate": "1/h", "burst": 1,
+                "when": "fhir.interaction == 'create'"},
+        ]);
+    })
+}
+
+#[test]
+fn every_entry_is_charged_and_all_of_them_together() {
+    let mut world = limited(5);
+    let of = |count| bundle("batch", &vec![get("Patient/p1"); count]);
+    let mut charged = |bundle: &Value| {
+        let (mut exchange, step) = post(&mut world, "patient/*.crs", bundle);
+        let record = world.record(&mut exchange);
+        let status = match step {
+            Step::Rewrite { .. } => 0,
+            Step::Reply(reply) => reply.status,
+            step => panic!("{step:?}"),
+        };
+        (
+            status,
+            record["limits"].clone(),
+            slug(&record["rule"]).to_owned(),
+        )
+    };
+    let entries = || "entries".to_owned();
+    assert_eq!(charged(&of(2)), (0, json!({"all": 3}), entries()));
+    // What is refused is not charged.
+    let mixed = bundle(
+        "batch",
+        &[get("Patient/p2"), get("Patient/p1"), get("Patient/p2")],
+    );
+    assert_eq!(charged(&mixed), (0, json!({"all": 2}), entries()));
+    let (status, left, rule) = charged(&of(3));
+    assert_eq!(
+        (status, rule.as_str()),
+        (429, "limit.all"),
+        "all of them or none"
+    );
+    assert_eq!(left, json!({"all": 2}), "nothing was charged");
+    // Each limit counts what its condition is for.
+    let created = create(&observation("Patient/p1"));
+    let both = bundle("transaction", &[created.clone(), get("Patient/p1")]);
+    assert_eq!(
+        charged(&both),
+        (0, json!({"all": 0, "writes": 0}), entries())
+    );
+
+    let mut world = limited(5);
+    let (mut exchange, step) = post(
+        &mut world,
+        "patient/*.crs",
+        &bundle("batch", &[created.clone(), created]),
+    );
+    let Step::Reply(reply) = step else {
+        panic!("{step:?}")
+    };
+    assert_eq!(reply.status, 400, "never admitted at once");
+    let record = world.record(&mut exchange);
+    assert_eq!(record["rule"], "request.too-costly.writes");
+    let mut world = limited(4);
+    let (mut exchange, _) = post(&mut world, "patient/*.rs", &of(5));
+    let record = world.record(&mut exchange);
+    assert_eq!(record["rule"], "request.too-costly.all");
+    let (_, step) = post(&mut world, "patient/*.rs", &of(4));
+    assert!(matches!(step, Step::Rewrite { .. }), "{step:?}");
+}
+
+#[test]
+fn a_bundle_that_waited_for_keys_is_written_anew_as_well() {
+    let mut world = cold_taking();
+    let token = token(&world);
+    let text = bundle("batch", &[get("Patient/p1"), get("Patient/p2")]).to_string();
+    let fields = [("content-type", "application/fhir+json")];
+    let now = NOW * 1_000_000_000;
+    for whole in [true, false] {
+        let mut exchange = Exchange::default();
+        let head = world.head_with(&token, "POST /r4", &fields);
+        let mut step = world.ask_at(&mut exchange, head, false, now);
+        assert_eq!(step, Step::Wait);
+        if whole {
+            assert!(exchange.is_waiting());
+            step = world.body(&mut exchange, text.as_bytes(), true);
+            assert_eq!(step, Step::Wait);
+            fetch(&mut world, now);
+            step = world.wake(&mut exchange, now);
+        } else {
+            assert!(!exchange.is_waiting(), "they are there");
+            step = world.body(&mut exchange, text.as_bytes(), true);
+        }
+        assert_eq!(rewritten(&step, text.len()), [get("Patient/p1")]);
+    }
+}
+
+/// The same without keys yet.
+fn cold_taking() -> Deployment {
+    cold_with(|config| {
+        config["fhir"]["body_limit"] = json!("8KiB");
+        config["fhir"]["bundles"] = json!({"types": ["batch"]});
+    })
+}

@@ -1,0 +1,147 @@
+//! A Bundle that is answered here, or is none.
+
+use super::*;
+
+#[test]
+fn a_bundle_of_which_nothing_is_permitted_is_answered_here() {
+    let mut world = taking(|_| ());
+    let entries = [
+        get("Patient/p2"),
+        json!({}),
+        create(&observation("Patient/p2")),
+    ];
+    let (mut exchange, step) = post(&mut world, "patient/*.cruds", &bundle("batch", &entries));
+    let Step::Reply(reply) = step else {
+        panic!("{step:?}")
+    };
+    let outcome = |code: &str| {
+        json!({"resourceType": "OperationOutcome",
+            "issue": [{"severity": "error", "code": code, "diagnostics": "request r-1"}]})
+    };
+    let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let expected = json!({"resourceType": "Bundle", "type": "batch-response", "entry": [
+        {"response": {"status": "404", "outcome": outcome("not-found")}},
+        {"response": {"status": "400", "outcome": outcome("invalid")}},
+        {"response": {"status": "403", "outcome": outcome("forbidden")}},
+    ]});
+    assert_eq!((reply.status, body), (200, expected));
+    let record = world.record(&mut exchange);
+    assert_eq!(
+        (&record["outcome"], &record["status"]),
+        (&json!("refused"), &json!(200))
+    );
+    assert_eq!(
+        record["entries"],
+        json!([
+            {"interaction": "read", "ref": "Patient/p2", "status": 404, "rule": "compartment"},
+            {"status": 400, "rule": "request.malformed.bundle-entry: an entry has no request"},
+            {"interaction": "create", "ref": "Observation", "status": 403,
+                "rule": "compartment.body: it is not in the compartment of the own patient, and of no other"},
+        ])
+    );
+    // What comes then is absorbed.
+    assert_eq!(exchange.request_body(&world.guard, b"x", true), Step::Hold);
+}
+
+#[test]
+fn a_bundle_is_taken_where_it_is_configured_and_whole() {
+    let entry = [get("Patient/p1")];
+    let refused = |world: &mut Deployment, text: &str| {
+        let head = world.head(
+            "patient/*.rs",
+            "POST /r4",
+            &[("content-type", "application/json")],
+        );
+        let mut exchange = Exchange::default();
+        let mut step = world.ask(&mut exchange, head, text.is_empty());
+        if step == Step::Wait {
+            step = world.body(&mut exchange, text.as_bytes(), true);
+        }
+        assert!(matches!(step, Step::Reply(_)), "{text}: {step:?}");
+        slug(&world.record(&mut exchange)["rule"]).to_owned()
+    };
+    let good = bundle("batch", &entry).to_string();
+    assert_eq!(
+        refused(&mut Deployment::new(), &good),
+        "request.method",
+        "unless configured"
+    );
+    let mut world = taking(|_| ());
+    for (text, rule) in [
+        (String::new(), "request.malformed.body"),
+        ("{".to_owned(), "request.malformed.body"),
+        (
+            good.replacen("\"type\"", "\"type\":\"batch\",\"type\"", 1),
+            "request.malformed.body",
+        ),
+        (format!("{good}{good}"), "request.malformed.body"),
+        (
+            bundle("collection", &entry).to_string(),
+            "request.not-supported.bundle-type",
+        ),
+        (
+            bundle("batch", &vec![get("Patient/p1"); 6]).to_string(),
+            "request.malformed.bundle",
+        ),
+        (format!("{}{good}", " ".repeat(8192)), "request.too-large"),
+    ] {
+        assert_eq!(refused(&mut world, &text), rule, "{text:.60}");
+    }
+    // While it comes, only its size is looked at; it has no trailers.
+    let head = world.head(
+        "patient/*.rs",
+        "POST /r4",
+        &[("content-type", "application/json")],
+    );
+    let mut exchange = Exchange::default();
+    assert_eq!(world.ask(&mut exchange, head, false), Step::Wait);
+    assert_eq!(exchange.body_grows(&world.guard, 8192), Step::Wait);
+    assert_eq!(world.body(&mut exchange, b"{\"reso", false), Step::Wait);
+    assert!(matches!(exchange.request_trailers(), Step::Reply(_)));
+    let head = world.head(
+        "patient/*.rs",
+        "POST /r4",
+        &[("content-type", "application/json")],
+    );
+    let mut exchange = Exchange::default();
+    assert_eq!(world.ask(&mut exchange, head, false), Step::Wait);
+    assert!(matches!(
+        exchange.body_grows(&world.guard, 8193),
+        Step::Reply(_)
+    ));
+}
+
+#[test]
+fn a_status_for_the_whole_is_that_of_a_single_answer() {
+    for (kind, status, expected) in [
+        ("transaction", "400", 400),
+        ("transaction", "409", 409),
+        ("transaction", "412", 412),
+        ("transaction", "500", 502),
+        ("transaction", "201", 502),
+        ("batch", "404", 404),
+        ("batch", "204", 502),
+    ] {
+        let mut world = taking(|_| ());
+        let asked = bundle(kind, &[create(&observation("Patient/p1"))]);
+        let (mut exchange, _) = post(&mut world, "patient/*.c", &asked);
+        let answer = world.answer(&mut exchange, &[(":status", status), JSON], &[b"{}"], false);
+        assert_eq!(answer.status(), expected, "{kind} {status}");
+        assert!(answer.body.is_empty());
+    }
+    // Without a body, or with one that cannot be read.
+    let xml = ("content-type", "application/fhir+xml");
+    for (entry, expected) in [
+        (create(&observation("Patient/p1")), 200),
+        (get("Patient/p1"), 502),
+    ] {
+        for (head, pieces) in [(JSON, vec![]), (xml, vec![&b"<Bundle/>"[..]])] {
+            let mut world = taking(|_| ());
+            let asked = bundle("batch", std::slice::from_ref(&entry));
+            let (mut exchange, _) = post(&mut world, "patient/*.cr", &asked);
+            let answer = world.answer(&mut exchange, &[(":status", "200"), head], &pieces, false);
+            assert_eq!(answer.status(), expected, "{entry} {head:?}");
+            assert!(answer.body.is_empty());
+        }
+    }
+}
