@@ -65,32 +65,16 @@ impl Ruling {
     /// # Errors
     /// What stands against it, for the record.
     pub fn check(&self, action: Action, types: &[ResourceType]) -> Result<(), &'static str> {
-        match action {
-            Action::Access => self.check_with(action, types, &Content::Coming),
-            Action::Collect | Action::Correct => self.check_unseen(action, types),
-        }
-    }
-
-    /// The same of what nobody will look at.
-    ///
-    /// # Errors
-    /// What stands against it, for the record.
-    pub fn check_unseen(&self, action: Action, types: &[ResourceType]) -> Result<(), &'static str> {
-        self.check_with(action, types, &Content::Unseen)
-    }
-
-    fn check_with(
-        &self,
-        action: Action,
-        types: &[ResourceType],
-        content: &Content,
-    ) -> Result<(), &'static str> {
+        let content = match action {
+            Action::Access => Content::Coming,
+            Action::Collect | Action::Correct => Content::Unseen,
+        };
         for resource_type in types {
             let question = Question {
                 ruling: self,
                 action,
                 resource_type: *resource_type,
-                content,
+                content: &content,
             };
             match question.decide() {
                 Some(Effect::Permit) => {}

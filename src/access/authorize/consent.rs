@@ -87,11 +87,7 @@ impl Permit {
             Some(Change::Create) => Action::Collect,
             Some(Change::Update | Change::Patch | Change::Delete) => Action::Correct,
         };
-        let looked_through = interaction.search().map(Search::looks_through);
-        let looked_through = looked_through.unwrap_or_default();
-        let checked = ruling.check(action, &interaction.types());
-        // A match tells of what it was found by, and that is not in the answer.
-        match checked.and_then(|()| ruling.check_unseen(Action::Access, &looked_through)) {
+        match ruling.check(action, &interaction.types()) {
             Err(found) => {
                 let denial = need.denial(found);
                 self.unconsented(denial)
@@ -249,9 +245,7 @@ fn whose(
 
 /// A patient whom a search names where it is asked whose a resource is.
 fn named(search: &Search, resource_type: ResourceType, fhir: &FhirPolicy) -> Option<String> {
-    let direct = search.parameters.iter();
-    let mut direct = direct.filter(|parameter| parameter.path.is_empty());
-    direct.find_map(|parameter| {
+    search.parameters.iter().find_map(|parameter| {
         let first = parameter.values.first()?;
         if resource_type.is_patient() {
             return (parameter.definition.name() == "_id").then(|| first.clone());

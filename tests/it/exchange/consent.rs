@@ -1,5 +1,6 @@
 //! Requests that a patient must have consented to.
 
+mod beyond;
 mod waits;
 
 use fhir_guard::remote::Call;
