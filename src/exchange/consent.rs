@@ -32,18 +32,23 @@ const FAILED: u64 = 1_000_000_000;
 pub(super) struct Consenting {
     /// Taken for as long as it waits.
     _seat: Seat,
-    permit: Permit,
-    need: Rc<ConsentNeed>,
-    headers: Vec<Pair>,
-    fields: Vec<Field>,
-    /// What is there of the request's body.
-    pub body: Body,
+    pub held: Held,
     question: Question,
     answer: Rc<OnceCell<Said>>,
     /// This request is the one that asks.
     asks: Option<Rc<()>>,
     /// When somebody first looked at the clock, in nanoseconds since 1970.
     since: Option<u64>,
+}
+
+/// A request that is kept back.
+pub(super) struct Held {
+    pub permit: Permit,
+    pub need: Rc<ConsentNeed>,
+    pub headers: Vec<Pair>,
+    pub fields: Vec<Field>,
+    /// What is there of its body.
+    pub body: Body,
 }
 
 /// What the server said.
@@ -140,22 +145,14 @@ impl ConsentReads {
 
 impl Exchange {
     /// Reads the Consents that the permit needs, or goes on where they are known.
-    pub(super) fn consent(
-        &mut self,
-        guard: &Guard,
-        need: Rc<ConsentNeed>,
-        permit: Permit,
-        headers: Vec<Pair>,
-        fields: Vec<Field>,
-        body: Body,
-    ) -> Step {
-        let question = match question(guard, &permit, &need, &headers, &self.record.request_id) {
+    pub(super) fn consent(&mut self, guard: &Guard, held: Held) -> Step {
+        let question = match question(guard, &held, &self.record.request_id) {
             Ok(question) => question,
             Err(denial) => return self.refuse(&denial),
         };
         let reads = guard.consent_reads();
         if let Some(said) = reads.known(&question.name, self.record.began) {
-            return self.rule_on(guard, &need, permit, said, headers, fields, body);
+            return self.rule_on(guard, held, said);
         }
         let most = guard.policy().waiting.requests;
         let joined = Seat::take(guard.consenting(), most)
@@ -166,11 +163,7 @@ impl Exchange {
         };
         self.phase = Phase::Consenting(Box::new(Consenting {
             _seat: seat,
-            permit,
-            need,
-            headers,
-            fields,
-            body,
+            held,
             question,
             answer,
             asks: None,
@@ -186,7 +179,7 @@ impl Exchange {
         consenting: Box<Consenting>,
         answer: Option<CallAnswer<'_>>,
     ) -> Step {
-        let said = read(guard, &consenting.need.patient, answer);
+        let said = read(guard, &consenting.held.need.patient, answer);
         let policy = &guard.policy().consent;
         let time = match said {
             Said::Failed(_) => FAILED,
@@ -221,33 +214,18 @@ impl Exchange {
     }
 
     fn settle(&mut self, guard: &Guard, consenting: Box<Consenting>) -> Step {
-        let Consenting {
+        let said = consenting.answer.get().cloned();
+        self.rule_on(guard, consenting.held, said.unwrap_or(Said::Failed(SILENT)))
+    }
+
+    fn rule_on(&mut self, guard: &Guard, held: Held, said: Said) -> Step {
+        let Held {
             permit,
             need,
             headers,
             fields,
             body,
-            answer,
-            ..
-        } = *consenting;
-        let said = answer.get().cloned().unwrap_or(Said::Failed(SILENT));
-        self.rule_on(guard, &need, permit, said, headers, fields, body)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what was taken apart goes on in parts"
-    )]
-    fn rule_on(
-        &mut self,
-        guard: &Guard,
-        need: &ConsentNeed,
-        permit: Permit,
-        said: Said,
-        headers: Vec<Pair>,
-        fields: Vec<Field>,
-        body: Body,
-    ) -> Step {
+        } = held;
         let permit = match said {
             Said::Consents(consents) => permit.consented(Ruling {
                 consents,
@@ -288,19 +266,13 @@ const SILENT: &str = "consent: no answer in time";
 
 /// The search for the Consents of a patient, as the server gets everything else: in the name of the same
 /// caller. The client's token goes to the upstream only.
-fn question(
-    guard: &Guard,
-    permit: &Permit,
-    need: &ConsentNeed,
-    headers: &[Pair],
-    request_id: &str,
-) -> Result<Question, Denial> {
+fn question(guard: &Guard, held: &Held, request_id: &str) -> Result<Question, Denial> {
     let policy = guard.policy();
     let (consent, upstream) = (&policy.consent, &policy.fhir.upstream);
     let path = format!(
         "{}/Consent?patient=Patient/{}&status=active&_count={}",
         consent.base.path(),
-        need.patient,
+        held.need.patient,
         consent.count.saturating_add(1)
     );
     let mut fields: Vec<(Cow<'static, str>, String)> = vec![
@@ -313,12 +285,15 @@ fn question(
     ];
     let same = consent.cluster == upstream.cluster && consent.base == upstream.base;
     if same && upstream.authorization == Authorization::Keep {
-        let token = headers.iter().find(|(name, _)| name == b"authorization");
+        let token = held
+            .headers
+            .iter()
+            .find(|(name, _)| name == b"authorization");
         let token = token.and_then(|(_, value)| std::str::from_utf8(value).ok());
         fields.extend(token.map(|token| ("authorization".into(), token.to_owned())));
     }
     // Without the request's own id: the answer is for others, too.
-    let caller = permit.principal().map(Rc::as_ref);
+    let caller = held.permit.principal().map(Rc::as_ref);
     let told = policy.told.fields(caller, "");
     let told = told.ok_or(Denial::Token(TokenFault::Claims))?;
     fields.extend(told.into_iter().map(|(name, value)| (name.into(), value)));

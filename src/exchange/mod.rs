@@ -33,7 +33,7 @@ use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 use bundle::{Bundle, SentBundle};
-use consent::Consenting;
+use consent::{Consenting, Held};
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
@@ -253,7 +253,16 @@ impl Exchange {
         };
         fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
         match permit.needs_consent().map(Rc::clone) {
-            Some(need) => self.consent(guard, need, permit, headers, fields, body),
+            Some(need) => {
+                let held = Held {
+                    permit,
+                    need,
+                    headers,
+                    fields,
+                    body,
+                };
+                self.consent(guard, held)
+            }
             None => self.proceed(guard, permit, headers, fields, body),
         }
     }
