@@ -1,6 +1,8 @@
 //! The one place where permission comes from.
 
+mod consent;
 mod operation;
+mod reduced;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -9,14 +11,15 @@ use super::confine::confine;
 use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
 use super::provenance;
-use super::reduced;
-use super::rules::{Rules, Spared};
+use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use consent::Consent;
+pub use consent::ConsentNeed;
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -36,6 +39,7 @@ pub struct Permit {
     level: Option<Level>,
     spared: Spared,
     reported: Vec<String>,
+    consent: Consent,
 }
 
 impl Permit {
@@ -105,7 +109,7 @@ impl Permit {
     /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
     pub fn shows_total(&self) -> bool {
         let search = self.request.interaction.search();
-        search.is_some_and(Search::asks_for_total) && self.patient.is_none() && self.is_for_all()
+        search.is_some_and(Search::asks_for_total) && !self.is_confined() && self.is_for_all()
     }
 
     /// Whether the interaction is permitted for all resources of its types.
@@ -167,6 +171,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         level: None,
         spared: Spared::default(),
         reported: Vec::new(),
+        consent: Consent::NotNeeded,
     })
 }
 
@@ -217,6 +222,7 @@ pub fn authorize(
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
+        consent: Consent::NotNeeded,
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
@@ -258,17 +264,7 @@ pub fn authorize(
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
     }
-    if let Some(search) = interaction.search() {
-        let others = permit
-            .others
-            .iter()
-            .map(|(other, granted)| (*other, granted));
-        let each: Vec<_> = std::iter::once((*first, &permit.granted))
-            .chain(others)
-            .collect();
-        let needed = reduced::needed(&permit, &each, search, &terms.fhir.compartment)?;
-        permit.request = permit.request.with_elements(&needed, terms.fhir)?;
-    }
+    permit.reduce(terms)?;
     if let [only] = types.as_ref() {
         permit = narrowed(permit, *only, terms);
     }
@@ -279,9 +275,10 @@ pub fn authorize(
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
-    for resource_type in all() {
-        let facts = facts(*resource_type);
-        rules.require(principal, request, &facts, now, &mut reported)?;
+    let each = all().map(|resource_type| facts(*resource_type));
+    if let Some((rule, facts)) = required(rules, principal, request, each, now, &mut reported)? {
+        permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
+        permit.reduce(terms)?;
     }
     // A rule may have said so of several types.
     for name in reported {
@@ -290,6 +287,28 @@ pub fn authorize(
         }
     }
     Ok(permit)
+}
+
+/// Whether what rules require of each of these is there, and the rule that asks for consent, with what it was
+/// asked about.
+fn required<'r, 'f>(
+    rules: &'r Rules,
+    principal: &Principal,
+    request: &Request,
+    each: impl Iterator<Item = Facts<'f>>,
+    now: u64,
+    reported: &mut Vec<String>,
+) -> Result<Option<(&'r Rule, Facts<'f>)>, Denial> {
+    let mut asking: Option<(&Rule, Facts<'_>)> = None;
+    for facts in each {
+        let found = rules.require(principal, request, &facts, now, reported)?;
+        asking = match (asking, found) {
+            (Some((rule, facts)), Some(other)) if rule.outweighs(other) => Some((rule, facts)),
+            (before, None) => before,
+            (_, Some(rule)) => Some((rule, facts)),
+        };
+    }
+    Ok(asking)
 }
 
 /// The scopes that count, and what they open of a type to this interaction; refuses what no scope can open.

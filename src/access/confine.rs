@@ -110,7 +110,7 @@ pub(super) fn confine(
 /// search further, also by references in membership elements: parameters are joined by *and*. But none
 /// that looks at a membership element may name another patient. In the own compartment, and of what is
 /// nobody's, it is `confined` already.
-fn confine_search(
+pub(super) fn confine_search(
     own: &str,
     search: &Search,
     resource_type: ResourceType,

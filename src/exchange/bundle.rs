@@ -319,6 +319,11 @@ fn permit(
         // It would have to be read before, and the others wait meanwhile.
         return Err(Denial::NotSupported("patient-bundle"));
     }
+    let permit = match permit.needs_consent().map(Rc::clone) {
+        // The same.
+        Some(need) => permit.unconsented(need.denial("it is not asked for in a Bundle"))?,
+        None => permit,
+    };
     match (expected_body(&permit.request().interaction), entry.resource) {
         (ExpectedBody::Empty, None) => {}
         (_, None) => return Err(Denial::Request("body")),

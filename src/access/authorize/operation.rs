@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::super::hidden::of_compartment;
-use super::{Facts, Granted, Letter, Level, Permit, Scope, Spared, Terms, granting};
+use super::consent::{self, Consent};
+use super::{Facts, Granted, Letter, Level, Permit, Scope, Spared, Terms, granting, required};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType, search_parameter};
 use crate::identity::{Principal, Scopes};
@@ -89,9 +90,15 @@ pub(super) fn authorize(
         for rule in terms.step_up {
             rule.check(&request.interaction, resource_type, principal.login(), now)?;
         }
-        let facts = facts(resource_type);
-        rules.require(principal, request, &facts, now, &mut reported)?;
     }
+    let asking = required(
+        rules,
+        principal,
+        request,
+        types().map(facts),
+        now,
+        &mut reported,
+    )?;
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -103,7 +110,11 @@ pub(super) fn authorize(
         level: Some(level),
         spared,
         reported: Vec::new(),
+        consent: Consent::NotNeeded,
     };
+    if let Some((rule, facts)) = asking {
+        permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
+    }
     for resource_type in types() {
         unhidden(&permit, call, resource_type, terms)?;
         // What comes of somebody's instance tells whose it is.

@@ -23,6 +23,8 @@ pub(super) fn claims_of_complete() -> ClaimPointers {
             .collect(),
         malformed_scopes: MalformedScopes::Refuse,
         bases: vec![BaseUrl::parse("https://store.example.org/fhir").unwrap()],
+        // For `consent.claim`.
+        kept: true,
         ..ClaimPointers::default()
     }
 }
