@@ -15,6 +15,7 @@
 //! | [`denial`] | every reason to refuse, and its form on the wire |
 //! | [`request`] | head and body of a request, to an interaction that cannot be misread |
 //! | [`identity`] | certificate and token, to a principal and its scopes |
+//! | [`consent`] | a patient's Consents, to what they permit |
 //! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers |
@@ -28,6 +29,7 @@ pub mod access;
 pub mod audit;
 pub mod cel;
 pub mod config;
+pub mod consent;
 pub mod denial;
 pub mod exchange;
 pub mod fhir;

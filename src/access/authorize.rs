@@ -1,6 +1,9 @@
 //! The one place where permission comes from.
 
+mod consent;
 mod operation;
+mod reduced;
+mod subscription;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -9,14 +12,15 @@ use super::confine::confine;
 use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
 use super::provenance;
-use super::reduced;
-use super::rules::{Rules, Spared};
+use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use consent::Consent;
+pub use consent::ConsentNeed;
 
 /// The permission for one request: nothing is forwarded without it, and what is forwarded is the
 /// interaction that it names. Only [`authorize`] and [`permit_public`] make one.
@@ -36,8 +40,8 @@ pub struct Permit {
     level: Option<Level>,
     spared: Spared,
     reported: Vec<String>,
-    /// What it was decided under; `None` on a public path.
     circumstances: Option<Circumstances>,
+    consent: Consent,
 }
 
 impl Permit {
@@ -49,11 +53,6 @@ impl Permit {
     /// Who is calling; `None` on a public path.
     pub fn principal(&self) -> Option<&Rc<Principal>> {
         self.principal.as_ref()
-    }
-
-    /// What it was decided under; `None` on a public path.
-    pub fn circumstances(&self) -> Option<Circumstances> {
-        self.circumstances
     }
 
     /// What allowed it, for the audit record: a scope as it stands in the token, or `public`.
@@ -112,7 +111,7 @@ impl Permit {
     /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
     pub fn shows_total(&self) -> bool {
         let search = self.request.interaction.search();
-        search.is_some_and(Search::asks_for_total) && self.patient.is_none() && self.is_for_all()
+        search.is_some_and(Search::asks_for_total) && !self.is_confined() && self.is_for_all()
     }
 
     /// Whether the interaction is permitted for all resources of its types.
@@ -175,6 +174,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         spared: Spared::default(),
         reported: Vec::new(),
         circumstances: None,
+        consent: Consent::NotNeeded,
     })
 }
 
@@ -226,6 +226,7 @@ pub fn authorize(
         spared: Spared::default(),
         reported: Vec::new(),
         circumstances: Some(terms.circumstances),
+        consent: Consent::NotNeeded,
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
@@ -267,17 +268,7 @@ pub fn authorize(
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
     }
-    if let Some(search) = interaction.search() {
-        let others = permit
-            .others
-            .iter()
-            .map(|(other, granted)| (*other, granted));
-        let each: Vec<_> = std::iter::once((*first, &permit.granted))
-            .chain(others)
-            .collect();
-        let needed = reduced::needed(&permit, &each, search, &terms.fhir.compartment)?;
-        permit.request = permit.request.with_elements(&needed, terms.fhir)?;
-    }
+    permit.reduce(terms)?;
     if let [only] = types.as_ref() {
         permit = narrowed(permit, *only, terms);
     }
@@ -288,9 +279,10 @@ pub fn authorize(
             rule.check(interaction, *resource_type, principal.login(), now)?;
         }
     }
-    for resource_type in all() {
-        let facts = facts(*resource_type);
-        rules.require(principal, request, &facts, now, &mut reported)?;
+    let each = all().map(|resource_type| facts(*resource_type));
+    if let Some((rule, facts)) = required(rules, principal, request, each, now, &mut reported)? {
+        permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
+        permit.reduce(terms)?;
     }
     // A rule may have said so of several types.
     for name in reported {
@@ -299,6 +291,28 @@ pub fn authorize(
         }
     }
     Ok(permit)
+}
+
+/// Whether what rules require of each of these is there, and the rule that asks for consent, with what it was
+/// asked about.
+fn required<'r, 'f>(
+    rules: &'r Rules,
+    principal: &Principal,
+    request: &Request,
+    each: impl Iterator<Item = Facts<'f>>,
+    now: u64,
+    reported: &mut Vec<String>,
+) -> Result<Option<(&'r Rule, Facts<'f>)>, Denial> {
+    let mut asking: Option<(&Rule, Facts<'_>)> = None;
+    for facts in each {
+        let found = rules.require(principal, request, &facts, now, reported)?;
+        asking = match (asking, found) {
+            (Some((rule, facts)), Some(other)) if rule.outweighs(other) => Some((rule, facts)),
+            (before, None) => before,
+            (_, Some(rule)) => Some((rule, facts)),
+        };
+    }
+    Ok(asking)
 }
 
 /// The scopes that count, and what they open of a type to this interaction; refuses what no scope can open.
@@ -323,17 +337,7 @@ fn opened<'p>(
         return Err(Denial::NotSupported("type"));
     }
     let writes = matches!(letter, Letter::Create | Letter::Update | Letter::Delete);
-    if writes && resource_type.steers_server() {
-        let subscribes = Subscription::is_type(resource_type)
-            && !fhir.writes.subscriptions.is_empty()
-            && !matches!(
-                interaction,
-                Interaction::Patch { .. } | Interaction::Conditional(_)
-            );
-        if !subscribes || level == Level::Patient || !granted.is_all() {
-            return Err(Denial::NotSupported("type"));
-        }
-    }
+    subscription::check_steering(resource_type, interaction, (level, &granted), fhir)?;
     // Whether what is there already matches is not known before it was read.
     if writes && letter != Letter::Create && !granted.is_all() {
         return Err(Denial::NotSupported("granular-write"));

@@ -5,7 +5,7 @@ use super::hidden::searched;
 use crate::denial::Denial;
 use crate::fhir::{Compartment, PatientCompartment, ResourceType};
 use crate::identity::Principal;
-use crate::request::{Change, Interaction, Search};
+use crate::request::{Change, Interaction, Search, Types};
 
 /// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
 /// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
@@ -43,7 +43,13 @@ pub(super) fn confine(
                     confine_search(patient, &search, resource_type, (whose, universal), absent)
                 }
                 Some((Compartment::Patient, id)) if own(id) => {
-                    confine_search(patient, &search, resource_type, (whose, true), absent)
+                    // Of Patients it holds those who are linked to the own one.
+                    let listed = match interaction {
+                        Interaction::SearchAcross { reach, .. } => reach.types != Types::All,
+                        _ => true,
+                    };
+                    let confined = !(resource_type.is_patient() && listed);
+                    confine_search(patient, &search, resource_type, (whose, confined), absent)
                 }
                 Some((Compartment::Patient, _)) => Err(absent),
                 // Whose compartment it is says nothing of whose data are in it.
@@ -104,7 +110,7 @@ pub(super) fn confine(
 /// search further, also by references in membership elements: parameters are joined by *and*. But none
 /// that looks at a membership element may name another patient. In the own compartment, and of what is
 /// nobody's, it is `confined` already.
-fn confine_search(
+pub(super) fn confine_search(
     own: &str,
     search: &Search,
     resource_type: ResourceType,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Permit, Terms};
 use crate::denial::Denial;
-use crate::fhir::ResourceType;
+use crate::fhir::{Compartment, ResourceType};
 use crate::request::{Interaction, Search};
 
 /// Refuses a search by what is hidden from the caller: its matches, and their order, would tell.
@@ -13,7 +13,11 @@ pub(super) fn unhidden(
     resource_type: ResourceType,
     terms: &Terms<'_>,
 ) -> Result<(), Denial> {
-    let Some(search) = searched(&permit.request().interaction, resource_type)? else {
+    let interaction = &permit.request().interaction;
+    if let Some((compartment, _)) = interaction.compartment() {
+        of_compartment(permit, compartment, resource_type, terms)?;
+    }
+    let Some(search) = searched(interaction, resource_type)? else {
         return Ok(());
     };
     for searched in search.searched() {
@@ -34,6 +38,25 @@ pub(super) fn unhidden(
         }
     }
     Ok(())
+}
+
+/// Refuses what is asked for by a compartment of somebody, where the elements that say whose a resource is are
+/// hidden: that it is there would tell. A patient knows whose the own ones are.
+pub(super) fn of_compartment(
+    permit: &Permit,
+    compartment: Compartment,
+    resource_type: ResourceType,
+    terms: &Terms<'_>,
+) -> Result<(), Denial> {
+    let mut parameters = compartment.parameters(resource_type);
+    let tells = parameters.any(|parameter| {
+        let mut searched = parameter.searched().into_iter().flatten();
+        searched.any(|searched| (terms.hidden)(permit, resource_type, searched))
+    });
+    match tells && permit.patient().is_none() {
+        true => Err(Denial::NotSupported("parameter")),
+        false => Ok(()),
+    }
 }
 
 /// The search of an interaction, as one of this type.

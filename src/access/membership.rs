@@ -71,9 +71,13 @@ impl<'a> Membership<'a> {
                 .get("id")
                 .is_some_and(|id| id.is_str(self.patient))
         } else {
-            let universal = self.compartment.is_universal(self.shape.resource_type);
+            // What is nobody's names no patient, in whatever element.
+            let universal = || {
+                self.compartment.is_universal(self.shape.resource_type)
+                    && self.check_references(self.root).is_ok()
+            };
             self.tally(self.root, self.shape.resource_type)
-                .is_some_and(|own| own || universal)
+                .is_some_and(|own| own || universal())
         };
         own && self.contains_no_other()
     }

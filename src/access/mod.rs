@@ -7,16 +7,15 @@ mod granted;
 mod hidden;
 mod membership;
 mod provenance;
-mod reduced;
 mod rules;
 mod step_up;
 #[cfg(test)]
 mod tests;
 
 pub use crate::identity::{Letter, Level, Scope};
-pub use authorize::{Permit, Terms, authorize, permit_public};
+pub use authorize::{ConsentNeed, Permit, Terms, authorize, permit_public};
 pub use facts::{Circumstances, Fact};
 pub use granted::{Granted, MAX_LOOKED_AT};
 pub(crate) use membership::{Membership, last_instance};
-pub use rules::{Effect, Named, Rule, Rules};
+pub use rules::{ConsentTerms, Effect, Named, Rule, Rules};
 pub use step_up::{Requirement, StepUp};

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use super::facts::{Fact, Facts};
 use super::step_up::{Requirement, applies};
 use crate::cel::{Condition, Fault};
+use crate::consent::Actor;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::identity::{CertificateNeeds, Principal};
+use crate::identity::{CertificateNeeds, Pointer, Principal};
 use crate::request::{Change, Provenance, Request};
 
 /// The rules of one policy, and the conditions of its redactions and limits.
@@ -19,6 +20,17 @@ pub struct Rules {
     pub redactions: Vec<Named>,
     /// When each limit applies, by its place; `None` where it always does. At most 64.
     pub limits: Vec<Named>,
+    /// What is known of consent without asking.
+    pub consent: ConsentTerms,
+}
+
+/// What is known of consent from the caller alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConsentTerms {
+    /// Where a token says `permit` or `deny` itself.
+    pub claim: Option<Pointer>,
+    /// For whom callers act, each with the condition under which one does.
+    pub actors: Vec<(Actor, Condition)>,
 }
 
 /// The condition of a redaction or a limit, with the name of that.
@@ -56,6 +68,8 @@ pub enum Effect {
         bound: Vec<&'static str>,
         /// A write must say where it comes from.
         provenance: bool,
+        /// The patient must consent.
+        consent: bool,
     },
 }
 
@@ -84,7 +98,11 @@ impl Rules {
         let rules = self.rules.iter().filter_map(|rule| rule.when.as_ref());
         let others = self.redactions.iter().chain(&self.limits);
         let others = others.filter_map(|(_, when)| when.as_ref());
-        rules.chain(others).any(|when| when.uses(fact.place()))
+        let actors = self.consent.actors.iter().map(|(_, when)| when);
+        rules
+            .chain(others)
+            .chain(actors)
+            .any(|when| when.uses(fact.place()))
     }
 
     /// What has to be known of the caller's certificate.
@@ -166,7 +184,14 @@ impl Rules {
         })
     }
 
-    /// Whether what rules require is there; `now` in seconds since 1970.
+    /// Whether any rule asks for a patient's consent.
+    pub fn require_consent(&self) -> bool {
+        let asks = |rule: &Rule| matches!(rule.effect, Effect::Require { consent: true, .. });
+        self.rules.iter().any(asks)
+    }
+
+    /// Whether what rules require is there, and the rule that requires consent, where one does; `now` in
+    /// seconds since 1970.
     pub(super) fn require(
         &self,
         principal: &Principal,
@@ -174,12 +199,14 @@ impl Rules {
         facts: &Facts<'_>,
         now: u64,
         reported: &mut Vec<String>,
-    ) -> Result<(), Denial> {
+    ) -> Result<Option<&Rule>, Denial> {
+        let mut consent: Option<&Rule> = None;
         for rule in &self.rules {
             let Effect::Require {
                 login,
                 bound,
                 provenance,
+                consent: consents,
             } = &rule.effect
             else {
                 continue;
@@ -210,8 +237,12 @@ impl Rules {
                     false => return Err(denial),
                 }
             }
+            // One that only reports must not stand in the place of another.
+            if *consents && !consent.is_some_and(|before| before.outweighs(rule)) {
+                consent = Some(rule);
+            }
         }
-        Ok(())
+        Ok(consent)
     }
 }
 
@@ -242,6 +273,12 @@ impl Reason for &Fault {
 }
 
 impl Rule {
+    /// Whether this one is to be asked for in the place of another: one that only reports is not, where the
+    /// other refuses.
+    pub(super) fn outweighs(&self, other: &Rule) -> bool {
+        !self.report || other.report
+    }
+
     fn is_about(&self, facts: &Facts<'_>) -> bool {
         let (interaction, resource_type) = (facts.interaction, facts.resource_type);
         applies(&self.interactions, &self.types, interaction, resource_type)

@@ -3,6 +3,7 @@
 mod across;
 mod chains;
 mod conditional;
+mod consent;
 mod granted;
 mod granular;
 mod inclusions;
@@ -44,6 +45,19 @@ fn principal(scope: &str, without: &[&str]) -> Rc<Principal> {
 }
 
 fn principal_of(claims: Claims) -> Rc<Principal> {
+    principal_by(claims, ClaimPointers::default())
+}
+
+/// The same with all claims kept.
+fn keeping(claims: Claims) -> Rc<Principal> {
+    let pointers = ClaimPointers {
+        kept: true,
+        ..ClaimPointers::default()
+    };
+    principal_by(claims, pointers)
+}
+
+fn principal_by(claims: Claims, pointers: ClaimPointers) -> Rc<Principal> {
     let issuer = Issuer::new("https://as.example.org");
     let policy = IssuerPolicy {
         issuer: issuer.name().to_owned(),
@@ -61,7 +75,7 @@ fn principal_of(claims: Claims) -> Rc<Principal> {
         types: vec!["at+jwt".to_owned()],
         proof: Proof::None,
         clock_skew: 0,
-        claims: ClaimPointers::default(),
+        claims: pointers,
         introspection: None,
     };
     let (token, nobody) = (issuer.token(&claims), HostAlgorithms::default());
@@ -114,6 +128,10 @@ static NO_RULES: Rules = Rules {
     rules: Vec::new(),
     redactions: Vec::new(),
     limits: Vec::new(),
+    consent: ConsentTerms {
+        claim: None,
+        actors: Vec::new(),
+    },
 };
 
 /// A request at this time, in seconds since 1970.

@@ -39,8 +39,13 @@ impl Timestamp {
         Timestamp::from_nanoseconds(i128::from(seconds).checked_mul(SECOND)?)
     }
 
+    /// In nanoseconds since 1970.
+    pub fn nanoseconds(self) -> i128 {
+        self.0
+    }
+
     /// Reads RFC 3339: `2026-01-31T23:59:59.5Z`, or with an offset in the place of `Z`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (date, rest) = text.split_at_checked(10)?;
         let (clock, rest) = rest.strip_prefix(['T', 't'])?.split_at_checked(8)?;
         let number = |part: &str| {

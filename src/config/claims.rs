@@ -81,7 +81,7 @@ fn prefix(node: &Node<'_>, m: &mut Mistakes) -> Option<ScopePrefix> {
 }
 
 /// A JSON pointer (RFC 6901 section 3: `~` begins `~0` or `~1`).
-fn pointer(node: &Node<'_>, m: &mut Mistakes) -> Option<Pointer> {
+pub(super) fn pointer(node: &Node<'_>, m: &mut Mistakes) -> Option<Pointer> {
     let text = node.text("a JSON pointer such as /client_id", 1..=256, m)?;
     let escaped = text
         .split('~')

@@ -159,7 +159,7 @@ fn rule(
     })
 }
 
-const DEMAND: &str = "an object with acr, amr, max_age, bound or provenance";
+const DEMAND: &str = "an object with acr, amr, max_age, bound, provenance or consent";
 
 fn require(node: &Node<'_>, kept: bool, m: &mut Mistakes) -> Option<Effect> {
     let mut object = node.object(DEMAND, m)?;
@@ -179,9 +179,16 @@ fn require(node: &Node<'_>, kept: bool, m: &mut Mistakes) -> Option<Effect> {
         }
         true => Some(true),
     });
-    object.unavailable("consent", "acr, amr, max_age, bound or provenance", m);
+    let consent = or(object.optional("consent"), false, |node| {
+        let expected = "true, or nothing where consent is not required";
+        let asked = node.bool(m)?;
+        match asked {
+            true => Some(true),
+            false => node.refuse(expected, "false", m),
+        }
+    });
     object.finish(m);
-    if !asks {
+    if !asks && consent == Some(false) {
         return node.refuse(DEMAND, "none of them", m);
     }
     let login: Requirement = login?;
@@ -189,5 +196,6 @@ fn require(node: &Node<'_>, kept: bool, m: &mut Mistakes) -> Option<Effect> {
         login,
         bound: bound?,
         provenance: provenance?,
+        consent: consent?,
     })
 }

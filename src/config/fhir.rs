@@ -30,6 +30,8 @@ const TYPES: usize = 64;
 
 const BASE: &str = "the base URL of a FHIR API";
 
+const CLUSTER_NAME: &str = "the name of an Envoy cluster";
+
 pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Told)> {
     let mut object = node.object("an object with base and upstream", m)?;
     let base = base(&mut object, m);
@@ -275,9 +277,12 @@ fn membership(node: &Node<'_>, m: &mut Mistakes) -> Option<(ResourceType, Search
 
 /// The Envoy cluster that leads to a server.
 pub(super) fn cluster(object: &mut Object<'_>, m: &mut Mistakes) -> Option<String> {
-    let expected = "the name of an Envoy cluster";
-    let node = object.required("cluster", expected, m)?;
-    let name = node.text(expected, 1..=CLUSTER, m)?;
+    let node = object.required("cluster", CLUSTER_NAME, m)?;
+    cluster_name(&node, m)
+}
+
+pub(super) fn cluster_name(node: &Node<'_>, m: &mut Mistakes) -> Option<String> {
+    let name = node.text(CLUSTER_NAME, 1..=CLUSTER, m)?;
     node.check(
         name.bytes().all(|byte| byte.is_ascii_graphic()),
         "printable ASCII without spaces",

@@ -108,7 +108,7 @@
 //! | `limits[].when` | condition, as `rules[].when` | always |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
-//! | `step_up[].interactions` | 1 to 9 of `read`, `vread`, `history-instance`, `history-type`, `search-type`, `create`, `update`, `patch`, `delete`, each once | all |
+//! | `step_up[].interactions` | 1 to 13 of the codes of [`crate::request::Interaction`], each once | all |
 //! | `step_up[].types` | 1 to 64 FHIR R4 resource types | all |
 //! | `step_up[].acr` | 1 to 16 texts of 1 to 256 bytes | not asked for |
 //! | `step_up[].amr` | 1 to 16 texts of 1 to 64 bytes | not asked for |
@@ -120,8 +120,18 @@
 //! | `rules[].types` | as `step_up[].types` | all |
 //! | `rules[].when` | condition: CEL of 1 to 4096 bytes | always |
 //! | `rules[].effect` | `allow`, `deny`, `require` | required |
-//! | `rules[].require` | `acr`, `amr`, `max_age` as in `step_up`, `bound`: 1 to 2 of `certificate`, `dpop` | required with `effect: require` |
+//! | `rules[].require` | `acr`, `amr`, `max_age` as in `step_up`, `bound`: 1 to 2 of `certificate`, `dpop`, `consent`: `true` | required with `effect: require` |
 //! | `rules[].report` | boolean | `false` |
+//! | `consent.cluster` | an Envoy cluster, 1 to 256 bytes | that of `fhir.upstream` |
+//! | `consent.base` | base URL | that of `fhir.upstream` |
+//! | `consent.cache` | duration, 0s to 5m | `30s` |
+//! | `consent.count` | whole number, 1 to 100 | 20 |
+//! | `consent.default` | `deny`, `permit` | `deny` |
+//! | `consent.claim` | JSON pointer of at most 256 bytes | none |
+//! | `consent.actors` | 0 to 64 | none |
+//! | `consent.actors[].reference` | `Type/id` | this, or the following |
+//! | `consent.actors[].identifier` | `system` and `value`, 1 to 256 bytes each | required without `reference` |
+//! | `consent.actors[].when` | condition about the caller | required |
 //! | `redaction` | 0 to 64 | none |
 //! | `redaction[].name` | name, each once | required |
 //! | `redaction[].when` | condition, as `rules[].when` | always |
@@ -149,6 +159,7 @@
 mod certificates;
 mod claims;
 mod conditions;
+mod consent;
 mod discovery;
 mod document;
 mod dpop;
@@ -172,6 +183,7 @@ mod tests;
 mod told;
 mod units;
 
+pub use consent::ConsentPolicy;
 pub use discovery::Discovery;
 pub use document::{DEPTH, SIZE};
 pub use mistakes::{KEPT, Mistake, Mistakes, SHOWN};

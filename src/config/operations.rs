@@ -96,6 +96,7 @@ fn operation(node: &Node<'_>, m: &mut Mistakes) -> Option<Operation> {
         let items = node.list("parameters that hold a resource", 0..=PARAMETERS, m)?;
         each(&items, |item| resource(item, m))
     });
+    let scopes_place = object.pointer_of("scopes");
     let scopes = or(object.optional("scopes"), Vec::new(), |node| {
         let items = node.list("scopes", 0..=SCOPES, m)?;
         each(&items, |item| scope(item, m))
@@ -105,6 +106,18 @@ fn operation(node: &Node<'_>, m: &mut Mistakes) -> Option<Operation> {
     let answer = answer.and_then(|node| answer_of(&node, m));
     object.finish(m);
     let (name, methods, resources, answer) = (own?, methods?, resources?, answer?);
+    let (level, scopes) = (level?, scopes?);
+    let plain = matches!(
+        answer,
+        OperationAnswer::Parameters | OperationAnswer::Outcome
+    );
+    if plain && level == OperationLevel::System && scopes.is_empty() {
+        m.add(
+            &scopes_place,
+            "expected the scopes that open an operation on the system whose answer is not looked into, found none",
+        );
+        return None;
+    }
     let post = methods.contains(&true);
     if !post && !resources.is_empty() {
         m.add(
@@ -122,12 +135,12 @@ fn operation(node: &Node<'_>, m: &mut Mistakes) -> Option<Operation> {
     }
     Some(Operation {
         name,
-        level: level?,
+        level,
         get: methods.contains(&false),
         post,
         parameters: parameters?,
         resources,
-        scopes: scopes?,
+        scopes,
         answer,
     })
 }

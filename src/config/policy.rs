@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::certificates;
 use super::conditions::{self, Conditions};
+use super::consent::{self, ConsentPolicy};
 use super::discovery::{self, Discovery};
 use super::dpop;
 use super::fhir;
@@ -55,8 +56,10 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
-    /// `rules`, and the conditions of `redaction` and `limits`.
+    /// `rules`, the conditions of `redaction` and `limits`, and what is known of consent without asking.
     pub rules: Rules,
+    /// `consent`: where Consents are read.
+    pub consent: ConsentPolicy,
     /// `redaction`: what is hidden, and from whom; no two of the same name.
     pub redactions: Vec<RedactionRule>,
     /// `response`: what inspecting an answer may cost.
@@ -169,6 +172,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
             .is_none_or(|(fhir, _)| fhir.writes.provenance == ClientProvenance::Kept);
         conditions::rules(node, &conditions, kept, m)
     });
+    let consent = consent::read(&mut object, &conditions, m);
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
@@ -200,16 +204,19 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let (redactions, redactions_when): (Vec<_>, Vec<_>) = redactions?.into_iter().unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
+    let (consent, consent_terms) = consent?;
     let rules = Rules {
         rules: with_conditions?,
+        consent: consent_terms,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
     };
     // Tokens are not made larger, and certificates not asked for, where nobody looks at them.
     certificate_rules.conditions = rules.certificate_needs();
     for issuer in &mut issuers {
-        issuer.claims.kept = rules.uses(Fact::TokenClaims);
+        issuer.claims.kept = rules.uses(Fact::TokenClaims) || rules.consent.claim.is_some();
     }
+    let consent = consent.at(&fhir.upstream);
     Some(Policy {
         fhir,
         told,
@@ -224,6 +231,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         limits: limits.into(),
         step_up: step_up?,
         rules,
+        consent,
         redactions,
         response: response?,
         discovery,

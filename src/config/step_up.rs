@@ -22,8 +22,8 @@ const VALUES: usize = 16;
 /// The most that a login may be old.
 const AGE: Duration = Duration::from_secs(720 * 3600);
 
-/// Interactions of the standard that this version refuses altogether.
-const LATER: [&str; 2] = ["batch", "transaction"];
+/// Each entry of such a Bundle is held to the rules for its own interaction.
+const BUNDLES: [&str; 2] = ["batch", "transaction"];
 
 pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<StepUp>> {
     let items = node.list("rules", 0..=RULES, m)?;
@@ -102,8 +102,14 @@ fn interactions(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<&'static str>> 
     let items = node.list("interactions", 1..=words.len(), m)?;
     let mut known = Vec::new();
     each(&items, |item| {
-        if let Some(word) = item.value().as_str().filter(|word| LATER.contains(word)) {
-            return item.unavailable(word, "an interaction such as \"read\"", m);
+        if item
+            .value()
+            .as_str()
+            .is_some_and(|word| BUNDLES.contains(&word))
+        {
+            let expected =
+                "an interaction such as \"read\": each entry of a Bundle is one by itself";
+            return item.refuse(expected, "a Bundle of requests", m);
         }
         let code = item.keyword(&words, m)?;
         if known.contains(&code) {

@@ -3,6 +3,7 @@
 mod bounds;
 mod certificates;
 mod conditions;
+mod consent;
 mod dpop;
 mod identity;
 mod introspection;
@@ -89,7 +90,11 @@ fn complete() -> Value {
         "time_zones": {"Europe/Berlin": "CET-1CEST,M3.5.0,M10.5.0/3"},
         "rules": [{"name": "office", "interactions": ["create"], "types": ["Observation"],
             "when": "request.time.getHours('+01:00') >= 18", "effect": "require",
-            "require": {"amr": ["otp"], "bound": ["certificate", "dpop"], "provenance": true}, "report": true}],
+            "require": {"amr": ["otp"], "bound": ["certificate", "dpop"], "provenance": true, "consent": true}, "report": true}],
+        "consent": {"cluster": "consents", "base": "http://consents/fhir", "cache": "0s", "count": 5,
+            "default": "permit", "claim": "/consent", "actors": [
+                {"reference": "Organization/h1", "when": "has(principal.tenant)"},
+                {"identifier": {"system": "urn:x", "value": "1"}, "when": "true"}]},
         "step_up": [{"name": "writes", "interactions": ["create", "update"], "types": ["Observation"],
             "acr": ["loa3", "loa2"], "amr": ["otp"], "max_age": "5m"}],
         "redaction": [{
@@ -187,6 +192,7 @@ fn the_complete_example_is_read_in_both_forms() {
             ("per-client", &[KeyPart::Client][..])
         );
         assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
+        consent::check_complete(&policy);
         assert_eq!(policy.step_up, [identity::step_up_of_complete()]);
         let [rule] = policy.redactions.as_slice() else {
             panic!("{form}")
@@ -251,6 +257,7 @@ fn what_is_left_out_has_the_safe_default() {
     assert!(policy.host_signatures && !policy.questions().is_empty());
     assert!(policy.limits.is_empty() && policy.redactions.is_empty());
     assert!(policy.step_up.is_empty());
+    consent::check_default(&policy);
     let discovery = policy.discovery.expect("a document");
     let document: Value = serde_json::from_slice(&discovery.document).unwrap();
     assert_eq!(document["authorization_servers"], json!(["https://as"]));
@@ -306,7 +313,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, redaction, response, discovery, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, redaction, response, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",

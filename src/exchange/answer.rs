@@ -192,18 +192,21 @@ impl Exchange {
         pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         ended: bool,
     ) -> Result<Step, Denial> {
-        let head = AnswerHead::read(pairs)?;
-        if head.status != 200 {
-            return Err(Denial::Upstream(head.status));
+        let mut head = AnswerHead::read(pairs)?;
+        let on_fault = OnFault::of(bundle.writes());
+        // What was written is written, in whatever words that is said.
+        let said = std::mem::replace(&mut head.status, 200);
+        let done = on_fault == OnFault::DropBody && (200..300).contains(&said);
+        if said != 200 && !done {
+            return Err(Denial::Upstream(said));
         }
         let request_id = &self.record.request_id;
         let leaving = head.leaving(&guard.policy().fhir, None, request_id, fields);
         self.record.status = head.status;
-        let inspectable = match ended {
+        let inspectable = match ended || said != 200 {
             true => Err(Denial::Uninspectable("empty")),
             false => head.check_body(),
         };
-        let on_fault = OnFault::of(bundle.writes());
         if let Err(denial) = inspectable {
             return match on_fault {
                 OnFault::Refuse => Err(denial),

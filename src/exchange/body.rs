@@ -25,7 +25,9 @@ impl Exchange {
     /// A piece of the request's body.
     pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
         match self.phase {
-            Phase::Waiting(_) => return self.body_of_waiting(guard, piece, ended),
+            Phase::Waiting(_) | Phase::Consenting(_) => {
+                return self.body_of_waiting(guard, piece, ended);
+            }
             Phase::ReadingForm(_) => return self.body_of_form(guard, piece, ended),
             Phase::Current(_) => return self.body_of_current(guard, piece, ended),
             _ => {}
@@ -72,6 +74,7 @@ impl Exchange {
         match self.phase {
             Phase::ReadingBody { .. }
             | Phase::Waiting(_)
+            | Phase::Consenting(_)
             | Phase::ReadingForm(_)
             | Phase::Current(_) => self.refuse(&Denial::Request("trailers")),
             _ => self.absorb_request(),

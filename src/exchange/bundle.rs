@@ -22,6 +22,13 @@ use crate::request::{
 use crate::response::{Answered, BatchCover, Part};
 use crate::wire::Pair;
 
+/// The most decisions on one Bundle: one for each type that an entry reaches.
+const DECISIONS: usize = 1024;
+
+/// What an entry holds until it is answered, in bytes: by itself, and for each byte of its target, which
+/// is held in pieces.
+const HELD: (usize, usize) = (1024, 40);
+
 /// A Bundle of requests that is decided on.
 pub(super) enum Bundle {
     /// Permitted, as far as it goes on; the limits are being charged.
@@ -49,6 +56,8 @@ pub(super) struct SentBundle {
     kind: BatchKind,
     /// What became of each entry.
     entries: Vec<Result<Permit, Denial>>,
+    /// What this holds of the worker's memory, in bytes.
+    pub held: usize,
 }
 
 impl SentBundle {
@@ -144,17 +153,32 @@ impl Exchange {
         let mut sent = SentBundle {
             kind: batch.kind,
             entries: Vec::with_capacity(batch.entries.len()),
+            held: 0,
         };
+        let body_limit = guard.policy().fhir.body_limit;
+        let mut left = DECISIONS;
         for entry in &batch.entries {
             let read = entry.as_ref().map_err(Denial::clone);
+            let types = entry
+                .as_ref()
+                .map_or(0, |entry| entry.request.interaction.types().len());
+            left = left
+                .checked_sub(types)
+                .ok_or(Denial::TooCostly("types".into()))?;
             let permit = read.and_then(|entry| {
                 let permit = permit(guard, principal, asked, entry, &batch.targets)?;
                 if body.len() > begun {
                     body.push(',');
                 }
                 entry.write(permit.request(), &mut body);
+                let target = permit.request().interaction.target().len();
+                sent.held += HELD.0 + HELD.1 * target;
                 Ok(permit)
             });
+            // Escaped, it may be longer than what came; what goes on is bounded alike.
+            if body.len() > body_limit {
+                return Err(Denial::TooLarge);
+            }
             let own = entry.as_ref().ok();
             self.note_entry(own.map(|entry| &entry.request.interaction), &permit);
             match permit {
@@ -164,6 +188,10 @@ impl Exchange {
             }
         }
         body.push_str(Batch::END);
+        let all = bytes.len().saturating_mul(2).saturating_add(sent.held);
+        if !self.share.hold_body(all) {
+            return Err(Denial::Unavailable("memory"));
+        }
         self.record.rule = "entries".to_owned();
         if sent.permits().next().is_none() {
             return self.refused_all(guard, sent).map(Bundle::Answered);
@@ -300,6 +328,11 @@ fn permit(
         // It would have to be read before, and the others wait meanwhile.
         return Err(Denial::NotSupported("patient-bundle"));
     }
+    let permit = match permit.needs_consent().map(Rc::clone) {
+        // The same.
+        Some(need) => permit.unconsented(need.denial("it is not asked for in a Bundle"))?,
+        None => permit,
+    };
     match (expected_body(&permit.request().interaction), entry.resource) {
         (ExpectedBody::Empty, None) => {}
         (_, None) => return Err(Denial::Request("body")),

@@ -19,7 +19,8 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
     let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
     Ok(Cover {
         expected,
-        patient: permit.patient().map(str::to_owned),
+        patient: permit.confined_to().map(str::to_owned),
+        consent: permit.ruling().map(Rc::clone),
         compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),
         others: permit.others().to_vec(),
@@ -46,7 +47,7 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
 /// Whether that an instance was deleted would tell the caller that it was there, perhaps one that he may not
 /// see.
 pub(super) fn is_veiled(permit: &Permit) -> bool {
-    !permit.is_for_all() || permit.rests_on_answer()
+    !permit.is_for_all() || permit.rests_on_answer() || permit.ruling().is_some()
 }
 
 /// `None` for a search over no type at all, which nothing permits.

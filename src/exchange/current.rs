@@ -133,8 +133,10 @@ impl Exchange {
     /// The question for the upstream, where there is one to be sent. Its answer goes to
     /// [`Exchange::answered`]; where nobody will hear it, [`Exchange::orphaned`] is to be called.
     pub fn call(&mut self, guard: &Guard) -> Option<Call> {
-        let Phase::Current(current) = &mut self.phase else {
-            return None;
+        let current = match &mut self.phase {
+            Phase::Consenting(consenting) => return consenting.call(guard),
+            Phase::Current(current) => current,
+            _ => return None,
         };
         let Stage::Reading(reading) = &mut current.stage else {
             return None;
@@ -147,10 +149,14 @@ impl Exchange {
 
     /// Nobody will hear the answer: the upstream is asked again.
     pub fn orphaned(&mut self) {
-        if let Phase::Current(current) = &mut self.phase
-            && let Stage::Reading(reading) = &mut current.stage
-        {
-            reading.asked = false;
+        match &mut self.phase {
+            Phase::Consenting(consenting) => consenting.orphaned(),
+            Phase::Current(current) => {
+                if let Stage::Reading(reading) = &mut current.stage {
+                    reading.asked = false;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -163,6 +169,9 @@ impl Exchange {
     pub fn answered(&mut self, guard: &Guard, answer: Option<CallAnswer<'_>>) -> Step {
         let current = match std::mem::take(&mut self.phase) {
             Phase::Current(current) if matches!(current.stage, Stage::Reading(_)) => current,
+            Phase::Consenting(consenting) => {
+                return self.consents_answered(guard, consenting, answer);
+            }
             // Nobody asked, or not any more.
             other => {
                 self.phase = other;

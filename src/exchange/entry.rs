@@ -259,6 +259,14 @@ impl Exchange {
         asked: Asked,
     ) -> Result<Phase, Denial> {
         let fhir = &guard.policy().fhir;
+        // Escaped, a form may be longer than what came.
+        if permit
+            .request()
+            .body()
+            .is_some_and(|form| form.len() > fhir.body_limit)
+        {
+            return Err(Denial::TooLarge);
+        }
         let caller = permit.principal().map(Rc::as_ref);
         let mut headers = upstream_headers(&asked.head, permit.request(), fhir, permit.may_read());
         tell(guard, caller, &asked.head, &mut headers)?;

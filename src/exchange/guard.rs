@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::consent::ConsentReads;
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
@@ -48,6 +49,9 @@ pub struct Guard {
     waiting: Rc<Cell<usize>>,
     /// How many writes wait for the current version of what they write.
     reading: Rc<Cell<usize>>,
+    /// How many requests wait for what a patient consents to, and what is known of that.
+    consenting: Rc<Cell<usize>>,
+    consent_reads: ConsentReads,
     /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
@@ -129,6 +133,8 @@ impl Guard {
             needs_address: by_address || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),
             reading: Rc::default(),
+            consenting: Rc::default(),
+            consent_reads: ConsentReads::default(),
             forms: Rc::default(),
             policy: Rc::new(policy),
             host,
@@ -250,6 +256,7 @@ impl Guard {
         let mut issuers = self.policy.issuers.iter();
         let asks = self.documents() > 0
             || self.policy.fhir.writes.if_match
+            || self.policy.rules.require_consent()
             || issuers.any(|issuer| issuer.introspection.is_some());
         match asks {
             true => Some(100),
@@ -278,6 +285,16 @@ impl Guard {
     /// How many writes wait for the current version of what they write.
     pub(super) fn reading(&self) -> &Rc<Cell<usize>> {
         &self.reading
+    }
+
+    /// How many requests wait for what a patient consents to.
+    pub(super) fn consenting(&self) -> &Rc<Cell<usize>> {
+        &self.consenting
+    }
+
+    /// What is known of Consents.
+    pub(super) fn consent_reads(&self) -> &ConsentReads {
+        &self.consent_reads
     }
 
     /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
@@ -311,9 +328,12 @@ impl Guard {
         circumstances: Circumstances,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
-            let active = self.active(permit);
-            let mut rules = active.filter(|rule| rule.resource_type == resource_type);
-            rules.any(|rule| rule.reveals(&searched.to_string()))
+            // Whom a rule spares is the dearer question.
+            let mut redactions = self.policy.redactions.iter().map(|rule| &rule.redaction);
+            let name = searched.to_string();
+            let reveals =
+                |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
+            redactions.any(|rule| reveals(rule)) && self.active(permit).any(|rule| reveals(rule))
         };
         let terms = Terms {
             fhir: &self.policy.fhir,

@@ -2,13 +2,14 @@
 //!
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
-//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, inspect
-//! the body, forward. What stands in the body, the parameters of a form or the requests of a Bundle, comes
-//! before it is authorised.
+//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask for
+//! consent, inspect the body, forward. What stands in the body, the parameters of a form or the requests of
+//! a Bundle, comes before it is authorised.
 
 mod answer;
 mod body;
 mod bundle;
+mod consent;
 mod cover;
 mod current;
 mod discovery;
@@ -21,6 +22,8 @@ mod possession;
 mod subscription;
 mod waiting;
 
+use std::rc::Rc;
+
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial, Reply};
@@ -31,6 +34,7 @@ use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 use bundle::{Bundle, SentBundle};
+use consent::{Consenting, Held};
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
@@ -128,6 +132,8 @@ enum Phase {
         nonce: Option<String>,
         body: Body,
     },
+    /// Permitted and charged; it rests on what the patient consents to.
+    Consenting(Box<Consenting>),
     /// Permitted and charged; the body is held until it is whole.
     ReadingBody {
         permit: Permit,
@@ -247,6 +253,30 @@ impl Exchange {
             Err(denial) => return self.refuse(&denial),
         };
         fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
+        match permit.needs_consent().map(Rc::clone) {
+            Some(need) => {
+                let held = Held {
+                    permit,
+                    need,
+                    headers,
+                    fields,
+                    body,
+                };
+                self.consent(guard, held)
+            }
+            None => self.proceed(guard, permit, headers, fields, body),
+        }
+    }
+
+    /// From the permit with all that it needs, to the upstream, or to what must be known before.
+    fn proceed(
+        &mut self,
+        guard: &Guard,
+        permit: Permit,
+        headers: Vec<Pair>,
+        fields: Vec<Field>,
+        body: Body,
+    ) -> Step {
         if permit.rests_on_current() {
             return self.pin(guard, permit, headers, fields, body);
         }
@@ -361,7 +391,7 @@ impl Exchange {
             | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Waiting(_) | Phase::Current(_) => self.leave(),
+            Phase::Waiting(_) | Phase::Consenting(_) | Phase::Current(_) => self.leave(),
             Phase::Streaming { screen, .. } => {
                 let counts = screen.counts();
                 self.count(counts);
@@ -371,7 +401,11 @@ impl Exchange {
     }
 
     fn forward(&mut self, sent: Sent, fields: Vec<Field>) {
-        self.share.hold(0);
+        // Less than before: that is always possible.
+        self.share.hold(match &sent {
+            Sent::One(_) => 0,
+            Sent::Bundle(bundle) => bundle.held,
+        });
         self.record.outcome = Outcome::Forwarded;
         self.phase = Phase::Forwarded { sent, fields };
     }

@@ -42,7 +42,10 @@ pub(super) fn seal(
     if Request::parse(&head(Method::Get, fhir, upstream).ok()?, fhir).is_ok() {
         return None;
     }
+    // A search by `POST` has its pages by `GET`; some servers leave the word in their links.
+    let path = path.strip_suffix("/_search").unwrap_or(path);
     let own = interaction.path();
+    let own = own.strip_suffix("/*").unwrap_or(&own);
     let searches = path.is_empty() || path == "/" || path == own;
     if !searches || query.is_empty() || !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
@@ -101,8 +104,9 @@ fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, 
     RequestHead::parse(&fields).1
 }
 
-/// The code of a token for this caller: by issuer, subject, client, patient, user and scopes. Each is told
-/// with its length, so that no two callers are one.
+/// The code of a token for this caller: by issuer, tenant, subject, client, patient, encounter, user, roles,
+/// purposes and scopes, which are what a server may be told. Each is told with its length, so that no two
+/// callers are one.
 fn code(key: &MacKey, principal: &Principal, until: [u8; 8], text: &str) -> [u8; CODE] {
     let scopes = principal.scopes().texts().join(" ");
     let optional =
@@ -111,9 +115,13 @@ fn code(key: &MacKey, principal: &Principal, until: [u8; 8], text: &str) -> [u8;
         principal.issuer(),
         principal.subject(),
         principal.client(),
+        &optional(principal.tenant()),
         &optional(principal.patient()),
+        &optional(principal.encounter()),
         &optional(principal.user()),
         &scopes,
+        &principal.roles().join("\n"),
+        &principal.purposes().join("\n"),
         text,
     ];
     let mut message = until.to_vec();

@@ -15,6 +15,10 @@ pub(super) fn check(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<()
     };
     let subscription = Subscription::read(root, &guard.policy().fhir)?;
     let search = guard.authorize(principal, &subscription.search, circumstances)?;
+    let search = match search.needs_consent().map(std::rc::Rc::clone) {
+        None => search,
+        Some(need) => search.unconsented(need.denial("a subscription does not ask for it"))?,
+    };
     // Nothing screens what the server sends by itself.
     let hidden = subscription.sends_resources && guard.hides_from(&search);
     match search.is_for_all() && search.may_read_all() && search.patient().is_none() && !hidden {

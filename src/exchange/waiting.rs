@@ -80,14 +80,14 @@ impl Waiting {
 impl Exchange {
     /// Whether the request waits for what another server says.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_)) || self.reads_current()
+        matches!(self.phase, Phase::Waiting(_) | Phase::Consenting(_)) || self.reads_current()
     }
 
     /// Whether what comes of the body stays in the proxy's buffer, which shows all of it each time.
     pub fn leaves_body(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Waiting(_) | Phase::ReadingForm(_) | Phase::Current(_)
+            Phase::Waiting(_) | Phase::ReadingForm(_) | Phase::Consenting(_) | Phase::Current(_)
         )
     }
 
@@ -96,6 +96,9 @@ impl Exchange {
     pub fn wake(&mut self, guard: &mut Guard, now: u64) -> Step {
         let mut waiting = match std::mem::take(&mut self.phase) {
             Phase::Waiting(waiting) => waiting,
+            Phase::Consenting(consenting) => {
+                return self.wait_for_consent(guard, consenting, now);
+            }
             other => {
                 self.phase = other;
                 return self.wait_for_current(guard, now);
@@ -148,8 +151,11 @@ impl Exchange {
         if !self.share.hold_body(sofar.len()) {
             return self.refuse(&Denial::Unavailable("memory"));
         }
-        if let Phase::Waiting(waiting) = &mut self.phase {
-            waiting.asked.body = Body::Whole(sofar.to_vec());
+        let body = Body::Whole(sofar.to_vec());
+        match &mut self.phase {
+            Phase::Waiting(waiting) => waiting.asked.body = body,
+            Phase::Consenting(consenting) => consenting.held.body = body,
+            _ => {}
         }
         Step::Wait
     }

@@ -1,6 +1,6 @@
 //! Where the claims are, and what shape they may have.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::is_id;
@@ -113,12 +113,21 @@ impl Pointer {
 
     /// The claim that it leads to; read once for every token, so nothing is taken apart here.
     fn find<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
-        let inside = |value: &'a Value, name: &String| match value {
-            Value::Object(members) => members.get(name),
-            Value::Array(items) => items.get(index(name)?),
-            _ => None,
-        };
         self.0.iter().try_fold(claims, inside)
+    }
+
+    /// What stands there in the claims of a token.
+    pub fn of_claims<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let (first, rest) = self.0.split_first()?;
+        rest.iter().try_fold(claims.get(first)?, inside)
+    }
+}
+
+fn inside<'a>(value: &'a Value, name: &String) -> Option<&'a Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(index(name)?),
+        _ => None,
     }
 }
 

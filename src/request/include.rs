@@ -58,8 +58,11 @@ impl Inclusion {
                 asked.parameter.can_target(*own) && asked.target.is_none_or(|of| of == *own)
             }),
         };
+        // What is searched for is what the reference leads to.
+        let reached = |of: &Inclusion| !reverse || of.target.is_none_or(|to| types.contains(&to));
         let fits = |of: &&Inclusion| {
-            (of.reverse, of.source, of.parameter) == (reverse, asked.source, asked.parameter)
+            reached(of)
+                && (of.reverse, of.source, of.parameter) == (reverse, asked.source, asked.parameter)
                 && (of.target.is_none() || asked.target.is_none_or(|own| of.target == Some(own)))
         };
         let fitting: Vec<&Inclusion> = allowed.iter().filter(fits).collect();

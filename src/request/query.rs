@@ -5,6 +5,9 @@ use super::{FhirPolicy, Inclusion, chain, modifiers, values};
 use crate::denial::Denial;
 use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
 
+/// The most elements in `_elements`.
+const MAX_ELEMENTS: usize = 32;
+
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
 
@@ -124,22 +127,20 @@ pub(super) fn search(
     if pairs.len().saturating_mul(types.len()) > MAX_READINGS {
         return Err(Denial::TooCostly("types".into()));
     }
-    let mut found: Option<(Search, String)> = None;
+    let elements = asked_elements(types, pairs)?;
+    let mut found: Option<Search> = None;
     for resource_type in types {
-        let own = search_of(*resource_type, types, pairs, policy)?;
+        let own = search_of(*resource_type, types, pairs, &elements, policy)?;
         policy.search.check_cost(*resource_type, &own)?;
         match &found {
-            None => {
-                let written = own.query();
-                found = Some((own, written));
-            }
-            Some((_, written)) if *written != own.query() => {
+            None => found = Some(own),
+            Some(first) if !first.is_read_as(&own) => {
                 return Err(Denial::NotSupported("parameter"));
             }
             Some(_) => {}
         }
     }
-    let (mut search, _) = found.ok_or(Denial::Request("type"))?;
+    let mut search = found.ok_or(Denial::Request("type"))?;
     search.count = search.count.or(policy.search.default_count);
     Ok(search)
 }
@@ -150,7 +151,7 @@ pub(super) fn condition(
     pairs: &[Pair],
     policy: &FhirPolicy,
 ) -> Result<Search, Denial> {
-    let found = search_of(resource_type, &[resource_type], pairs, policy)?;
+    let found = search_of(resource_type, &[resource_type], pairs, &[], policy)?;
     let selects = Search {
         parameters: found.parameters.clone(),
         ..Search::default()
@@ -163,11 +164,12 @@ pub(super) fn condition(
     }
 }
 
-/// The query as one of this type, which is one of several.
+/// The query as one of this type, which is one of several; `elements` are those of `_elements`.
 fn search_of(
     resource_type: ResourceType,
     types: &[ResourceType],
     pairs: &[Pair],
+    elements: &[String],
     policy: &FhirPolicy,
 ) -> Result<Search, Denial> {
     let mut search = Search::default();
@@ -182,7 +184,8 @@ fn search_of(
             "_sort" if !search.sort.is_empty() => return Err(doubled()),
             "_sort" => search.sort = sort(resource_type, value)?,
             "_elements" if !search.elements.is_empty() => return Err(doubled()),
-            "_elements" => search.elements = elements(types, value)?,
+            "_elements" if elements.is_empty() => return Err(Denial::NotSupported("elements")),
+            "_elements" => search.elements = elements.to_vec(),
             "_include" | "_revinclude" => {
                 let allowed = &policy.search.include;
                 let asked = Inclusion::read(name == "_revinclude", value, types, allowed)?;
@@ -263,17 +266,22 @@ fn check_once(search: &Search, parameter: &Parameter) -> Result<(), Denial> {
     }
 }
 
-/// Root elements by name, each of one of the types at least; of a choice without the type.
-fn elements(types: &[ResourceType], value: &str) -> Result<Vec<String>, Denial> {
+/// The root elements of `_elements` by name, each of one of the types at least; of a choice without the
+/// type. Read once for all types: there are as many as names times elements of all of them to look at.
+fn asked_elements(types: &[ResourceType], pairs: &[Pair]) -> Result<Vec<String>, Denial> {
     let mut found: Vec<String> = Vec::new();
+    let Some((_, value)) = pairs.iter().find(|(name, _)| name == "_elements") else {
+        return Ok(found);
+    };
     for name in value.split(',') {
+        if found.iter().any(|known| known == name) {
+            continue;
+        }
         let has = |of: &ResourceType| fhir::elements(*of).any(|element| element == name);
-        if !types.iter().any(has) {
+        if found.len() == MAX_ELEMENTS || !types.iter().any(has) {
             return Err(Denial::NotSupported("elements"));
         }
-        if !found.iter().any(|known| known == name) {
-            found.push(name.to_owned());
-        }
+        found.push(name.to_owned());
     }
     Ok(found)
 }

@@ -146,6 +146,30 @@ impl Search {
         self.total.is_some() || self.summary == Some(Summary::Count)
     }
 
+    /// Whether a search of another type was read as the same: its canonical query is this one's.
+    pub(super) fn is_read_as(&self, other: &Search) -> bool {
+        let parameter = |(own, other): (&Parameter, &Parameter)| {
+            own.path == other.path
+                && own.definition.name() == other.definition.name()
+                && own.modifier == other.modifier
+                && own.values == other.values
+        };
+        let key = |(own, other): (&(SearchParameter, _), &(SearchParameter, _))| {
+            own.0.name() == other.0.name() && own.1 == other.1
+        };
+        let same_length =
+            self.parameters.len() == other.parameters.len() && self.sort.len() == other.sort.len();
+        let rest = |search: &Search| Search {
+            parameters: Vec::new(),
+            sort: Vec::new(),
+            ..search.clone()
+        };
+        same_length
+            && self.parameters.iter().zip(&other.parameters).all(parameter)
+            && self.sort.iter().zip(&other.sort).all(key)
+            && rest(self) == rest(other)
+    }
+
     /// The same search as one of another type, for which it has been understood as well.
     pub fn of(&self, resource_type: ResourceType) -> Option<Search> {
         let definition = |of: SearchParameter| search_parameter(resource_type, of.name());
@@ -241,7 +265,10 @@ fn encode(value: &str, out: &mut String) {
         if byte.is_ascii_alphanumeric() || b"-._~:/,$@".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+            out.push('%');
+            out.push(digit(byte >> 4).to_ascii_uppercase());
+            out.push(digit(byte & 0xf).to_ascii_uppercase());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Redaction;
 use crate::access::Granted;
+use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
 use crate::json;
 
@@ -24,6 +25,9 @@ pub struct Cover {
     pub granted: Granted,
     /// Further types that a Bundle may hold, each with which resources of it may leave.
     pub others: Vec<(ResourceType, Granted)>,
+    /// What the patient's consent says: what it does not permit is treated like what belongs to another
+    /// patient. `None`: none was asked for.
+    pub consent: Option<Rc<Ruling>>,
     /// Whether a Bundle may tell how many matches there are.
     pub total: bool,
     /// External base URL of the FHIR API, without a trailing slash.

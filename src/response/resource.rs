@@ -41,7 +41,8 @@ impl Screened<'_> {
 
 /// Screens a resource of the document `source`, an object that says that it is of this type, of which
 /// this is granted.
-/// `None`: outside the patient's compartment, or of a kind that no scope is for.
+/// `None`: outside the patient's compartment, or of a kind that no scope is for, or that the patient does not
+/// consent to.
 pub(super) fn screen<'d>(
     source: &'d str,
     root: Node<'d>,
@@ -56,6 +57,13 @@ pub(super) fn screen<'d>(
     }
     if !granted.covers(root) {
         return Ok(None);
+    }
+    if let Some(consent) = &cover.consent {
+        let contained = shape.contained.iter().copied();
+        let mut all = std::iter::once((shape.resource_type, root)).chain(contained);
+        if !all.all(|(resource_type, resource)| consent.covers(resource_type, resource)) {
+            return Ok(None);
+        }
     }
     let mut marks = Marks::default();
     if let Some(patient) = &cover.patient {

@@ -143,7 +143,7 @@ impl Screen {
     }
 
     /// Whether the whole answer may still be withheld because it belongs to another patient, or no
-    /// granular scope is for it: then not even its head may leave. Of an instance's history at least one
+    /// granular scope or no consent is for it: then not even its head may leave. Of an instance's history at least one
     /// version must be covered, for an empty one would tell that there is something.
     pub fn may_withhold(&self) -> bool {
         let Subject::One(cover) = &self.subject else {
@@ -152,7 +152,8 @@ impl Screen {
         // A Patient is asked for by the own id.
         let foreign = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
         let of_instance = cover.expected.of_instance();
-        of_instance.is_some_and(|found| foreign(found) || !cover.granted.is_all())
+        let consent = cover.consent.is_some();
+        of_instance.is_some_and(|found| foreign(found) || consent || !cover.granted.is_all())
             && self.counts.passed == 0
     }
 

@@ -8,6 +8,8 @@ mod bundles;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;

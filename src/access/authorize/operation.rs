@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
-use super::{Facts, Granted, Letter, Level, Permit, Scope, Spared, Terms, granting};
+use super::super::hidden::of_compartment;
+use super::consent::{self, Consent};
+use super::{Facts, Granted, Letter, Level, Permit, Scope, Spared, Terms, granting, required};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, search_parameter};
+use crate::fhir::{Compartment, ResourceType, search_parameter};
 use crate::identity::{Principal, Scopes};
 use crate::request::{Call, OperationAnswer, OperationLevel, Request, Types};
 
@@ -31,8 +33,13 @@ pub(super) fn authorize(
     if let Some(resource_type) = call.resource_type {
         let called_on = of_both(scopes, resource_type);
         let called_on = called_on.ok_or_else(|| lacking(level, resource_type.name()))?;
-        // Whether what it is called on matches is not known, and it may change it.
-        if call.post && !called_on.is_all() {
+        // Whether what it is called on matches is not known, and it may change it, or tell of it in words
+        // that are not looked into.
+        let screened = matches!(
+            call.operation.answer,
+            OperationAnswer::Bundle | OperationAnswer::Resource(_)
+        );
+        if (call.post || !screened) && !called_on.is_all() {
             return Err(Denial::NotSupported("granular-write"));
         }
     }
@@ -52,7 +59,11 @@ pub(super) fn authorize(
         )
     };
     let rules = terms.rules;
-    rules.admit(&facts(main), &mut reported)?;
+    // What it is called on, and what decides on the answer.
+    let called_on = call.resource_type.filter(|of| *of != main);
+    for resource_type in called_on.into_iter().chain([main]) {
+        rules.admit(&facts(resource_type), &mut reported)?;
+    }
     // A rule against a type that nobody asked for takes that type out of the answer.
     let listed = call.types != Types::All;
     let mut admitted = Vec::with_capacity(answered.len());
@@ -64,20 +75,30 @@ pub(super) fn authorize(
         }
     }
     let mut spared = rules.spared(&facts(main))?;
-    for (resource_type, _) in &admitted {
-        spared = Spared::and(spared, rules.spared(&facts(*resource_type))?);
+    let others = admitted.iter().map(|(of, _)| *of);
+    for resource_type in others.chain(called_on) {
+        spared = Spared::and(spared, rules.spared(&facts(resource_type))?);
     }
     let own = admitted.iter().position(|(of, _)| *of == main);
     let granted = own.map_or(Granted::NOTHING, |place| admitted.swap_remove(place).1);
     let now = terms.circumstances.time / 1_000_000_000;
-    let types = || admitted.iter().map(|(of, _)| *of).chain([main]);
+    let types = || {
+        let others = admitted.iter().map(|(of, _)| *of);
+        others.chain([main]).chain(called_on)
+    };
     for resource_type in types() {
         for rule in terms.step_up {
             rule.check(&request.interaction, resource_type, principal.login(), now)?;
         }
-        let facts = facts(resource_type);
-        rules.require(principal, request, &facts, now, &mut reported)?;
     }
+    let asking = required(
+        rules,
+        principal,
+        request,
+        types().map(facts),
+        now,
+        &mut reported,
+    )?;
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -90,9 +111,22 @@ pub(super) fn authorize(
         spared,
         reported: Vec::new(),
         circumstances: Some(terms.circumstances),
+        consent: Consent::NotNeeded,
     };
+    if let Some((rule, facts)) = asking {
+        permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;
+    }
     for resource_type in types() {
         unhidden(&permit, call, resource_type, terms)?;
+        // What comes of somebody's instance tells whose it is.
+        if let Some(compartment) = call
+            .id
+            .as_ref()
+            .and(call.resource_type)
+            .and_then(Compartment::of)
+        {
+            of_compartment(&permit, compartment, resource_type, terms)?;
+        }
     }
     reported.sort_unstable();
     reported.dedup();

@@ -80,7 +80,7 @@ impl Membership<'_> {
     }
 
     /// As deep as the document's limit.
-    fn check_references(&self, node: Node<'_>) -> Result<(), &'static str> {
+    pub(super) fn check_references(&self, node: Node<'_>) -> Result<(), &'static str> {
         if node.kind() == Kind::Object {
             match node.get("reference") {
                 // Servers take a list of one for the one. An object is an element of this name, and is

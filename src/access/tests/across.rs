@@ -90,7 +90,17 @@ fn a_patient_searches_the_own_compartment_bypass_24_25() {
     for (target, expected) in [
         ("GET /Patient/p1/Observation", open),
         ("GET /Patient/p1/Observation?code=x", open),
-        ("GET /Patient/p1/Patient", open),
+        // Of Patients the compartment holds those who are linked to the own one: the own one is found by
+        // its id.
+        (
+            "GET /Patient/p1/Patient",
+            Err("request.not-supported.parameter"),
+        ),
+        (
+            "GET /Patient/p1/Patient?family=Own,Smith",
+            Err("request.not-supported.parameter"),
+        ),
+        ("GET /Patient/p1/Patient?_id=p1", open),
         ("GET /Patient/p1/*", open),
         ("GET /Patient/p1/*?_type=Observation,Condition", open),
         ("GET /Patient/p1/Observation?performer=Practitioner/a", open),

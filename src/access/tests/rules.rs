@@ -140,6 +140,7 @@ fn redactions_and_limits_are_spared_by_their_places() {
         rules: Vec::new(),
         redactions: named(&many),
         limits: named(&[None, Some("false"), Some("true")]),
+        ..Rules::default()
     };
     let terms = Terms {
         rules: &rules,

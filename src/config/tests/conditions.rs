@@ -23,12 +23,14 @@ fn rules_are_read_and_what_they_need_is_known() {
         ..Requirement::default()
     };
     let bound = vec!["certificate", "dpop"];
+    let consent = true;
     assert_eq!(
         rule.effect,
         Effect::Require {
             login,
             bound,
-            provenance: true
+            provenance: true,
+            consent,
         }
     );
     let named = |list: &[(String, Option<cel::Condition>)]| {
@@ -45,6 +47,7 @@ fn rules_are_read_and_what_they_need_is_known() {
         named(&policy.rules.redactions),
         [("demographics".to_owned(), true)]
     );
+    set(&mut document, "/consent/claim", json!(REMOVED));
     // What is not asked for is neither kept nor asked of the proxy.
     for (when, claims, leaf, subject, address) in [
         ("true", false, false, false, false),
@@ -131,17 +134,17 @@ fn a_wrong_rule_is_said_to_be_wrong() {
         (
             "/rules/0/require",
             json!(REMOVED),
-            "/rules/0/require: expected an object with acr, amr, max_age, bound or provenance, found nothing",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound, provenance or consent, found nothing",
         ),
         (
             "/rules/0/require",
             json!({}),
-            "/rules/0/require: expected an object with acr, amr, max_age, bound or provenance, found none of them",
+            "/rules/0/require: expected an object with acr, amr, max_age, bound, provenance or consent, found none of them",
         ),
         (
             "/rules/0/require",
-            json!({"amr": ["otp"], "consent": true}),
-            "/rules/0/require/consent: \"consent\" is not available in this version; expected acr, amr, max_age, bound or provenance",
+            json!({"amr": ["otp"], "consent": false}),
+            "/rules/0/require/consent: expected true, or nothing where consent is not required, found false",
         ),
         (
             "/rules/0/require/provenance",

@@ -23,6 +23,8 @@ pub(super) fn claims_of_complete() -> ClaimPointers {
             .collect(),
         malformed_scopes: MalformedScopes::Refuse,
         bases: vec![BaseUrl::parse("https://store.example.org/fhir").unwrap()],
+        // For `consent.claim`.
+        kept: true,
         ..ClaimPointers::default()
     }
 }
@@ -153,7 +155,7 @@ fn a_rule_for_logins_asks_for_something_that_is_known() {
         (
             "/interactions/0",
             json!("transaction"),
-            "/step_up/0/interactions/0: \"transaction\" is not available in this version; expected an interaction such as \"read\"".to_owned(),
+            "/step_up/0/interactions/0: expected an interaction such as \"read\": each entry of a Bundle is one by itself, found a Bundle of requests".to_owned(),
         ),
         (
             "/interactions/0",

@@ -265,11 +265,7 @@ async fn patient_context(table: &mut Table<'_>) {
         "/r4/Patient/nobody",
         "/r4/Patient/p2/_history",
         "/r4/Patient/p2/_history/1",
-        // In the own compartment or not: that is known only from the answer.
-        "/r4/Observation/o-p2-1",
-        "/r4/Observation/o-mixed",
-        "/r4/Observation/nothing",
-        "/r4/Observation/o-p2-1/_history/1",
+        // Of types that are outside the compartment.
         "/r4/Practitioner/practitioner-1",
         "/r4/Organization/organization-1",
     ] {

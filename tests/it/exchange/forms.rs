@@ -192,7 +192,7 @@ fn a_form_is_asked_for_only_of_who_may_be_answered() {
 #[test]
 fn forms_are_bounded_in_bytes_and_number() {
     let mut world = Deployment::with(|config| config["waiting"] = json!({"requests": 2}));
-    let form = format!("patient=p1{}", "&code=x".repeat(60));
+    let form = format!("patient=Patient/p1{}", "&code=x".repeat(60));
     let padded = |length: usize| format!("{form}&_tag={}", "x".repeat(length - form.len() - 6));
     let mut exchange = asked(&mut world, SEARCH);
     let step = sent(&mut world, &mut exchange, padded(1024).as_bytes());
@@ -202,6 +202,12 @@ fn forms_are_bounded_in_bytes_and_number() {
     check_refused(&world, &mut exchange, &step, 413, "request.too-large");
     let mut exchange = asked(&mut world, SEARCH);
     let step = exchange.body_grows(&world.guard, 1025);
+    check_refused(&world, &mut exchange, &step, 413, "request.too-large");
+
+    // What goes on is bounded alike: escaped, it is three times as long.
+    let mut exchange = asked(&mut world, SEARCH);
+    let escaped = format!("patient=Patient/p1&_tag={}", "!".repeat(340));
+    let step = sent(&mut world, &mut exchange, escaped.as_bytes());
     check_refused(&world, &mut exchange, &step, 413, "request.too-large");
 
     let waiting = [asked(&mut world, SEARCH), asked(&mut world, SEARCH)];

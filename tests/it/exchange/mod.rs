@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod bundles;
 mod conditional;
+mod consent;
 mod current;
 mod cuts;
 mod discovery;

@@ -117,6 +117,13 @@ fn criteria_are_a_search_that_its_writer_may_do() {
             bare(sending.clone()),
             parameter,
         ),
+        (
+            "consent",
+            "rules",
+            json!([{"name": "c", "effect": "require", "types": ["Observation"], "require": {"consent": true}}]),
+            with("/criteria", json!("Observation?subject=Patient/p1")),
+            Some("consent.c"),
+        ),
     ] {
         let mut world = allowing(|config| config[key] = value);
         let found = rule(&mut world, ALL, CREATE, Some(&body));

@@ -1,20 +1,40 @@
 //! Answers that are asked for in part, or as a number.
 
-use super::{Granted, Permit};
+use super::{Granted, Permit, Terms};
 use crate::denial::Denial;
 use crate::fhir::{self, PatientCompartment, ResourceType, is_choice_type};
 use crate::request::{Search, Summary};
 
+impl Permit {
+    /// Has a search ask for what its answer is decided on, or refuses it.
+    pub(super) fn reduce(&mut self, terms: &Terms<'_>) -> Result<(), Denial> {
+        let interaction = &self.request().interaction;
+        let (Some(search), Some(first)) =
+            (interaction.search(), interaction.types().first().copied())
+        else {
+            return Ok(());
+        };
+        let others = self.others.iter();
+        let others = others.map(|(other, granted)| (*other, granted));
+        let each: Vec<_> = std::iter::once((first, &self.granted))
+            .chain(others)
+            .collect();
+        let needed = needed(self, &each, search, &terms.fhir.compartment)?;
+        self.request = self.request.with_elements(&needed, terms.fhir)?;
+        Ok(())
+    }
+}
+
 /// The elements that a search of these types must ask for, so that its answer can be decided on; none where
 /// it asks for whole resources. Refuses what would leave nothing to decide on: a number tells of what the
 /// caller may not see, and a summary may lack who a resource is about.
-pub(super) fn needed(
+fn needed(
     permit: &Permit,
     types: &[(ResourceType, &Granted)],
     search: &Search,
     compartment: &PatientCompartment,
 ) -> Result<Vec<&'static str>, Denial> {
-    if permit.patient().is_some() || !permit.is_for_all() {
+    if permit.is_confined() || !permit.is_for_all() {
         if search.asks_for_total() {
             return Err(Denial::NotSupported("total"));
         }
@@ -27,7 +47,7 @@ pub(super) fn needed(
     }
     let mut needed = vec!["id", "meta"];
     for (resource_type, granted) in types {
-        if permit.patient().is_some() {
+        if permit.is_confined() {
             let members = compartment.elements(*resource_type);
             needed.extend(members.filter_map(|path| path.names().next()));
             // Whom references within the resource lead to.

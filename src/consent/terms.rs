@@ -1,0 +1,246 @@
+//! What a rule may be about, beside its period and purpose: actors, actions, types and labels.
+
+use super::document::Base;
+use super::{Action, Effect, Match};
+use crate::fhir::{ResourceType, is_id};
+use crate::json::{Kind, Node};
+
+const ACTIONS: &str = "http://terminology.hl7.org/CodeSystem/consentaction";
+const TYPES: &str = "http://hl7.org/fhir/resource-types";
+const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+const PARTICIPATIONS: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+
+/// From the least confidential.
+const LEVELS: [&str; 6] = ["U", "L", "M", "N", "R", "V"];
+
+/// How many labels of one resource are looked at; with more it is not decided.
+const LABELS: usize = 1000;
+
+/// Somebody, as Consents name them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Actor {
+    /// A resource of this server.
+    Reference {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: String,
+    },
+    /// Somebody by a business identifier.
+    Identifier {
+        /// Where it is unique.
+        system: String,
+        /// The identifier there.
+        value: String,
+    },
+}
+
+/// What a rule says is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Deed {
+    Access,
+    Collect,
+    Correct,
+    /// To use or disclose, which follows from access.
+    Further,
+}
+
+/// A code of a system, where one is stated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Label {
+    system: Option<String>,
+    code: String,
+}
+
+impl Actor {
+    /// `Type/id`.
+    pub fn parse(text: &str) -> Option<Actor> {
+        let (name, id) = text.split_once('/')?;
+        let resource_type = ResourceType::parse(name)?;
+        is_id(id).then(|| Actor::Reference {
+            resource_type,
+            id: id.to_owned(),
+        })
+    }
+
+    /// Bytes of its text.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Actor::Reference { id, .. } => id.len(),
+            Actor::Identifier { system, value } => system.len() + value.len(),
+        }
+    }
+
+    /// Whether the two could be one: of one type, or in one system.
+    pub(super) fn is_like(&self, other: &Actor) -> bool {
+        match (self, other) {
+            (
+                Actor::Reference { resource_type, .. },
+                Actor::Reference {
+                    resource_type: other,
+                    ..
+                },
+            ) => resource_type == other,
+            (Actor::Identifier { system, .. }, Actor::Identifier { system: other, .. }) => {
+                system == other
+            }
+            _ => false,
+        }
+    }
+
+    /// The actor of a rule, who receives; `None` for whoever does anything else, or cannot be told.
+    pub(super) fn read(node: Node<'_>, base: &Base<'_>) -> Option<Actor> {
+        only(node, &["role", "reference"])?;
+        let receives = |coding: Node<'_>| {
+            let system = coding.get("system")?;
+            let code = coding.get("code")?;
+            let known = ["IRCP", "PRCP"].iter().any(|known| code.is_str(known));
+            (system.is_str(PARTICIPATIONS) && known).then_some(())
+        };
+        let mut codings = node.get("role")?.get("coding")?.items();
+        codings.find_map(receives)?;
+        Actor::target(node.get("reference")?, base)
+    }
+
+    /// Whom a reference names.
+    fn target(node: Node<'_>, base: &Base<'_>) -> Option<Actor> {
+        only(node, &["reference", "type", "identifier", "display"])?;
+        if let Some(reference) = node.get("reference") {
+            return Actor::parse(base.relative(&reference.str()?));
+        }
+        let identifier = node.get("identifier")?;
+        let part = |name: &str| Some(identifier.get(name)?.str()?.into_owned());
+        Some(Actor::Identifier {
+            system: part("system")?,
+            value: part("value")?,
+        })
+    }
+}
+
+impl Deed {
+    /// Of a CodeableConcept, whose codings all mean the same.
+    pub fn read(node: Node<'_>) -> Option<Deed> {
+        only(node, &["coding", "text"])?;
+        let deed = |coding: Node<'_>| {
+            let own = coding.get("system")?.is_str(ACTIONS);
+            match coding.get("code")?.str()?.as_ref() {
+                "access" if own => Some(Deed::Access),
+                "collect" if own => Some(Deed::Collect),
+                "correct" if own => Some(Deed::Correct),
+                "use" | "disclose" if own => Some(Deed::Further),
+                _ => None,
+            }
+        };
+        let mut known = node.get("coding")?.items().filter_map(deed);
+        let first = known.next()?;
+        known.all(|other| other == first).then_some(first)
+    }
+
+    pub fn matches(self, action: Action) -> Match {
+        match (self, action) {
+            (Deed::Access, Action::Access)
+            | (Deed::Collect, Action::Collect)
+            | (Deed::Correct, Action::Correct) => Match::Yes,
+            // What is sent to a caller is disclosed, and will be used.
+            (Deed::Further, Action::Access) => Match::Unknown,
+            _ => Match::No,
+        }
+    }
+}
+
+/// The type of a Coding in `class`.
+pub(super) fn class(node: Node<'_>) -> Option<ResourceType> {
+    only(
+        node,
+        &["system", "version", "code", "display", "userSelected"],
+    )?;
+    let own = node.get("system")?.is_str(TYPES);
+    ResourceType::parse(&node.get("code")?.str()?).filter(|_| own)
+}
+
+/// The code of a Coding in `purpose`.
+pub(super) fn purpose(node: Node<'_>) -> Option<String> {
+    only(
+        node,
+        &["system", "version", "code", "display", "userSelected"],
+    )?;
+    let own = node.get("system")?.is_str(super::purpose::SYSTEM);
+    let code = node.get("code")?.str()?;
+    own.then(|| code.into_owned())
+}
+
+impl Label {
+    /// A Coding in `securityLabel`.
+    pub fn read(node: Node<'_>) -> Option<Label> {
+        only(
+            node,
+            &["system", "version", "code", "display", "userSelected"],
+        )?;
+        let system = node.get("system")?.str()?.into_owned();
+        Some(Label {
+            system: Some(system),
+            code: node.get("code")?.str()?.into_owned(),
+        })
+    }
+
+    /// Bytes of its text.
+    pub fn len(&self) -> usize {
+        self.code.len() + self.system.as_ref().map_or(0, String::len)
+    }
+
+    /// The labels of a resource; `None` where they are not understood, or too many.
+    pub fn of(resource: Node<'_>) -> Option<Vec<Label>> {
+        let Some(labels) = resource.get("meta").and_then(|meta| meta.get("security")) else {
+            return Some(Vec::new());
+        };
+        let text = |label: Node<'_>, name: &str| match label.get(name) {
+            None => Some(None),
+            Some(text) => text.str().map(|text| Some(text.into_owned())),
+        };
+        if labels.kind() != Kind::Array || labels.items().nth(LABELS).is_some() {
+            return None;
+        }
+        let read = |label: Node<'_>| {
+            Some(Label {
+                system: text(label, "system")?,
+                code: text(label, "code")??,
+            })
+        };
+        labels.items().map(read).collect()
+    }
+
+    /// Whether a resource with these labels is one that a rule with this label is for. Confidentiality has
+    /// levels: what is permitted up to a level is so below it, and what is denied from one on is so above.
+    pub fn matches(&self, labels: &[Label], effect: Effect) -> Match {
+        let level = |code: &str| LEVELS.iter().position(|level| *level == code);
+        let confidentiality = |label: &Label| label.system.as_deref() == Some(CONFIDENTIALITY);
+        if let (true, Some(own)) = (confidentiality(self), level(&self.code)) {
+            let mut found = labels.iter().filter(|label| confidentiality(label));
+            let compared = found.by_ref().map(|label| match level(&label.code) {
+                None => Match::Unknown,
+                Some(found) => Match::of(match effect {
+                    Effect::Permit => found <= own,
+                    Effect::Deny => found >= own,
+                }),
+            });
+            let compared: Vec<Match> = compared.collect();
+            return match effect {
+                Effect::Permit if compared.is_empty() => Match::No,
+                Effect::Permit => Match::all(compared),
+                Effect::Deny => Match::any(compared),
+            };
+        }
+        Match::any(labels.iter().map(|label| match &label.system {
+            _ if label.code != self.code => Match::No,
+            None => Match::Unknown,
+            system => Match::of(*system == self.system),
+        }))
+    }
+}
+
+/// Whether an object has no other members than these and what never changes a meaning.
+pub(super) fn only(node: Node<'_>, names: &[&str]) -> Option<()> {
+    let known = |name: &str| names.contains(&name) || matches!(name, "id" | "extension");
+    let whole = node.kind() == Kind::Object && node.members().all(|member| known(&member.name()));
+    whole.then_some(())
+}
