@@ -320,8 +320,7 @@ impl Guard {
         }
     }
 
-    /// Permits a request, or refuses it; `address` is the peer's, empty when unknown or when nobody
-    /// asked for it, and `now` is in nanoseconds since 1970.
+    /// Permits a request, or refuses it; `address` is the peer's, or empty, and `now` in nanoseconds.
     pub(super) fn authorize(
         &self,
         principal: &Rc<Principal>,
@@ -330,12 +329,11 @@ impl Guard {
         now: u64,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
-            // Whom a rule spares is the dearer question.
-            let mut redactions = self.policy.redactions.iter().map(|rule| &rule.redaction);
             let name = searched.to_string();
-            let reveals =
-                |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
-            redactions.any(|rule| reveals(rule)) && self.active(permit).any(|rule| reveals(rule))
+            let own = |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
+            // Whom a rule spares is the dearer question.
+            let mut all = self.policy.redactions.iter();
+            all.any(|rule| own(&rule.redaction)) && self.active(permit).any(|rule| own(rule))
         };
         let terms = Terms {
             fhir: &self.policy.fhir,
@@ -385,9 +383,8 @@ impl Guard {
         let rules = self.policy.redactions.iter().enumerate();
         rules
             .filter(|(place, _)| !permit.spares_redaction(*place))
-            .map(|(_, rule)| rule)
-            .filter(move |rule| !rule.unless.as_ref().is_some_and(spared))
-            .map(|rule| &rule.redaction)
+            .filter(move |(_, rule)| !rule.unless.as_ref().is_some_and(spared))
+            .map(|(_, rule)| &rule.redaction)
     }
 
     /// The limits that this caller is charged.
