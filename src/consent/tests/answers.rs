@@ -105,6 +105,19 @@ fn only_what_counts_permits() {
 }
 
 #[test]
+fn what_cannot_be_told_is_decided_with_the_label() {
+    let label = json!([{"system": "urn:x", "code": "PSY"}]);
+    let denial = json!({"type": "deny", "securityLabel": label, "code": [{"text": "x"}]});
+    let rule = json!({"type": "permit", "provision": [denial]});
+    let ruling = ruling(&[consent(rule)], Effect::Deny);
+    assert_eq!(said(&ruling, Action::Access, "Observation"), "");
+    assert!(covers(&ruling, &json!([])));
+    assert!(!covers(&ruling, &label));
+    // What is written is not looked at.
+    assert_eq!(said(&ruling, Action::Correct, "Observation"), DENIED);
+}
+
+#[test]
 fn actors_are_known_by_identifiers_as_well() {
     let identifier = |system: &str, value: &str| Actor::Identifier {
         system: system.to_owned(),
