@@ -1,6 +1,7 @@
 //! The one place where permission comes from.
 
 mod consent;
+mod narrowed;
 mod operation;
 mod reduced;
 
@@ -17,7 +18,7 @@ use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
 pub use consent::ConsentNeed;
 
@@ -40,6 +41,8 @@ pub struct Permit {
     spared: Spared,
     reported: Vec<String>,
     consent: Consent,
+    /// What it was decided under; `None` on a public path.
+    circumstances: Option<Circumstances>,
 }
 
 impl Permit {
@@ -51,6 +54,11 @@ impl Permit {
     /// Who is calling; `None` on a public path.
     pub fn principal(&self) -> Option<&Rc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// What it was decided under; `None` on a public path.
+    pub fn circumstances(&self) -> Option<Circumstances> {
+        self.circumstances
     }
 
     /// What allowed it, for the audit record: a scope as it stands in the token, or `public`.
@@ -172,6 +180,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         spared: Spared::default(),
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        circumstances: None,
     })
 }
 
@@ -207,7 +216,7 @@ pub fn authorize(
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
     };
-    let (level, scopes, granted) = opened(principal, interaction, *first, letter)?;
+    let (level, scopes, granted) = opened(principal, interaction, *first, letter, terms.fhir)?;
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -223,17 +232,18 @@ pub fn authorize(
         spared: Spared::default(),
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        circumstances: Some(terms.circumstances),
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
-        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
         permit.others.push((*other, granted));
     }
     // A match tells of what it was found by, so that all of it must be the caller's to see.
     let looked_through = interaction.search().map(Search::looks_through);
     let looked_through = looked_through.unwrap_or_default();
     for other in &looked_through {
-        let (_, _, granted) = opened(principal, interaction, *other, letter)?;
+        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
         if !granted.is_all() {
             return Err(Denial::NotSupported("parameter"));
         }
@@ -266,7 +276,7 @@ pub fn authorize(
     }
     permit.reduce(terms)?;
     if let [only] = types.as_ref() {
-        permit = narrowed(permit, *only, terms);
+        permit = narrowed::narrowed(permit, *only, terms);
     }
     // Last: another login is of no use to whoever may not do it at all.
     let now = terms.circumstances.time / 1_000_000_000;
@@ -317,6 +327,7 @@ fn opened<'p>(
     interaction: &Interaction,
     resource_type: ResourceType,
     letter: Letter,
+    fhir: &FhirPolicy,
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
@@ -333,7 +344,15 @@ fn opened<'p>(
     }
     let writes = matches!(letter, Letter::Create | Letter::Update | Letter::Delete);
     if writes && resource_type.steers_server() {
-        return Err(Denial::NotSupported("type"));
+        let subscribes = Subscription::is_type(resource_type)
+            && !fhir.writes.subscriptions.is_empty()
+            && !matches!(
+                interaction,
+                Interaction::Patch { .. } | Interaction::Conditional(_)
+            );
+        if !subscribes || level == Level::Patient || !granted.is_all() {
+            return Err(Denial::NotSupported("type"));
+        }
     }
     // Whether what is there already matches is not known before it was read.
     if writes && letter != Letter::Create && !granted.is_all() {
@@ -400,31 +419,6 @@ fn rule(scopes: &Scopes, resource_type: ResourceType, letter: Letter, granted: &
     });
     let name = allowing.map(|scope| scopes.name(scope));
     format!("scope:{}", name.unwrap_or_default())
-}
-
-/// The same permit, with a search that asks for less: only for what granular scopes match, where one
-/// more condition can say that.
-fn narrowed(permit: Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Permit {
-    let interaction = &permit.request.interaction;
-    let (Interaction::Search { search, .. } | Interaction::SearchAcross { search, .. }) =
-        interaction
-    else {
-        return permit;
-    };
-    let mut more = permit.granted.narrowing(search);
-    // A link to the next page asks for it too, and would be refused.
-    more.retain(|parameter| {
-        let hidden = |searched| (terms.hidden)(&permit, resource_type, searched);
-        let searched = parameter.definition.searched();
-        searched.is_some_and(|mut searched| !searched.any(hidden))
-    });
-    if more.is_empty() {
-        return permit;
-    }
-    match permit.request.narrowed(more, terms.fhir) {
-        Some(request) => Permit { request, ..permit },
-        None => permit,
-    }
 }
 
 /// The scopes that count, and their one level. `patient/` means nothing without a patient in context,

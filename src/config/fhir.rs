@@ -22,6 +22,9 @@ const CLUSTER: usize = 256;
 /// Paths below the base that need no credentials.
 const PUBLIC: usize = 64;
 
+/// Where Subscriptions may send to.
+const ENDPOINTS: usize = 64;
+
 /// Types in one list.
 const TYPES: usize = 64;
 
@@ -84,6 +87,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
     let conditional = or(object.optional("conditional"), Vec::new(), |node| {
         conditional(node, m)
     });
+    let subscriptions = or(object.optional("subscriptions"), Vec::new(), |node| {
+        subscriptions(node, m)
+    });
     let types = WritePolicy::default().patient_types;
     let patient_types = or(object.optional("patient_writes"), types, |node| {
         patient_types(node, m)
@@ -113,6 +119,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             provenance: provenance?,
             patient_types: patient_types?,
             conditional: conditional?,
+            subscriptions: subscriptions?,
             if_match,
         },
         compartment: Rc::new(compartment?),
@@ -177,6 +184,19 @@ fn conditional(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<Change>> {
     ];
     let items = node.list("words", 0..=words.len(), m)?;
     each(&items, |item| item.keyword(&words, m))
+}
+
+/// Where Subscriptions may send to.
+fn subscriptions(node: &Node<'_>, m: &mut Mistakes) -> Option<Vec<BaseUrl>> {
+    let mut object = node.object("an object with endpoints", m)?;
+    let endpoints = object.required("endpoints", "a list of URLs", m);
+    object.finish(m);
+    let items = endpoints?.list("URLs", 1..=ENDPOINTS, m)?;
+    each(&items, |item| {
+        let url = base_url(item, m)?;
+        item.check(url.scheme() == "https", "an https URL", m)?;
+        Some(url)
+    })
 }
 
 /// Which Bundles of requests are taken.

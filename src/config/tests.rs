@@ -45,6 +45,7 @@ fn complete() -> Value {
             "provenance": "kept",
             "bundles": {"types": ["batch", "transaction"], "entries": 50},
             "conditional": ["create", "delete-single"],
+            "subscriptions": {"endpoints": ["https://hooks.example.org/fhir"]},
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
             "universal_types": ["Organization", "Location"],

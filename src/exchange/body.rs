@@ -1,12 +1,12 @@
 //! The body of a request, against the permit.
 
-use super::{Exchange, Guard, Phase, Sent, Step};
+use super::{Exchange, Guard, Phase, Sent, Step, subscription};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
-use crate::request::{Change, ClientLabels, Interaction, Targets, body};
+use crate::request::{Change, ClientLabels, Interaction, Subscription, Targets, body};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -133,6 +133,12 @@ pub(super) fn check_body(
         ExpectedBody::Patch => Ok(()),
         _ => {
             permit.check_written(root)?;
+            if interaction
+                .resource_type()
+                .is_some_and(Subscription::is_type)
+            {
+                subscription::check(guard, permit, root)?;
+            }
             check_own(guard, permit, root, targets)
         }
     }

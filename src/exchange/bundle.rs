@@ -16,7 +16,9 @@ use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
 use crate::limit::{Charging, Limit, Verdict};
-use crate::request::{Batch, BatchEntry, BatchKind, Interaction, Targets, bundle_headers};
+use crate::request::{
+    Batch, BatchEntry, BatchKind, Interaction, Subscription, Targets, bundle_headers,
+};
 use crate::response::{Answered, BatchCover, Part};
 use crate::wire::Pair;
 
@@ -314,7 +316,14 @@ fn permit(
     entry: &BatchEntry<'_>,
     targets: &Targets,
 ) -> Result<Permit, Denial> {
-    let permit = guard.authorize(principal, &entry.request, &asked.address, asked.now)?;
+    let permit = guard.authorize(principal, &entry.request, asked.circumstances())?;
+    let interaction = &permit.request().interaction;
+    let subscribes = interaction
+        .resource_type()
+        .is_some_and(Subscription::is_type);
+    if subscribes && interaction.change().is_some() {
+        return Err(Denial::NotSupported("subscription"));
+    }
     if permit.rests_on_current() {
         // It would have to be read before, and the others wait meanwhile.
         return Err(Denial::NotSupported("patient-bundle"));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Seat, Waiting};
 use super::{Exchange, Phase, Step, pages};
-use crate::access::{self, Permit};
+use crate::access::{self, Circumstances, Permit, Rules};
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
 use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
@@ -28,6 +28,16 @@ pub(super) struct Asked {
     pub body: Body,
     /// The nonce that the caller is told to use from now on.
     pub next_nonce: Option<String>,
+}
+
+impl Asked {
+    /// What of it no token tells.
+    pub fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            address: Rules::address(&self.address),
+            time: self.now,
+        }
+    }
 }
 
 /// What is wanted.
@@ -175,7 +185,7 @@ impl Exchange {
                 Cow::Owned(request)
             }
         };
-        let permit = guard.authorize(principal, &request, &asked.address, asked.now)?;
+        let permit = guard.authorize(principal, &request, asked.circumstances())?;
         let caller = self.caller(principal, &asked);
         let charging = Charging::new(&guard.limits(&permit), &caller, asked.now);
         self.charge(guard, permit, charging, asked)

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::consent::ConsentReads;
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
-use crate::access::{self, Circumstances, Fact, Permit, Rules, Scope, Terms};
+use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
 use crate::config::Policy;
 use crate::denial::{Challenge, Denial, Scheme};
 use crate::fhir::{ResourceType, Searched};
@@ -320,13 +320,12 @@ impl Guard {
         }
     }
 
-    /// Permits a request, or refuses it; `address` is the peer's, or empty, and `now` in nanoseconds.
+    /// Permits a request, or refuses it.
     pub(super) fn authorize(
         &self,
         principal: &Rc<Principal>,
         request: &Request,
-        address: &str,
-        now: u64,
+        circumstances: Circumstances,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
             let name = searched.to_string();
@@ -341,10 +340,7 @@ impl Guard {
             hidden: &hidden,
             step_up: &self.policy.step_up,
             rules: &self.policy.rules,
-            circumstances: Circumstances {
-                address: Rules::address(address),
-                time: now,
-            },
+            circumstances,
         };
         let permit = access::authorize(principal, request, &terms)?;
         let interaction = &request.interaction;

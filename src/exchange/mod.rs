@@ -19,6 +19,7 @@ mod guard;
 mod introspection;
 mod pages;
 mod possession;
+mod subscription;
 mod waiting;
 
 use std::rc::Rc;

@@ -24,6 +24,7 @@ mod provenance;
 mod query;
 mod reach;
 mod search;
+mod subscription;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use policy::{DateRange, SearchPolicy};
 pub use provenance::{ClientProvenance, MAX_PROVENANCE, Provenance};
 pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
+pub use subscription::{MAX_SUBSCRIBED, Subscription};
 pub use target::{Interaction, Request};
 pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};

@@ -1,6 +1,6 @@
 //! What the operator says of writes.
 
-use super::ClientProvenance;
+use super::{BaseUrl, ClientProvenance};
 use crate::fhir::{Compartment, ResourceType};
 
 /// Which writes are taken, beyond what scopes say.
@@ -15,6 +15,8 @@ pub struct WritePolicy {
     /// Which writes may be of what a search finds. With [`Change::Delete`] the server deletes one match
     /// only, and refuses where there are more.
     pub conditional: Vec<Change>,
+    /// Where Subscriptions may send to, or below: `https` URLs. Where there are none, none are written.
+    pub subscriptions: Vec<BaseUrl>,
     /// Whether the server refuses a write whose `If-Match` is not the current version, with no gap
     /// between looking and writing. Only then can what is there be read before it is written.
     pub if_match: bool,
@@ -75,6 +77,7 @@ impl Default for WritePolicy {
             provenance: ClientProvenance::Refused,
             patient_types: types.collect(),
             conditional: Vec::new(),
+            subscriptions: Vec::new(),
             if_match: false,
         }
     }

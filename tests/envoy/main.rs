@@ -50,6 +50,8 @@ mod soak;
 #[cfg(test)]
 mod step_up;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tenants;

@@ -111,6 +111,7 @@ pub(super) fn authorize(
         spared,
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        circumstances: Some(terms.circumstances),
     };
     if let Some((rule, facts)) = asking {
         permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;

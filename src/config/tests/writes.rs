@@ -4,7 +4,7 @@
 use super::*;
 use crate::fhir::{PatientCompartment, search_parameter};
 use crate::request::{
-    BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance, WritePolicy,
+    BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance, WritePolicy,
 };
 
 /// What `complete` says of writes.
@@ -15,6 +15,7 @@ pub(super) fn of_complete() -> WritePolicy {
         provenance: ClientProvenance::Kept,
         patient_types: types.to_vec(),
         conditional: vec![Change::Create, Change::Delete],
+        subscriptions: vec![BaseUrl::parse("https://hooks.example.org/fhir").unwrap()],
         if_match: true,
     }
 }
@@ -91,6 +92,27 @@ fn writes_are_read_or_explained() {
             "/fhir/conditional",
             json!(["create", "create", "create", "create", "create"]),
             "/fhir/conditional: expected a list of 0 to 4 words, found 5".into(),
+        ),
+        ("/fhir/subscriptions", json!({"endpoints": ["https://a", "https://a:8443/b/c"]}), String::new()),
+        (
+            "/fhir/subscriptions",
+            json!({"endpoints": []}),
+            "/fhir/subscriptions/endpoints: expected a list of 1 to 64 URLs, found 0".into(),
+        ),
+        (
+            "/fhir/subscriptions",
+            json!({}),
+            "/fhir/subscriptions/endpoints: expected a list of URLs, found nothing".into(),
+        ),
+        (
+            "/fhir/subscriptions",
+            json!({"endpoints": ["http://a"]}),
+            "/fhir/subscriptions/endpoints/0: expected an https URL, found other text".into(),
+        ),
+        (
+            "/fhir/subscriptions",
+            json!({"endpoints": ["https://u@a"]}),
+            "/fhir/subscriptions/endpoints/0: expected a URL with a host, an optional port, and no user name, found other text".into(),
         ),
         ("/fhir/bundles", json!({"types": []}), String::new()),
         ("/fhir/bundles", json!({"types": ["transaction", "batch"], "entries": 1}), String::new()),

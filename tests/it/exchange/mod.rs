@@ -26,6 +26,7 @@ mod revocation;
 mod rules;
 mod signatures;
 mod step_up;
+mod subscriptions;
 mod tenants;
 mod waiting;
 mod writes;
