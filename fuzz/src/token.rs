@@ -290,6 +290,7 @@ fn permitted(
         head_only: false,
         form: false,
         page: None,
+        provenance: None,
     };
     let texts = principal.scopes().texts().iter();
     let scopes: Vec<Scope> = texts.filter_map(|text| Scope::parse(text)).collect();

@@ -1,9 +1,9 @@
 //! The one place where permission comes from.
 
 mod consent;
+mod narrowed;
 mod operation;
 mod reduced;
-mod subscription;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
-use crate::request::{Change, FhirPolicy, Interaction, Request, Search};
+use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
 pub use consent::ConsentNeed;
 
@@ -40,8 +40,9 @@ pub struct Permit {
     level: Option<Level>,
     spared: Spared,
     reported: Vec<String>,
-    circumstances: Option<Circumstances>,
     consent: Consent,
+    /// What it was decided under; `None` on a public path.
+    circumstances: Option<Circumstances>,
 }
 
 impl Permit {
@@ -53,6 +54,11 @@ impl Permit {
     /// Who is calling; `None` on a public path.
     pub fn principal(&self) -> Option<&Rc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// What it was decided under; `None` on a public path.
+    pub fn circumstances(&self) -> Option<Circumstances> {
+        self.circumstances
     }
 
     /// What allowed it, for the audit record: a scope as it stands in the token, or `public`.
@@ -173,8 +179,8 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         level: None,
         spared: Spared::default(),
         reported: Vec::new(),
-        circumstances: None,
         consent: Consent::NotNeeded,
+        circumstances: None,
     })
 }
 
@@ -225,8 +231,8 @@ pub fn authorize(
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
-        circumstances: Some(terms.circumstances),
         consent: Consent::NotNeeded,
+        circumstances: Some(terms.circumstances),
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
@@ -270,7 +276,7 @@ pub fn authorize(
     }
     permit.reduce(terms)?;
     if let [only] = types.as_ref() {
-        permit = narrowed(permit, *only, terms);
+        permit = narrowed::narrowed(permit, *only, terms);
     }
     // Last: another login is of no use to whoever may not do it at all.
     let now = terms.circumstances.time / 1_000_000_000;
@@ -337,7 +343,17 @@ fn opened<'p>(
         return Err(Denial::NotSupported("type"));
     }
     let writes = matches!(letter, Letter::Create | Letter::Update | Letter::Delete);
-    subscription::check_steering(resource_type, interaction, (level, &granted), fhir)?;
+    if writes && resource_type.steers_server() {
+        let subscribes = Subscription::is_type(resource_type)
+            && !fhir.writes.subscriptions.is_empty()
+            && !matches!(
+                interaction,
+                Interaction::Patch { .. } | Interaction::Conditional(_)
+            );
+        if !subscribes || level == Level::Patient || !granted.is_all() {
+            return Err(Denial::NotSupported("type"));
+        }
+    }
     // Whether what is there already matches is not known before it was read.
     if writes && letter != Letter::Create && !granted.is_all() {
         return Err(Denial::NotSupported("granular-write"));
@@ -403,31 +419,6 @@ fn rule(scopes: &Scopes, resource_type: ResourceType, letter: Letter, granted: &
     });
     let name = allowing.map(|scope| scopes.name(scope));
     format!("scope:{}", name.unwrap_or_default())
-}
-
-/// The same permit, with a search that asks for less: only for what granular scopes match, where one
-/// more condition can say that.
-fn narrowed(permit: Permit, resource_type: ResourceType, terms: &Terms<'_>) -> Permit {
-    let interaction = &permit.request.interaction;
-    let (Interaction::Search { search, .. } | Interaction::SearchAcross { search, .. }) =
-        interaction
-    else {
-        return permit;
-    };
-    let mut more = permit.granted.narrowing(search);
-    // A link to the next page asks for it too, and would be refused.
-    more.retain(|parameter| {
-        let hidden = |searched| (terms.hidden)(&permit, resource_type, searched);
-        let searched = parameter.definition.searched();
-        searched.is_some_and(|mut searched| !searched.any(hidden))
-    });
-    if more.is_empty() {
-        return permit;
-    }
-    match permit.request.narrowed(more, terms.fhir) {
-        Some(request) => Permit { request, ..permit },
-        None => permit,
-    }
 }
 
 /// The scopes that count, and their one level. `patient/` means nothing without a patient in context,

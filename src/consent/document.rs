@@ -226,7 +226,8 @@ fn rule(node: Node<'_>, base: &Base<'_>, depth: usize, budget: &mut Budget) -> R
     partly |= period == Some(None);
     let mut exceptions = Vec::new();
     if let Some(nested) = node.get("provision") {
-        partly |= nested.kind() != Kind::Array;
+        // An empty list is none of the standard's: something was lost.
+        partly |= nested.items().next().is_none();
         for exception in nested.items() {
             exceptions.push(rule(exception, base, depth + 1, budget)?);
         }

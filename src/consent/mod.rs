@@ -48,9 +48,9 @@ enum Match {
 }
 
 impl Match {
-    /// Of parts that must all match.
+    /// Of parts that must all match. What the answer will tell may still be that it does not.
     fn all(parts: impl IntoIterator<Item = Match>) -> Match {
-        Match::first(parts, [Match::No, Match::Unknown, Match::Open], Match::Yes)
+        Match::first(parts, [Match::No, Match::Open, Match::Unknown], Match::Yes)
     }
 
     /// Of alternatives.

@@ -37,7 +37,8 @@ impl Period {
                 _ => return None,
             }
         }
-        Some(period)
+        // The standard knows no empty element.
+        (period != Period::default()).then_some(period)
     }
 
     /// Whether an instant lies in it.
@@ -110,7 +111,7 @@ mod tests {
     fn periods_are_as_exact_as_their_ends() {
         use Match::{No, Unknown, Yes};
         for (period, now, expected) in [
-            ("{}", "2026-06-01T12:00:00Z", Some(Yes)),
+            ("{}", "2026-06-01T12:00:00Z", None),
             (r#"{"start":"2026"}"#, "2026-06-01T12:00:00Z", Some(Yes)),
             (r#"{"start":"2026"}"#, "2025-06-01T12:00:00Z", Some(No)),
             (r#"{"start":"2026"}"#, "2025-12-31T09:59:59Z", Some(No)),

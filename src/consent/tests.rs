@@ -1,6 +1,7 @@
 //! What Consents say, row by row.
 
 mod answers;
+mod hostile;
 mod rules;
 
 use std::rc::Rc;

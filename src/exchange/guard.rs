@@ -328,12 +328,11 @@ impl Guard {
         circumstances: Circumstances,
     ) -> Result<Permit, Denial> {
         let hidden = |permit: &Permit, resource_type: ResourceType, searched: Searched| {
-            // Whom a rule spares is the dearer question.
-            let mut redactions = self.policy.redactions.iter().map(|rule| &rule.redaction);
             let name = searched.to_string();
-            let reveals =
-                |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
-            redactions.any(|rule| reveals(rule)) && self.active(permit).any(|rule| reveals(rule))
+            let own = |rule: &Redaction| rule.resource_type == resource_type && rule.reveals(&name);
+            // Whom a rule spares is the dearer question.
+            let mut all = self.policy.redactions.iter();
+            all.any(|rule| own(&rule.redaction)) && self.active(permit).any(|rule| own(rule))
         };
         let terms = Terms {
             fhir: &self.policy.fhir,
@@ -380,9 +379,8 @@ impl Guard {
         let rules = self.policy.redactions.iter().enumerate();
         rules
             .filter(|(place, _)| !permit.spares_redaction(*place))
-            .map(|(_, rule)| rule)
-            .filter(move |rule| !rule.unless.as_ref().is_some_and(spared))
-            .map(|rule| &rule.redaction)
+            .filter(move |(_, rule)| !rule.unless.as_ref().is_some_and(spared))
+            .map(|(_, rule)| &rule.redaction)
     }
 
     /// The limits that this caller is charged.

@@ -1,5 +1,7 @@
 //! A Subscription that is written: what it would send, its writer may search for and read.
 
+use std::rc::Rc;
+
 use super::Guard;
 use crate::access::Permit;
 use crate::denial::Denial;
@@ -15,13 +17,15 @@ pub(super) fn check(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<()
     };
     let subscription = Subscription::read(root, &guard.policy().fhir)?;
     let search = guard.authorize(principal, &subscription.search, circumstances)?;
-    let search = match search.needs_consent().map(std::rc::Rc::clone) {
+    // Nobody asks for it when the server sends.
+    let search = match search.needs_consent().map(Rc::clone) {
         None => search,
         Some(need) => search.unconsented(need.denial("a subscription does not ask for it"))?,
     };
     // Nothing screens what the server sends by itself.
     let hidden = subscription.sends_resources && guard.hides_from(&search);
-    match search.is_for_all() && search.may_read_all() && search.patient().is_none() && !hidden {
+    let whole = search.is_for_all() && search.may_read_all() && search.patient().is_none();
+    match whole && !hidden {
         true => Ok(()),
         false => Err(Denial::NotSupported("subscription")),
     }

@@ -22,6 +22,7 @@ async fn world(consent: Value) -> World {
                 "when": "!(has(principal.user) && principal.user.startsWith('Patient/'))",
             }]);
             policy["consent"] = consent.clone();
+            policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
             policy["redaction"] = json!([]);
             policy["limits"] = json!([]);
         })),
@@ -101,14 +102,10 @@ async fn consents_decide_what_is_asked_and_what_leaves() {
     put(&world, "p4", "", "inactive", all()).await;
     put(&world, "p5", "-1", "active", all()).await;
     put(&world, "p5", "-2", "active", json!({"type": "deny"})).await;
-    let observation = |id: &str, security: &Value| {
-        json!({"resourceType": "Observation", "id": id, "meta": {"security": security},
-            "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/p1"}})
-    };
-    world
-        .put(&observation("plain", &json!([{"code": "x"}])))
-        .await;
-    world.put(&observation("labelled", &label)).await;
+    world.put(&observation("plain")).await;
+    let mut labelled = observation("labelled");
+    labelled["meta"] = json!({ "security": label });
+    world.put(&labelled).await;
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");
         let client = world.client_of(Some(&certificate), version, "secure");
@@ -201,6 +198,11 @@ async fn consents_decide_what_is_asked_and_what_leaves() {
     world.close().await;
 }
 
+fn observation(id: &str) -> Value {
+    json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
+        "subject": {"reference": "Patient/p1"}})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_goes_on_when_the_consents_are_there() {
     let world = world(json!({"cache": "0s"})).await;
@@ -216,6 +218,40 @@ async fn a_body_goes_on_when_the_consents_are_there() {
         let stored = world.direct("/Patient/p1").await;
         let stored: Value = serde_json::from_slice(&stored).expect("a resource");
         assert_eq!(stored["name"], patient["name"]);
+
+        // A patient's write: the Consents are read, then the current version, then it goes on.
+        world.put(&observation("own")).await;
+        world.fhir.forget_requests();
+        let mut changed = observation("own");
+        changed["note"] = json!([{"text": "n".repeat(200_000)}]);
+        let claims = world
+            .claims()
+            .scope("patient/*.cruds")
+            .fhir_user("Practitioner/7");
+        let update = Request::new("PUT", "/r4/Observation/own")
+            .bearer(&world.issuer.token(&claims))
+            .body(FHIR, changed.to_string());
+        let answer = world.send(&client, update).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let requests = world.fhir.requests();
+        let sent: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                let path = request.path_and_query.split('?').next().unwrap_or_default();
+                (
+                    request.method.as_str(),
+                    path,
+                    request.header("if-match").is_some(),
+                )
+            })
+            .collect();
+        let path = "/fhir/Observation/own";
+        let expected = [
+            ("GET", "/fhir/Consent", false),
+            ("GET", path, false),
+            ("PUT", path, true),
+        ];
+        assert_eq!(sent, expected);
     }
     world.close().await;
 }

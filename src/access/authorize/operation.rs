@@ -110,8 +110,8 @@ pub(super) fn authorize(
         level: Some(level),
         spared,
         reported: Vec::new(),
-        circumstances: Some(terms.circumstances),
         consent: Consent::NotNeeded,
+        circumstances: Some(terms.circumstances),
     };
     if let Some((rule, facts)) = asking {
         permit.consent = consent::needed(&permit, level, rule, &facts, terms, &mut reported)?;

@@ -156,6 +156,35 @@ fn each_type_has_what_is_granted_for_it() {
 }
 
 #[test]
+fn whose_it_is_is_not_asked_for_by_the_path_where_it_is_hidden_bypass_9() {
+    let hidden = |_: &Permit, of: ResourceType, searched: Searched| {
+        let element = searched.path.to_string();
+        of.name() == "Observation" && ["subject", "performer"].contains(&element.as_str())
+    };
+    let terms = Terms {
+        hidden: &hidden,
+        ..terms()
+    };
+    let refused = Some(Denial::NotSupported("parameter"));
+    for (scope, target, expected) in [
+        (
+            "user/*.rs",
+            "GET /Observation?subject=Patient/p2",
+            refused.clone(),
+        ),
+        ("user/*.rs", "GET /Patient/p2/Observation", refused.clone()),
+        ("user/*.rs", "GET /Patient/p2/*", refused.clone()),
+        ("user/*.rs", "GET /Practitioner/d1/Observation", refused),
+        ("user/*.rs", "GET /Patient/p2/Condition", None),
+        // A patient knows whose they are.
+        ("patient/*.rs", "GET /Patient/p1/Observation", None),
+    ] {
+        let found = authorize(&principal(scope, &[]), &request(target), &terms);
+        assert_eq!(found.err(), expected, "{scope} {target}");
+    }
+}
+
+#[test]
 fn what_is_hidden_of_one_type_is_searched_for_in_none() {
     let hidden = |_: &Permit, of: ResourceType, searched: Searched| {
         of.name() == "Condition" && searched.to_string() == "code"

@@ -179,6 +179,27 @@ fn an_operation_is_read_or_explained_bypass_34_to_37() {
 }
 
 #[test]
+fn what_is_not_looked_into_needs_a_scope_on_the_system() {
+    let expected = "/fhir/operations/0/scopes: expected the scopes that open an operation on the system whose answer is not looked into, found none";
+    for (answer, scopes, expected) in [
+        ("outcome", json!(null), expected),
+        ("parameters", json!(null), expected),
+        ("outcome", json!(["system/Observation.r"]), ""),
+        ("bundle", json!(null), ""),
+    ] {
+        let mut listed = json!({"name": "reindex", "level": "system", "answer": answer});
+        if !scopes.is_null() {
+            listed["scopes"] = scopes;
+        }
+        assert_eq!(
+            said(&[("/fhir/operations", json!([listed]))]),
+            expected,
+            "{answer}"
+        );
+    }
+}
+
+#[test]
 fn an_operation_is_listed_once_for_a_level_and_a_type() {
     let twice = "/fhir/operations/1: expected each operation once for a level and a type, found one for the second time";
     let with = |key: &str, value: Value| {

@@ -105,6 +105,56 @@ fn only_what_counts_permits() {
 }
 
 #[test]
+fn what_cannot_be_told_is_decided_with_the_label() {
+    let label = json!([{"system": "urn:x", "code": "PSY"}]);
+    let denial = json!({"type": "deny", "securityLabel": label, "code": [{"text": "x"}]});
+    let rule = json!({"type": "permit", "provision": [denial]});
+    let ruling = ruling(&[consent(rule)], Effect::Deny);
+    assert_eq!(said(&ruling, Action::Access, "Observation"), "");
+    assert!(covers(&ruling, &json!([])));
+    assert!(!covers(&ruling, &label));
+    // What is written is not looked at.
+    assert_eq!(said(&ruling, Action::Correct, "Observation"), DENIED);
+}
+
+#[test]
+fn actors_are_known_by_identifiers_as_well() {
+    let identifier = |system: &str, value: &str| Actor::Identifier {
+        system: system.to_owned(),
+        value: value.to_owned(),
+    };
+    for (system, value, expected) in [
+        ("urn:x", "1", ""),
+        ("urn:x", "2", MISSING),
+        ("urn:x", "3", MISSING),
+        ("urn:y", "1", MISSING),
+    ] {
+        let named = actor(json!({"identifier": {"system": system, "value": value}}));
+        for (says, expected) in [
+            ("permit", expected),
+            // Of another system nobody can tell.
+            (
+                "deny",
+                if expected.is_empty() || system == "urn:y" {
+                    DENIED
+                } else {
+                    MISSING
+                },
+            ),
+        ] {
+            let mut ruling = ruling(
+                &[consent(json!({"type": says, "actor": [named]}))],
+                Effect::Deny,
+            );
+            ruling.caller.actors = vec![identifier("urn:x", "1")];
+            ruling.caller.others = vec![identifier("urn:x", "2")];
+            let found = said(&ruling, Action::Access, "Observation");
+            assert_eq!(found, expected, "{says} {system} {value}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_is_the_searchset_that_was_asked_for() {
     let good = bundle(&[consent(json!({"type": "permit"}))]);
     let with = |name: &str, value: Value| {

@@ -186,8 +186,12 @@ fn each_element_of_a_rule_is_matched_or_fails_closed() {
 
 #[test]
 fn exceptions_stand_before_the_rule_they_are_in() {
-    let permit = |inner: Value| json!({"type": "permit", "provision": inner});
-    let deny = |inner: Value| json!({"type": "deny", "provision": inner});
+    let rule = |says: &str, inner: Value| match inner == json!([]) {
+        true => json!({ "type": says }),
+        false => json!({"type": says, "provision": inner}),
+    };
+    let permit = |inner: Value| rule("permit", inner);
+    let deny = |inner: Value| rule("deny", inner);
     let with = |mut rule: Value, element: &str, value: Value| {
         rule[element] = value;
         rule

@@ -13,6 +13,7 @@ fn check(path: &str, expected: Result<&str, &str>) {
         (false, "Encounter:service-provider"),
         (false, "Encounter:part-of"),
         (true, "Observation:patient"),
+        (true, "Observation:subject:Group"),
     ];
     let policy = FhirPolicy {
         search: SearchPolicy {
@@ -98,6 +99,8 @@ fn chains_have_the_hops_of_the_list_bypass_1_to_3() {
         ("/Observation?subject..family=a", PARAMETER),
         ("/Observation?subject:Patient:x.family=a", PARAMETER),
         ("/Patient?_has:Condition:patient:code=a", PARAMETER),
+        // That one is for groups.
+        ("/Patient?_has:Observation:subject:code=a", PARAMETER),
         ("/Patient?_has:Observation:performer:code=a", PARAMETER),
         ("/Patient?_has:Observation:patient:code:not=a", PARAMETER),
         (

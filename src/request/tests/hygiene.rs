@@ -262,3 +262,25 @@ fn dates_are_asked_for_where_the_operator_wants_them_bypass_27() {
         check(&dated, path, expected);
     }
 }
+
+/// Without a bound, and read again for every type, a path of a kilobyte would keep a worker busy for a
+/// second.
+#[test]
+fn elements_are_bounded_and_read_once_bypass_27() {
+    let of = |name: &str| crate::fhir::elements(ResourceType::parse(name).expect("a type"));
+    let mut names: Vec<&str> = of("Observation").chain(of("Encounter")).collect();
+    names.sort_unstable();
+    names.dedup();
+    let asked = |count: usize| {
+        let names: Vec<&str> = names.iter().take(count).copied().collect();
+        format!("?_type=Observation,Encounter&_elements={}", names.join(","))
+    };
+    for (path, expected) in [
+        (asked(32), true),
+        (asked(33), false),
+        (format!("?_elements={}", vec!["for"; 200].join(",")), true),
+    ] {
+        let head = head("GET", &format!("/r4{path}"), &[]).expect(&path);
+        assert_eq!(Request::parse(&head, &policy()).is_ok(), expected, "{path}");
+    }
+}

@@ -128,6 +128,11 @@ fn what_is_anothers_answers_like_what_is_not_there_bypass_29_30_70() {
             Some("compartment"),
         ),
         (
+            "an organisation that names another patient",
+            r#"{"resourceType":"Organization","id":"x1","extension":[{"url":"urn:x","valueReference":{"reference":"Patient/p2"}}]}"#.to_owned(),
+            Some("compartment"),
+        ),
+        (
             "no json",
             "{\"resourceType\":\"Observation\",".to_owned(),
             Some("answer.instance"),

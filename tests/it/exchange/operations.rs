@@ -249,6 +249,42 @@ fn what_is_not_listed_does_not_exist_bypass_34_35_37_38() {
 }
 
 #[test]
+fn what_is_not_looked_into_is_for_who_may_see_all_of_the_type() {
+    let granular = "user/CodeSystem.rs?status=active";
+    check_all(
+        &mut listing(),
+        &[
+            (
+                "user/CodeSystem.rs",
+                "GET /r4/CodeSystem/$lookup?code=a",
+                Ok("/base/CodeSystem/$lookup?code=a"),
+            ),
+            (
+                granular,
+                "GET /r4/CodeSystem/$lookup?code=a",
+                Err("request.not-supported.granular-write"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn rules_for_what_is_called_on_hold_whatever_is_answered() {
+    let summary = "GET /r4/Patient/p1/$summary";
+    let denies = |types: &[&str]| {
+        let rule = json!({"name": "closed", "effect": "deny", "types": types});
+        listing_with(|config| config["rules"] = json!([rule]))
+    };
+    for (types, expected) in [
+        (&["Patient"], Err("deny.closed")),
+        (&["Composition"], Err("deny.closed")),
+        (&["Observation"], Ok("/base/Patient/p1/$summary")),
+    ] {
+        check_all(&mut denies(types), &[("user/*.rs", summary, expected)]);
+    }
+}
+
+#[test]
 fn a_patient_calls_what_can_be_looked_at_piece_by_piece_bypass_36_38() {
     check_all(
         &mut listing(),

@@ -81,6 +81,12 @@ fn a_link_of_the_servers_own_form_is_followed_by_its_holder_bypass_22() {
             Some("/base/Observation?ct=W3siQ0YiOjF9XQ%3D%3D"),
         ),
         (
+            "a cursor of a search by POST",
+            "GET /r4/Observation?patient=p1",
+            "http://fhir/base/Observation/_search?ct=x",
+            Some("/base/Observation/_search?ct=x"),
+        ),
+        (
             "of a history",
             "GET /r4/Patient/p1/_history",
             "http://fhir/base?_getpages=b7-1",

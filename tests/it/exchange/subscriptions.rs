@@ -385,3 +385,16 @@ fn only_who_may_write_subscriptions_does_and_one_by_one() {
         }
     }
 }
+
+#[test]
+fn what_a_patient_must_consent_to_is_not_sent_by_itself() {
+    for (interactions, expected) in [
+        (json!(["search-type"]), Some("consent.sharing")),
+        (json!(["read"]), None),
+    ] {
+        let sharing = json!({"name": "sharing", "effect": "require", "interactions": interactions, "require": {"consent": true}});
+        let mut world = allowing(|config| config["rules"] = json!([sharing]));
+        let found = rule(&mut world, ALL, CREATE, Some(&subscription()));
+        assert_eq!(found.as_deref(), expected, "{interactions}");
+    }
+}

@@ -108,3 +108,46 @@ fn cold_taking() -> Deployment {
         config["fhir"]["bundles"] = json!({"types": ["batch"]});
     })
 }
+
+#[test]
+fn a_bundle_is_bounded_in_what_goes_on_and_in_decisions_bypass_98() {
+    let search = |values: usize| get(&format!("Observation?_tag={}", "!".repeat(values)));
+    let everywhere = |count: usize| vec![get("?_lastUpdated=gt2024"); count];
+    for (name, kind, entries, expected) in [
+        // Escaped, each is three times as long.
+        (
+            "as long as a body may be",
+            "batch",
+            vec![search(500); 4],
+            None,
+        ),
+        (
+            "longer",
+            "batch",
+            vec![search(700); 5],
+            Some("request.too-large"),
+        ),
+        // One decision for each of all types.
+        ("many decisions", "batch", everywhere(5), None),
+        (
+            "too many",
+            "batch",
+            everywhere(8),
+            Some("request.too-costly.types"),
+        ),
+        (
+            "too many, and a refusal",
+            "transaction",
+            everywhere(8),
+            Some("request.too-costly.types"),
+        ),
+    ] {
+        let mut world = taking(|config| config["fhir"]["bundles"]["entries"] = json!(10));
+        let (mut exchange, step) = post(&mut world, "system/*.cruds", &bundle(kind, &entries));
+        let found = match &step {
+            Step::Reply(_) => Some(slug(&world.record(&mut exchange)["rule"]).to_owned()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), expected, "{name}: {step:?}");
+    }
+}
