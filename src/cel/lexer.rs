@@ -42,11 +42,20 @@ const SIGNS: [&str; 24] = [
     "[", "]", "{", "}", ".", ",",
 ];
 
+/// Characters of a message.
+const MESSAGE: usize = 240;
+
 impl Wrong {
     pub fn new(at: usize, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        // A word of the condition may be as long as that.
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE) {
+            message.truncate(end);
+            message.push_str("...");
+        }
         Wrong {
             at,
-            message: message.into(),
+            message,
             word: None,
         }
     }

@@ -269,6 +269,17 @@ fn a_mistake_has_its_place_and_says_what_was_expected() {
 }
 
 #[test]
+fn a_message_is_bounded() {
+    let of = |length: usize| said(&format!("true {}", "x".repeat(length)));
+    let expected = "1:6 expected an operator, or the end of the condition, found \"";
+    let room = 240 - (expected.len() - 4);
+    let whole = |length: usize| format!("{expected}{}\"", "x".repeat(length));
+    assert_eq!(of(room - 1), whole(room - 1));
+    assert_eq!(of(room), format!("{expected}{}...", "x".repeat(room)));
+    assert_eq!(of(4000), of(room));
+}
+
+#[test]
 fn a_condition_is_bounded() {
     let nested = |depth: usize| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
     let choices = |count: usize| format!("{}true", "true ? true : ".repeat(count));
