@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::cel::civil;
+
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuditPolicy {
@@ -282,34 +284,19 @@ impl Line {
 fn rfc3339(nanoseconds: u64) -> String {
     let milliseconds = nanoseconds / 1_000_000;
     let (seconds, millisecond) = (milliseconds / 1000, milliseconds % 1000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a civil date: eras of 400 years that begin on the first of March, so that a leap day
-    // is the last day of its year.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let date = civil(i64::try_from(seconds).unwrap_or_default());
+    let second = date.second;
     let mut out = String::with_capacity(24);
     for (number, least, after) in [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
+        (date.year, 4, '-'),
+        (date.month, 2, '-'),
+        (date.day, 2, 'T'),
         (second / 3600, 2, ':'),
         (second / 60 % 60, 2, ':'),
         (second % 60, 2, '.'),
-        (millisecond, 3, 'Z'),
+        (i64::try_from(millisecond).unwrap_or_default(), 3, 'Z'),
     ] {
-        digits(&mut out, number, least);
+        digits(&mut out, u64::try_from(number).unwrap_or_default(), least);
         out.push(after);
     }
     out

@@ -24,6 +24,7 @@ mod value;
 pub use evaluate::{Facts, Fault};
 pub use lexer::Mistake;
 pub use network::Network;
+pub(crate) use time::civil;
 pub use time::{Timestamp, Zone};
 pub use value::{Type, Value};
 

@@ -12,7 +12,7 @@ const RANGE: [i128; 2] = [-62_135_596_800, 253_402_300_799];
 
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Civil {
+pub(crate) struct Civil {
     pub year: i64,
     /// From 1.
     pub month: i64,
@@ -389,7 +389,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn civil(seconds: i64) -> Civil {
+/// Date and time in UTC, from seconds since 1970.
+pub(crate) fn civil(seconds: i64) -> Civil {
     let (count, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
     let shifted = count + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));

@@ -2,6 +2,7 @@
 
 use super::Match;
 use crate::cel::Timestamp;
+use crate::fhir::date_span;
 use crate::json::{Kind, Node};
 
 const SECOND: i128 = 1_000_000_000;
@@ -59,38 +60,12 @@ impl Period {
 
 /// When a dateTime begins and ends, in the zone where that is earliest, and in the one where it is latest.
 fn span(text: &str) -> Option<[[i128; 2]; 2]> {
-    let instant = |text: &str| Some(Timestamp::parse(text)?.nanoseconds());
     if text.len() > 10 {
-        let start = instant(text)?;
+        let start = Timestamp::parse(text)?.nanoseconds();
         let span = [start, start.saturating_add(SECOND)];
         return Some([span, span]);
     }
-    let date = |year: u32, month: u32, day: &str| {
-        instant(&format!("{year:04}-{month:02}-{day}T00:00:00Z"))
-    };
-    let number = |from: usize, to: usize| {
-        let part = text.get(from..to)?;
-        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
-        part.parse::<u32>().ok().filter(|_| digits)
-    };
-    let dashed = |at: usize| text.as_bytes().get(at) == Some(&b'-');
-    let year = number(0, 4)?;
-    let (start, end) = match text.len() {
-        4 => (date(year, 1, "01")?, date(year + 1, 1, "01")?),
-        7 if dashed(4) => {
-            let month = number(5, 7)?;
-            let next = match month {
-                12 => date(year + 1, 1, "01")?,
-                _ => date(year, month + 1, "01")?,
-            };
-            (date(year, month, "01")?, next)
-        }
-        10 => {
-            let start = instant(&format!("{text}T00:00:00Z"))?;
-            (start, start.saturating_add(24 * HOUR))
-        }
-        _ => return None,
-    };
+    let [start, end] = date_span(text)?;
     let shifted = |by: i128| [start, end].map(|instant| instant.saturating_add(by));
     Some([shifted(-EAST), shifted(WEST)])
 }

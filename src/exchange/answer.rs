@@ -249,7 +249,7 @@ impl Exchange {
             }
             Ok(()) => {}
         }
-        if !self.share.hold(screen.held()) {
+        if !self.share.hold(screen.memory()) {
             return match on_fault {
                 OnFault::DropBody => self.discard(),
                 OnFault::Refuse => self.refuse(&Denial::Unavailable("memory")),
@@ -304,7 +304,7 @@ impl Exchange {
         }
         let counts = screen.counts();
         let bytes = screen.take();
-        let held = self.share.hold(screen.held());
+        let held = self.share.hold(screen.memory());
         let screened = screened.map_err(|fault| fault.denial(false));
         let memory = held.then_some(()).ok_or(Denial::Unavailable("memory"));
         if let Err(denial) = screened.and(memory) {

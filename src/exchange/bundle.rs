@@ -88,6 +88,7 @@ impl SentBundle {
             fhir: policy.fhir.clone(),
             forbidden: policy.response.absent_is_forbidden,
             request_id: request_id.to_owned(),
+            held: self.held,
         })
     }
 }

@@ -363,7 +363,7 @@ impl Guard {
                 answer,
                 OperationAnswer::Parameters | OperationAnswer::Outcome
             );
-            if plain && self.hides_from(&permit) {
+            if (plain || call.looks_anywhere()) && self.hides_from(&permit) {
                 return Err(Denial::NotSupported("operation"));
             }
         }

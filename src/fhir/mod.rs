@@ -4,6 +4,7 @@
 
 mod choice;
 mod compartment;
+mod date;
 mod elements;
 mod path;
 mod patient;
@@ -14,6 +15,7 @@ mod types;
 
 pub use choice::{is_choice, is_choice_type};
 pub use compartment::Compartment;
+pub use date::{DAY, date_span};
 pub use elements::{elements, is_element};
 pub use path::ElementPath;
 pub use patient::PatientCompartment;

@@ -105,10 +105,11 @@ impl<'d> Batch<'d> {
     /// # Errors
     /// There is more in the head than such a request has.
     pub fn is_asked(head: &RequestHead, policy: &FhirPolicy) -> Result<bool, Denial> {
+        if head.method != Method::Post || policy.bundles.kinds.is_empty() {
+            return Ok(false);
+        }
         let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
-        let taken = !policy.bundles.kinds.is_empty();
-        let at_base = below_base(path, policy).is_ok_and(str::is_empty);
-        if !taken || head.method != Method::Post || !at_base {
+        if !below_base(path, policy).is_ok_and(str::is_empty) {
             return Ok(false);
         }
         query::none(&query::decode(query)?)?;

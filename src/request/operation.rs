@@ -73,6 +73,17 @@ pub struct Call {
     pub post: bool,
 }
 
+/// Parameters that searches are written into, and the order of what they find.
+const ANYWHERE: [&str; 7] = [
+    "_content",
+    "_filter",
+    "_list",
+    "_query",
+    "_sort",
+    "_text",
+    "_typeFilter",
+];
+
 impl OperationLevel {
     /// Whether it is called on this.
     fn is(&self, resource_type: Option<ResourceType>, id: Option<&str>) -> bool {
@@ -165,6 +176,16 @@ impl Call {
             all
         };
         !other.post && self.types == other.types && selecting(self) == selecting(other)
+    }
+
+    /// Whether a parameter of it may look at any element, so that what is hidden from a caller may be asked
+    /// for by it. Which ones a body has is not known yet.
+    pub fn looks_anywhere(&self) -> bool {
+        let declared = self.operation.parameters.iter().filter(|_| self.post);
+        let given = self.parameters.iter().map(|(name, _)| name);
+        declared
+            .chain(given)
+            .any(|name| ANYWHERE.contains(&name.as_str()))
     }
 
     /// The canonical path below a base.

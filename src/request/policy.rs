@@ -3,7 +3,7 @@
 use super::include::MAX_INCLUSIONS;
 use super::{Inclusion, MAX_COUNT, Parameter, Search};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchParameter};
+use crate::fhir::{DAY, ResourceType, SearchParameter, date_span};
 
 /// How searches may be asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -121,41 +121,9 @@ fn bounds(value: &str) -> (Option<i64>, Option<i64>) {
 
 /// The first day of a year, a month or a day, and the one behind its last, since 1970.
 fn days_of(date: &str) -> Option<(i64, i64)> {
-    let day = date.split('T').next()?;
-    let mut parts = day.split('-').map(|part| {
-        let digits = !part.is_empty() && part.len() <= 4;
-        part.parse::<i64>().ok().filter(|_| digits)
-    });
-    let year = parts.next()??;
-    let (month, day) = (parts.next(), parts.next());
-    match (month, day, parts.next()) {
-        (None, ..) => Some((day_number(year, 1, 1), day_number(year + 1, 1, 1))),
-        (Some(month), None, _) => {
-            let month = month.filter(|month| (1..=12).contains(month))?;
-            let next = if month == 12 {
-                (year + 1, 1)
-            } else {
-                (year, month + 1)
-            };
-            Some((day_number(year, month, 1), day_number(next.0, next.1, 1)))
-        }
-        (Some(month), Some(day), None) => {
-            let month = month.filter(|month| (1..=12).contains(month))?;
-            let day = day.filter(|day| (1..=31).contains(day))?;
-            let from = day_number(year, month, day);
-            Some((from, from + 1))
-        }
-        _ => None,
-    }
-}
-
-/// Days since 1970 of a day in the Gregorian calendar; years have four digits.
-fn day_number(year: i64, month: i64, day: i64) -> i64 {
-    // Years that begin in March end with the day that some of them lack.
-    let year = if month <= 2 { year - 1 } else { year };
-    let months = (month + 9) % 12;
-    let leap = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    365 * year + leap + (153 * months + 2) / 5 + day - 1 - 719_468
+    let [from, to] = date_span(date.split('T').next()?)?;
+    let day = |instant: i128| i64::try_from(instant / DAY).ok();
+    Some((day(from)?, day(to)?))
 }
 
 #[cfg(test)]

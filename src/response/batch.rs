@@ -24,6 +24,8 @@ pub struct BatchCover {
     pub forbidden: bool,
     /// Said in the outcomes that are ours.
     pub request_id: String,
+    /// What this holds of the worker's memory, in bytes.
+    pub held: usize,
 }
 
 /// How an entry of a Bundle of requests is answered.

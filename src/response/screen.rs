@@ -132,6 +132,16 @@ impl Screen {
         self.splitter.held() + self.out.len()
     }
 
+    /// How much of the worker's memory the answer takes, in bytes: what is held, and what decides on it
+    /// where that is many requests.
+    pub fn memory(&self) -> usize {
+        let cover = match &self.subject {
+            Subject::One(_) => 0,
+            Subject::Batch(cover) => cover.held,
+        };
+        self.held().saturating_add(cover)
+    }
+
     /// Whether the root value has closed, so that everything is in [`take`](Self::take).
     pub fn closed(&self) -> bool {
         self.fault.is_none() && self.splitter.done()

@@ -207,7 +207,7 @@ fn confine(
         // It may change what it is not asked about.
         OperationLevel::Type(_) if call.post => refused,
         // What comes of another's would tell whether that one is there.
-        OperationLevel::Type(_) if names_another(principal, call, terms) => Err(Denial::Absent {
+        _ if names_another(principal, call, terms) => Err(Denial::Absent {
             forbidden: terms.forbidden,
         }),
         OperationLevel::Type(_) => Ok(()),

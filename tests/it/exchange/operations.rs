@@ -269,6 +269,51 @@ fn what_is_not_looked_into_is_for_who_may_see_all_of_the_type() {
 }
 
 #[test]
+fn what_is_hidden_is_not_asked_for_by_what_looks_anywhere_bypass_9() {
+    let rule =
+        json!({"name": "r", "resource": "Observation", "elements": ["note"], "action": "remove"});
+    let hiding = |name: &str| {
+        listing_with(|config| {
+            config["fhir"]["operations"][2]["parameters"] = json!([name, "max"]);
+            config["redaction"] = json!([rule]);
+        })
+    };
+    let refused = Err("request.not-supported.operation");
+    for (name, expected) in [
+        ("_content", refused),
+        ("_filter", refused),
+        ("_sort", refused),
+        ("_typeFilter", refused),
+        ("patient", Ok("/base/Observation/$lastn?patient=a")),
+    ] {
+        let target = format!("GET /r4/Observation/$lastn?{name}=a");
+        check_all(&mut hiding(name), &[("user/*.rs", &target, expected)]);
+    }
+}
+
+#[test]
+fn a_call_on_the_own_patient_names_no_other() {
+    let mut world = listing_with(|config| {
+        config["fhir"]["operations"][0]["parameters"] = json!(["patient"]);
+    });
+    check_all(
+        &mut world,
+        &[
+            (
+                "patient/*.rs",
+                "GET /r4/Patient/p1/$everything?patient=Patient/p2",
+                Err("compartment"),
+            ),
+            (
+                "patient/*.rs",
+                "GET /r4/Patient/p1/$everything?patient=p1",
+                Ok("/base/Patient/p1/$everything?patient=p1"),
+            ),
+        ],
+    );
+}
+
+#[test]
 fn rules_for_what_is_called_on_hold_whatever_is_answered() {
     let summary = "GET /r4/Patient/p1/$summary";
     let denies = |types: &[&str]| {
