@@ -11,11 +11,12 @@
 //! | [`remote`] | documents of other servers, fetched by one worker for all |
 //! | [`json`] | strict JSON documents that keep their bytes, and what a JSON Patch makes of them |
 //! | [`cel`] | conditions in the Common Expression Language |
-//! | [`fhir`] | facts of the standard: types and their structure, compartments, search parameters |
+//! | [`fhir`] | facts of the standard: types and their structure, compartments, search parameters, security labels |
 //! | [`denial`] | every reason to refuse, and its form on the wire |
 //! | [`request`] | head and body of a request, to an interaction that cannot be misread |
 //! | [`identity`] | certificate and token, to a principal and its scopes |
 //! | [`consent`] | a patient's Consents, to what they permit |
+//! | [`label`] | security labels, to who may see what carries them |
 //! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers |
@@ -35,6 +36,7 @@ pub mod exchange;
 pub mod fhir;
 pub mod identity;
 pub mod json;
+pub mod label;
 pub mod limit;
 pub mod remote;
 pub mod request;

@@ -18,6 +18,7 @@ use crate::denial::Denial;
 use crate::fhir::{ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::json::Node;
+use crate::label::Cleared;
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
 pub use consent::ConsentNeed;
@@ -216,7 +217,21 @@ pub fn authorize(
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
         return Err(Denial::Path);
     };
-    let (level, scopes, granted) = opened(principal, interaction, *first, letter, terms.fhir)?;
+    let facts =
+        |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
+    let cleared = |resource_type| terms.rules.cleared(&facts(resource_type));
+    let opened = |resource_type| {
+        let cleared = cleared(resource_type);
+        opened(
+            principal,
+            interaction,
+            resource_type,
+            letter,
+            (terms.fhir, cleared),
+        )
+    };
+    let (level, scopes, granted) = opened(*first)?;
+    let readable = Granted::of(scopes, *first, Letter::Read);
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
@@ -227,7 +242,7 @@ pub fn authorize(
         },
         granted,
         others: Vec::with_capacity(others.len()),
-        readable: Granted::of(scopes, *first, Letter::Read),
+        readable: readable.map(|granted| granted.cleared(cleared(*first))),
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
@@ -236,14 +251,14 @@ pub fn authorize(
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
-        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
+        let (_, _, granted) = opened(*other)?;
         permit.others.push((*other, granted));
     }
     // A match tells of what it was found by, so that all of it must be the caller's to see.
     let looked_through = interaction.search().map(Search::looks_through);
     let looked_through = looked_through.unwrap_or_default();
     for other in &looked_through {
-        let (_, _, granted) = opened(principal, interaction, *other, letter, terms.fhir)?;
+        let (_, _, granted) = opened(*other)?;
         if !granted.is_all() {
             return Err(Denial::NotSupported("parameter"));
         }
@@ -258,8 +273,6 @@ pub fn authorize(
         }
         provenance::confine(principal, request, terms.fhir)?;
     }
-    let facts =
-        |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
     let mut reported = Vec::new();
     let rules = terms.rules;
     let mut spared = None;
@@ -327,12 +340,12 @@ fn opened<'p>(
     interaction: &Interaction,
     resource_type: ResourceType,
     letter: Letter,
-    fhir: &FhirPolicy,
+    (fhir, cleared): (&FhirPolicy, Option<Rc<Cleared>>),
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
         let granted = Granted::of(scopes, resource_type, letter)?;
-        Some((level, scopes, granted))
+        Some((level, scopes, granted.cleared(cleared)))
     });
     let Some((level, scopes, granted)) = found else {
         let level = counting.map(|(level, _)| level);
@@ -415,7 +428,7 @@ fn lacking(level: Option<Level>, interaction: &Interaction, resource_type: Resou
 /// The scope that allowed it: the first for all resources of the type, else the first granular one.
 fn rule(scopes: &Scopes, resource_type: ResourceType, letter: Letter, granted: &Granted) -> String {
     let allowing = scopes.data().find(|scope| {
-        scope.covers(resource_type, letter) && scope.is_granular() != granted.is_all()
+        scope.covers(resource_type, letter) && scope.is_granular() != granted.is_of_type()
     });
     let name = allowing.map(|scope| scopes.name(scope));
     format!("scope:{}", name.unwrap_or_default())

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::fhir::{ResourceType, SearchParameter};
 use crate::identity::{Letter, Scope, ScopeParameter, Scopes, TokenValue};
 use crate::json::{Kind, Node};
+use crate::label::Cleared;
 use crate::request::{Parameter, Search};
 
 /// How many values of one parameter are looked at in one resource; with more it is not decided, so
@@ -18,6 +19,8 @@ pub enum Granted {
     All,
     /// Those that match at least one of these scopes, all of which are granular.
     Matching(Vec<Rc<Scope>>),
+    /// Of those of which the caller may see the labels, all, or those that match.
+    Labelled(Option<Vec<Rc<Scope>>>, Rc<Cleared>),
 }
 
 impl Granted {
@@ -38,30 +41,61 @@ impl Granted {
         (!matching.is_empty()).then_some(Granted::Matching(matching))
     }
 
+    /// The same, of what the caller may see by its labels; `None` is everything.
+    pub(super) fn cleared(self, cleared: Option<Rc<Cleared>>) -> Granted {
+        match (self, cleared) {
+            (Granted::All, Some(cleared)) => Granted::Labelled(None, cleared),
+            (Granted::Matching(scopes), Some(cleared)) => Granted::Labelled(Some(scopes), cleared),
+            (granted, _) => granted,
+        }
+    }
+
     /// Whether it is for all resources of the type.
     pub fn is_all(&self) -> bool {
         matches!(self, Granted::All)
     }
 
+    /// Whether the scopes are for all resources of the type, whatever the labels say.
+    pub(super) fn is_of_type(&self) -> bool {
+        self.scopes().is_none()
+    }
+
+    /// What the caller may see by its labels; `None` is everything.
+    pub fn labels(&self) -> Option<&Rc<Cleared>> {
+        match self {
+            Granted::Labelled(_, cleared) => Some(cleared),
+            Granted::All | Granted::Matching(_) => None,
+        }
+    }
+
+    /// The scopes of which one must match; `None` where all resources do.
+    pub(super) fn scopes(&self) -> Option<&[Rc<Scope>]> {
+        match self {
+            Granted::All => None,
+            Granted::Matching(scopes) => Some(scopes),
+            Granted::Labelled(scopes, _) => scopes.as_deref(),
+        }
+    }
+
     /// Whether it is for this resource, which is of the permit's type. What cannot be decided does not
     /// match. Other values beside the one that matches do no harm.
     pub fn covers(&self, resource: Node<'_>) -> bool {
-        match self {
-            Granted::All => true,
-            Granted::Matching(scopes) => scopes.iter().any(|scope| {
+        let matching = self.scopes().is_none_or(|scopes| {
+            scopes.iter().any(|scope| {
                 let mut parameters = scope.parameters.iter();
                 parameters.all(|parameter| matches(parameter, resource))
-            }),
-        }
+            })
+        });
+        matching && self.labels().is_none_or(|labels| labels.covers(resource))
     }
 
     /// The root elements on which it rests; of a choice with the type.
     pub(super) fn elements(&self) -> impl Iterator<Item = &'static str> {
-        let scopes = match self {
-            Granted::All => &[],
-            Granted::Matching(scopes) => scopes.as_slice(),
-        };
-        let parameters = scopes.iter().flat_map(|scope| &scope.parameters);
+        let parameters = self
+            .scopes()
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|scope| &scope.parameters);
         let places = parameters.filter_map(|parameter| parameter.definition.searched());
         places
             .flatten()
@@ -72,10 +106,10 @@ impl Granted {
     /// condition on each parameter can say it; nothing where the search says it already. What the server
     /// does send is looked at in any case.
     pub(super) fn narrowing(&self, search: &Search) -> Vec<Parameter> {
-        let Granted::Matching(scopes) = self else {
+        let Some(scopes) = self.scopes() else {
             return Vec::new();
         };
-        let conditions: Vec<(SearchParameter, Vec<&TokenValue>)> = match scopes.as_slice() {
+        let conditions: Vec<(SearchParameter, Vec<&TokenValue>)> = match scopes {
             [single] => {
                 let parameters = single.parameters.iter();
                 parameters

@@ -17,5 +17,5 @@ pub use authorize::{ConsentNeed, Permit, Terms, authorize, permit_public};
 pub use facts::{Circumstances, Fact};
 pub use granted::{Granted, MAX_LOOKED_AT};
 pub(crate) use membership::{Membership, last_instance};
-pub use rules::{ConsentTerms, Effect, Named, Rule, Rules};
+pub use rules::{ConsentTerms, Effect, LabelTerms, Named, Rule, Rules};
 pub use step_up::{Requirement, StepUp};

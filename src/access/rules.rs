@@ -1,6 +1,7 @@
 //! The operator's rules with conditions. They take away from what scopes permit, and never add.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::facts::{Fact, Facts};
 use super::step_up::{Requirement, applies};
@@ -9,6 +10,7 @@ use crate::consent::Actor;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{CertificateNeeds, Pointer, Principal};
+use crate::label::{Clearance, Cleared, LabelPolicy};
 use crate::request::{Change, Provenance, Request};
 
 /// The rules of one policy, and the conditions of its redactions and limits.
@@ -22,6 +24,17 @@ pub struct Rules {
     pub limits: Vec<Named>,
     /// What is known of consent without asking.
     pub consent: ConsentTerms,
+    /// Security labels, where they are looked at.
+    pub labels: Option<LabelTerms>,
+}
+
+/// Who may see what carries which security labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelTerms {
+    /// How labels are read.
+    pub policy: Rc<LabelPolicy>,
+    /// What callers are cleared for, each with the condition under which they are.
+    pub clearances: Vec<(Rc<Clearance>, Option<Condition>)>,
 }
 
 /// What is known of consent from the caller alone.
@@ -99,9 +112,11 @@ impl Rules {
         let others = self.redactions.iter().chain(&self.limits);
         let others = others.filter_map(|(_, when)| when.as_ref());
         let actors = self.consent.actors.iter().map(|(_, when)| when);
+        let clearances = self.labels.iter().flat_map(|labels| &labels.clearances);
         rules
             .chain(others)
             .chain(actors)
+            .chain(clearances.filter_map(|(_, when)| when.as_ref()))
             .any(|when| when.uses(fact.place()))
     }
 
@@ -182,6 +197,20 @@ impl Rules {
             redactions: spared(&self.redactions, "redaction")?,
             limits: spared(&self.limits, "limit")?,
         })
+    }
+
+    /// What the caller may see by its labels; `None` is everything. A clearance whose condition cannot be
+    /// decided is none.
+    pub(super) fn cleared(&self, facts: &Facts<'_>) -> Option<Rc<Cleared>> {
+        let labels = self.labels.as_ref()?;
+        let held = |(clearance, when): &(Rc<Clearance>, Option<Condition>)| {
+            let holds = when
+                .as_ref()
+                .is_none_or(|when| when.holds(facts).unwrap_or_default());
+            holds.then(|| Rc::clone(clearance))
+        };
+        let held = labels.clearances.iter().filter_map(held).collect();
+        Cleared::new(&labels.policy, held)
     }
 
     /// Whether any rule asks for a patient's consent.

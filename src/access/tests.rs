@@ -124,15 +124,9 @@ fn request(target: &str) -> Request {
     Request::parse(&head, &fhir()).expect(target)
 }
 
-static NO_RULES: Rules = Rules {
-    rules: Vec::new(),
-    redactions: Vec::new(),
-    limits: Vec::new(),
-    consent: ConsentTerms {
-        claim: None,
-        actors: Vec::new(),
-    },
-};
+fn no_rules() -> &'static Rules {
+    Box::leak(Box::default())
+}
 
 /// A request at this time, in seconds since 1970.
 fn at(seconds: u64) -> Circumstances {
@@ -149,7 +143,7 @@ fn terms() -> Terms<'static> {
         forbidden: false,
         hidden: &|_, _, _| false,
         step_up: &[],
-        rules: &NO_RULES,
+        rules: no_rules(),
         circumstances: at(NOW),
     }
 }

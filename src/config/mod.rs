@@ -132,6 +132,16 @@
 //! | `consent.actors[].reference` | `Type/id` | this, or the following |
 //! | `consent.actors[].identifier` | `system` and `value`, 1 to 256 bytes each | required without `reference` |
 //! | `consent.actors[].when` | condition about the caller | required |
+//! | `labels` | an object | labels are not looked at |
+//! | `labels.unlabelled` | `unrestricted`, `low`, `moderate`, `normal`, `restricted`, `very-restricted` | required |
+//! | `labels.clearances` | 1 to 64 | required |
+//! | `labels.clearances[].when` | condition, as `rules[].when` | always |
+//! | `labels.clearances[].confidentiality` | as `labels.unlabelled` | required |
+//! | `labels.clearances[].sensitivities` | 0 to 64 codes of `v3-ActCode` or `system\|code`, or `["*"]` | none |
+//! | `labels.codes` | 0 to 64 | none |
+//! | `labels.codes[].codes` | 1 to 1024 of `system\|code`, at most 2048 bytes each | required |
+//! | `labels.codes[].confidentiality` | as `labels.unlabelled` | says nothing of it |
+//! | `labels.codes[].sensitivities` | as those of a clearance, without `*` | none |
 //! | `redaction` | 0 to 64 | none |
 //! | `redaction[].name` | name, each once | required |
 //! | `redaction[].when` | condition, as `rules[].when` | always |
@@ -167,6 +177,7 @@ mod fhir;
 mod introspection;
 mod issuers;
 mod keys;
+mod labels;
 mod mistakes;
 mod operations;
 mod platform;

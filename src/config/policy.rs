@@ -12,6 +12,7 @@ use super::discovery::{self, Discovery};
 use super::dpop;
 use super::fhir;
 use super::issuers;
+use super::labels;
 use super::mistakes::Mistakes;
 use super::reader::{Node, each, or};
 use super::revocation;
@@ -56,7 +57,7 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
-    /// `rules`, the conditions of `redaction` and `limits`, and what is known of consent without asking.
+    /// `rules`, the conditions of `redaction` and `limits`, `labels`, and what is known of consent without asking.
     pub rules: Rules,
     /// `consent`: where Consents are read.
     pub consent: ConsentPolicy,
@@ -173,6 +174,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         conditions::rules(node, &conditions, kept, m)
     });
     let consent = consent::read(&mut object, &conditions, m);
+    let labels = or(object.optional("labels"), None, |node| {
+        labels::read(node, &conditions, m).map(Some)
+    });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
@@ -208,6 +212,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let rules = Rules {
         rules: with_conditions?,
         consent: consent_terms,
+        labels: labels?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
     };

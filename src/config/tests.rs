@@ -7,6 +7,7 @@ mod consent;
 mod dpop;
 mod identity;
 mod introspection;
+mod labels;
 mod operations;
 mod scopes;
 mod search;
@@ -97,6 +98,7 @@ fn complete() -> Value {
                 {"identifier": {"system": "urn:x", "value": "1"}, "when": "true"}]},
         "step_up": [{"name": "writes", "interactions": ["create", "update"], "types": ["Observation"],
             "acr": ["loa3", "loa2"], "amr": ["otp"], "max_age": "5m"}],
+        "labels": labels::complete(),
         "redaction": [{
             "name": "demographics",
             "unless": {"scope": "user/Patient.rs"},

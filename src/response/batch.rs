@@ -103,6 +103,16 @@ pub(super) fn screen(
     if !is("resourceType", "Bundle") || !is("type", cover.kind.response()) {
         return Err(Fault::Uninspectable("the answer is no bundle of answers"));
     }
+    let meta = root.get("meta");
+    let seen = |entry: &Answered| match (entry, meta) {
+        (Answered::Sent(part), Some(meta)) => part.cover.covers_bundle(meta),
+        (Answered::Sent(_), None) | (Answered::Refused(_), _) => true,
+    };
+    if !cover.entries.iter().all(seen) {
+        return Err(Fault::Uninspectable(
+            "the bundle has labels that the caller is not cleared for",
+        ));
+    }
     let mut answers = root.get("entry").into_iter().flat_map(Node::items);
     let mut writing = Writing::of(cover, limits);
     for entry in &cover.entries {

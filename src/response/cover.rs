@@ -6,7 +6,7 @@ use super::Redaction;
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
-use crate::json;
+use crate::json::{self, Node};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -38,6 +38,20 @@ pub struct Cover {
     pub self_link: String,
     /// Rewrites paging links.
     pub links: Links,
+}
+
+impl Cover {
+    /// Whether the labels of a Bundle, in its `meta`, let anything in it be seen: the more restrictive of
+    /// Bundle and entry holds.
+    pub(super) fn covers_bundle(&self, meta: Node<'_>) -> bool {
+        let others = self.others.iter().map(|(_, granted)| granted);
+        let mut all = std::iter::once(&self.granted).chain(others);
+        all.all(|granted| {
+            granted
+                .labels()
+                .is_none_or(|labels| labels.covers_bundle(meta))
+        })
+    }
 }
 
 /// The shape of an answer.

@@ -11,6 +11,7 @@ mod cover;
 mod edit;
 mod fault;
 mod headers;
+mod labels;
 mod mistake;
 mod path;
 mod prune;

@@ -64,6 +64,11 @@ impl Marks {
         }
     }
 
+    /// Marks a value, of a primitive with its sibling by itself.
+    pub fn mask(&mut self, value: Node<'_>) {
+        self.mark(value, Action::Mask);
+    }
+
     /// Goes on below a member that the first segment matches.
     fn enter(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: Action) {
         match first {

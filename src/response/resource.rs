@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::edit::Edits;
+use super::labels::{self, Labelled};
 use super::prune::{Marks, prune};
 use super::{Cover, Fault};
 use crate::access::{Granted, Membership};
@@ -79,6 +80,16 @@ pub(super) fn screen<'d>(
             marks.remove_element(root, "link");
         }
     }
+    let labelled = match granted.labels() {
+        None => Labelled::Seen,
+        Some(cleared) => labels::mask(root, cleared, &mut marks),
+    };
+    if labelled == Labelled::Withheld {
+        return Ok(None);
+    }
+    if labelled == Labelled::Masked {
+        remove_narratives(root, &shape, &mut marks);
+    }
     let active = redact(root, &shape, cover, &mut marks);
     let mut edits = Edits::default();
     prune(root, marks, &mut edits);
@@ -135,11 +146,16 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -
     // Also when no element matched: else the presence of a narrative would tell that there was
     // nothing to hide. That of a container describes what it contains, and the reverse.
     if active {
-        for (_, resource) in resources() {
-            marks.remove_narratives(resource);
-        }
+        remove_narratives(root, shape, marks);
     }
     active
+}
+
+fn remove_narratives(root: Node<'_>, shape: &Shape<'_>, marks: &mut Marks) {
+    let contained = shape.contained.iter().map(|(_, resource)| *resource);
+    for resource in std::iter::once(root).chain(contained) {
+        marks.remove_narratives(resource);
+    }
 }
 
 /// Says in `meta.tag` that the resource is not whole, where everything else keeps its bytes.

@@ -49,6 +49,8 @@ struct Progress {
     resource_type: bool,
     kind: bool,
     link: bool,
+    /// Whether it has labels that the caller is not cleared for.
+    withheld: bool,
     entries: usize,
     /// Whether a first member has been written.
     begun: bool,
@@ -363,7 +365,15 @@ impl Screen {
             }
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
-            "meta" => bundle::meta(value),
+            "meta" => {
+                self.bundle.withheld = !rule.cover.covers_bundle(value);
+                if self.bundle.withheld && self.bundle.entries > 0 {
+                    return Err(Fault::Uninspectable(
+                        "the labels of the bundle stand behind its entries",
+                    ));
+                }
+                bundle::meta(value)
+            }
             "total" if rule.cover.total => bundle::total(value),
             "link" => {
                 self.bundle.link = true;
@@ -382,7 +392,8 @@ impl Screen {
         if self.bundle.entries > self.limits.entries {
             return Err(Fault::TooLarge);
         }
-        let Some(kept) = rule.entry(document.text(), document.root())? else {
+        let kept = rule.entry(document.text(), document.root())?;
+        let Some(kept) = kept.filter(|_| !self.bundle.withheld) else {
             self.counts.removed += 1;
             return Ok(());
         };

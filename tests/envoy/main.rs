@@ -22,6 +22,8 @@ mod introspection;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod labels;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod listeners;

@@ -30,15 +30,30 @@ pub(super) fn authorize(
             return Err(Denial::Scope(text.clone()));
         }
     }
+    let facts = |resource_type| {
+        Facts::new(
+            principal,
+            &request.interaction,
+            resource_type,
+            terms.circumstances,
+        )
+    };
+    let of_both = |resource_type| {
+        let granted = of_both(scopes, resource_type)?;
+        Some(granted.cleared(terms.rules.cleared(&facts(resource_type))))
+    };
+    // An answer that is not looked into may tell of what the caller may not see, and a call may change it.
+    let screened = matches!(
+        call.operation.answer,
+        OperationAnswer::Bundle | OperationAnswer::Resource(_)
+    );
+    if (call.post || !screened) && terms.rules.cleared(&facts(main)).is_some() {
+        return Err(Denial::NotSupported("operation"));
+    }
     if let Some(resource_type) = call.resource_type {
-        let called_on = of_both(scopes, resource_type);
+        let called_on = of_both(resource_type);
         let called_on = called_on.ok_or_else(|| lacking(level, resource_type.name()))?;
-        // Whether what it is called on matches is not known, and it may change it, or tell of it in words
-        // that are not looked into.
-        let screened = matches!(
-            call.operation.answer,
-            OperationAnswer::Bundle | OperationAnswer::Resource(_)
-        );
+        // Whether what it is called on matches is not known.
         if (call.post || !screened) && !called_on.is_all() {
             return Err(Denial::NotSupported("granular-write"));
         }
@@ -48,16 +63,8 @@ pub(super) fn authorize(
         Level::System | Level::User => None,
     };
     confine(principal, call, level, terms)?;
-    let mut answered = answered(scopes, call, level, terms)?;
+    let mut answered = answered(&of_both, call, level, terms)?;
     let mut reported = Vec::new();
-    let facts = |resource_type| {
-        Facts::new(
-            principal,
-            &request.interaction,
-            resource_type,
-            terms.circumstances,
-        )
-    };
     let rules = terms.rules;
     // What it is called on, and what decides on the answer.
     let called_on = call.resource_type.filter(|of| *of != main);
@@ -139,10 +146,13 @@ pub(super) fn authorize(
 fn of_both(scopes: &Scopes, resource_type: ResourceType) -> Option<Granted> {
     let read = Granted::of(scopes, resource_type, Letter::Read)?;
     let found = Granted::of(scopes, resource_type, Letter::Search)?;
-    match (read, found) {
-        (Granted::All, other) | (other, Granted::All) => Some(other),
-        (Granted::Matching(mut both), Granted::Matching(found)) => {
-            both.retain(|scope| found.iter().any(|other| Rc::ptr_eq(scope, other)));
+    match (read.scopes(), found.scopes()) {
+        (None, _) => Some(found),
+        (_, None) => Some(read),
+        (Some(read), Some(found)) => {
+            let both = read.iter();
+            let both = both.filter(|scope| found.iter().any(|other| Rc::ptr_eq(scope, other)));
+            let both: Vec<Rc<Scope>> = both.cloned().collect();
             (!both.is_empty()).then_some(Granted::Matching(both))
         }
     }
@@ -150,7 +160,7 @@ fn of_both(scopes: &Scopes, resource_type: ResourceType) -> Option<Granted> {
 
 /// The types that an answer may hold, and what of each.
 fn answered(
-    scopes: &Scopes,
+    of_both: &dyn Fn(ResourceType) -> Option<Granted>,
     call: &Call,
     level: Level,
     terms: &Terms<'_>,
@@ -159,7 +169,7 @@ fn answered(
     let granted = |resource_type: ResourceType| {
         let own = level != Level::Patient || terms.fhir.compartment.decides(resource_type);
         let held = own && !resource_type.is_container();
-        let granted = of_both(scopes, resource_type).filter(|_| held)?;
+        let granted = of_both(resource_type).filter(|_| held)?;
         Some((resource_type, granted))
     };
     let required = |resource_type: ResourceType| {

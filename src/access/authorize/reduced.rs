@@ -53,6 +53,13 @@ fn needed(
             // Whom references within the resource lead to.
             needed.extend(named(*resource_type, "contained"));
         }
+        if let Some(labels) = granted.labels() {
+            if labels.looks_everywhere() {
+                return Err(Denial::NotSupported("elements"));
+            }
+            let carry = ["contained", "extension", "modifierExtension"].into_iter();
+            needed.extend(carry.filter_map(|element| named(*resource_type, element)));
+        }
         let rests_on = granted.elements();
         needed.extend(rests_on.filter_map(|element| named(*resource_type, element)));
     }

@@ -159,6 +159,7 @@ fn visible(scope: &str, target: &str) -> Result<&'static str, String> {
         None => "nothing",
         Some(Granted::All) => "all",
         Some(Granted::Matching(_)) => "matching",
+        Some(Granted::Labelled(..)) => "labelled",
     })
 }
 

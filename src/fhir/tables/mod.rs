@@ -5,6 +5,7 @@
 //! sorted by name.
 
 pub(super) mod compartments;
+pub(super) mod labels;
 mod names;
 pub(super) mod search;
 pub(super) mod structure;

@@ -3,6 +3,7 @@
 mod bundles;
 mod granular;
 mod hostile;
+mod labels;
 mod redactions;
 mod resources;
 mod types;

@@ -15,6 +15,7 @@ mod forms;
 mod granular;
 mod instances;
 mod introspection;
+mod labels;
 mod named;
 mod operations;
 mod outages;

@@ -1,12 +1,13 @@
 //! Makes the tables of `src/fhir/tables/` from the published definitions of FHIR R4 (4.0.1).
 //!
-//! It needs four files of one folder, as HL7 publishes them: `fhir.schema.json`, the SearchParameter
-//! Bundle as `search-parameters.min.json`, `CompartmentDefinition-patient.json` and
-//! `CompartmentDefinition-practitioner.json`. What comes out depends on nothing else, so that a test
+//! It needs five files of one folder, as HL7 publishes them: `fhir.schema.json`, the SearchParameter
+//! Bundle as `search-parameters.min.json`, `CompartmentDefinition-patient.json`,
+//! `CompartmentDefinition-practitioner.json` and `CodeSystem-v3-ActCode.json`. What comes out depends on nothing else, so that a test
 //! can make it again and compare.
 
 mod compartments;
 mod expression;
+mod labels;
 mod rust;
 mod schema;
 mod search;
@@ -42,6 +43,7 @@ pub fn generate(folder: &Path) -> Result<Tables, String> {
             compartments::read(&definition, code, &schema, &search)
         })
         .collect::<Result<Vec<_>, String>>()?;
+    let labels = labels::read(&json(folder, "CodeSystem-v3-ActCode.json")?)?;
     // Every name is known before the first is numbered: numbers are in the order of the names.
     let mut names = Names::default();
     schema.name(&mut names);
@@ -55,6 +57,7 @@ pub fn generate(folder: &Path) -> Result<Tables, String> {
             "compartments.rs",
             compartments::write(&compartments, &schema),
         ),
+        ("labels.rs", labels.write()),
         ("names.rs", names.write()),
         ("search.rs", search.write(&names)),
         ("structure.rs", schema.write(&names)),
@@ -69,6 +72,7 @@ pub fn generate(folder: &Path) -> Result<Tables, String> {
     for compartment in &compartments {
         account.push(compartment.tell());
     }
+    account.push(labels.tell());
     Ok(Tables { files, account })
 }
 

@@ -1,0 +1,207 @@
+//! What the labels of a resource ask of whoever is to see it.
+
+use super::{Clearance, Kind, LabelPolicy};
+use crate::fhir::{Confidentiality, PolicyCode};
+use crate::json::{self, Node};
+
+/// The extension by which an element carries a label of its own
+/// (<https://hl7.org/fhir/uv/security-label-ds4p/STU1/>).
+pub const INLINE: &str =
+    "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+
+/// How many labels of one resource are looked at; with more nobody may see it whom labels concern.
+pub const MAX_LABELS: usize = 1000;
+
+/// Integrity and provenance of data: who may see it does not depend on them.
+const OBSERVATION_VALUE: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+
+/// What a clearance must be enough for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    confidentiality: Option<Confidentiality>,
+    kinds: Vec<Kind>,
+    /// Of a kind that nobody can name.
+    unknown: bool,
+    left: usize,
+}
+
+impl Wanted {
+    /// Of a resource; `None` where it cannot be told.
+    pub fn of(resource: Node<'_>, policy: &LabelPolicy) -> Option<Wanted> {
+        let mut wanted = Wanted::new();
+        wanted.resource(resource, policy)?;
+        if let Some(contained) = resource.get("contained") {
+            for resource in contained.items() {
+                wanted.resource(resource, policy)?;
+            }
+        }
+        if !policy.codes.is_empty() {
+            wanted.derive(resource, policy);
+        }
+        Some(wanted)
+    }
+
+    /// Of something with this label alone.
+    pub fn by_label(label: Option<Node<'_>>) -> Wanted {
+        let mut wanted = Wanted::new();
+        match label {
+            Some(label) => wanted.label(label),
+            None => wanted.not_understood(),
+        }
+        wanted
+    }
+
+    /// Of a `meta` alone.
+    pub fn of_meta(meta: Node<'_>) -> Option<Wanted> {
+        let mut wanted = Wanted::new();
+        wanted.meta(meta)?;
+        Some(wanted)
+    }
+
+    pub fn is_covered_by(&self, clearance: &Clearance) -> bool {
+        let cleared = |kind: &Kind| clearance.kinds.iter().any(|wide| kind.is_within(wide));
+        let high = clearance.confidentiality;
+        self.confidentiality.is_none_or(|level| level <= high)
+            && (clearance.every_kind || (!self.unknown && self.kinds.iter().all(cleared)))
+    }
+
+    fn new() -> Wanted {
+        Wanted {
+            confidentiality: None,
+            kinds: Vec::new(),
+            unknown: false,
+            left: MAX_LABELS,
+        }
+    }
+
+    /// The labels of one resource, in its `meta` and on itself as on an element.
+    fn resource(&mut self, resource: Node<'_>, policy: &LabelPolicy) -> Option<()> {
+        let before = self.confidentiality.take();
+        if let Some(meta) = resource.get("meta") {
+            self.meta(meta)?;
+        }
+        for label in inline(resource) {
+            self.count()?;
+            match label {
+                Some(label) => self.label(label),
+                None => self.not_understood(),
+            }
+        }
+        // Each resource says it by itself, or does not.
+        let own = self.confidentiality.unwrap_or(policy.unlabelled);
+        self.confidentiality = before.max(Some(own));
+        Some(())
+    }
+
+    fn meta(&mut self, meta: Node<'_>) -> Option<()> {
+        let Some(labels) = meta.get("security") else {
+            return Some(());
+        };
+        if labels.kind() != json::Kind::Array {
+            return None;
+        }
+        for label in labels.items() {
+            self.count()?;
+            self.label(label);
+        }
+        Some(())
+    }
+
+    fn count(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
+    /// Adds what a Coding says.
+    fn label(&mut self, label: Node<'_>) {
+        let text = |name: &str| label.get(name).and_then(|text| text.str());
+        let (Some(system), Some(code)) = (text("system"), text("code")) else {
+            return self.not_understood();
+        };
+        match system.as_ref() {
+            Confidentiality::SYSTEM => match Confidentiality::parse(&code) {
+                Some(level) => self.at_least(level),
+                // Older codes of this system, and codes that are none.
+                None => self.at_least(Confidentiality::VeryRestricted),
+            },
+            PolicyCode::SYSTEM => match PolicyCode::parse(&code) {
+                Some(policy) if asks_nothing(policy) => {}
+                Some(policy) => self.kinds.push(Kind::Policy(policy)),
+                // That elements have labels of their own.
+                None if code == "PROCESSINLINELABEL" => {}
+                None => self.kinds.push(Kind::Other {
+                    system: system.into_owned(),
+                    code: code.into_owned(),
+                }),
+            },
+            OBSERVATION_VALUE => {}
+            _ => self.kinds.push(Kind::Other {
+                system: system.into_owned(),
+                code: code.into_owned(),
+            }),
+        }
+    }
+
+    fn at_least(&mut self, level: Confidentiality) {
+        self.confidentiality = self.confidentiality.max(Some(level));
+    }
+
+    fn not_understood(&mut self) {
+        self.at_least(Confidentiality::VeryRestricted);
+        self.unknown = true;
+    }
+
+    /// Adds what the operator says of codes, wherever they stand.
+    fn derive(&mut self, value: Node<'_>, policy: &LabelPolicy) {
+        if let (Some(system), Some(code)) = (value.get("system"), value.get("code"))
+            && let (Some(system), Some(code)) = (system.str(), code.str())
+        {
+            let coding = (system.into_owned(), code.into_owned());
+            for rule in policy
+                .codes
+                .iter()
+                .filter(|rule| rule.codes.contains(&coding))
+            {
+                self.confidentiality = self.confidentiality.max(rule.confidentiality);
+                let new = rule.kinds.iter().filter(|kind| !self.kinds.contains(kind));
+                let new: Vec<Kind> = new.cloned().collect();
+                self.kinds.extend(new);
+            }
+        }
+        for member in value.members() {
+            self.derive(member.value, policy);
+        }
+        for item in value.items() {
+            self.derive(item, policy);
+        }
+    }
+}
+
+impl Kind {
+    fn is_within(&self, wider: &Kind) -> bool {
+        match (self, wider) {
+            (Kind::Policy(own), Kind::Policy(wider)) => own.is_within(*wider),
+            (own, wider) => own == wider,
+        }
+    }
+}
+
+/// Whether a label only tells whoever sees the data what to do with it.
+fn asks_nothing(code: PolicyCode) -> bool {
+    PolicyCode::parse("ObligationPolicy").is_some_and(|obligations| code.is_within(obligations))
+}
+
+/// The labels that an element, or a resource, carries as extensions; `None` for one that is no Coding.
+pub(super) fn inline<'d>(element: Node<'d>) -> impl Iterator<Item = Option<Node<'d>>> {
+    let lists = ["extension", "modifierExtension"].into_iter();
+    let extensions = lists
+        .filter_map(move |name| element.get(name))
+        .flat_map(|list| {
+            // One that stands where a list belongs is one all the same.
+            let one = (list.kind() != json::Kind::Array).then_some(list);
+            list.items().chain(one)
+        });
+    extensions
+        .filter(|extension| extension.get("url").is_some_and(|url| url.is_str(INLINE)))
+        .map(|extension| extension.get("valueCoding"))
+}

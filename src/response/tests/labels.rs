@@ -1,0 +1,227 @@
+//! Answers under security labels: what the caller is not cleared for leaves no trace.
+
+use super::*;
+use crate::access::Granted;
+use crate::fhir::{Confidentiality, PolicyCode};
+use crate::label::{Clearance, Cleared, INLINE, Kind, LabelPolicy};
+
+/// A cover for whoever may see what is at most this confidential, and of this sensitivity.
+fn cleared(mut cover: Cover, level: &str, kind: Option<&str>) -> Cover {
+    let policy = Rc::new(LabelPolicy {
+        unlabelled: Confidentiality::Normal,
+        codes: Vec::new(),
+    });
+    let kind = kind.map(|code| Kind::Policy(PolicyCode::parse(code).expect(code)));
+    let clearance = Clearance {
+        confidentiality: Confidentiality::parse(level).expect(level),
+        kinds: kind.into_iter().collect(),
+        every_kind: false,
+    };
+    let cleared = Cleared::new(&policy, vec![Rc::new(clearance)]).expect("not everything");
+    cover.granted = Granted::Labelled(None, cleared);
+    cover
+}
+
+fn label(system: &str, code: &str) -> String {
+    format!(r#"{{"system":"http://terminology.hl7.org/CodeSystem/{system}","code":"{code}"}}"#)
+}
+
+fn observation(id: &str, labels: &[String]) -> String {
+    let labels = labels.join(",");
+    format!(
+        r#"{{"resourceType":"Observation","id":"{id}","meta":{{"security":[{labels}]}},"status":"final"}}"#
+    )
+}
+
+#[test]
+fn what_the_caller_is_not_cleared_for_is_withheld() {
+    let restricted = label("v3-Confidentiality", "R");
+    let hiv = label("v3-ActCode", "HIV");
+    for (name, level, kind, labels, expected) in [
+        ("no label", "N", None, vec![], true),
+        (
+            "too confidential",
+            "N",
+            None,
+            vec![restricted.clone()],
+            false,
+        ),
+        ("cleared", "R", None, vec![restricted.clone()], true),
+        ("a sensitivity", "R", None, vec![hiv.clone()], false),
+        (
+            "both",
+            "R",
+            Some("HIV"),
+            vec![restricted.clone(), hiv.clone()],
+            true,
+        ),
+    ] {
+        let body = observation("o", &labels);
+        let one = cleared(read("Observation", Some("o")), level, kind);
+        match outcome(one, &body) {
+            Ok((text, _)) => assert!(expected && text == body, "{name}: {text}"),
+            Err(fault) => assert!(!expected && fault == Fault::Withheld, "{name}: {fault:?}"),
+        }
+        let other = observation("p", &[]);
+        let all = format!(
+            r#"{{"resourceType":"Bundle","type":"searchset","entry":[{{"resource":{body}}},{{"resource":{other}}}]}}"#
+        );
+        let cover = cleared(
+            bundle(BundleKind::Searchset, "Observation", None),
+            level,
+            kind,
+        );
+        let (text, counts) = outcome(cover, &all).expect(name);
+        assert_eq!(text.contains(r#""id":"o""#), expected, "{name}: {text}");
+        assert!(text.contains(&other), "{name}: {text}");
+        assert_eq!(counts.removed, u64::from(!expected), "{name}");
+    }
+}
+
+#[test]
+fn the_labels_of_a_bundle_hold_for_its_entries() {
+    let bundle_of = |before: &str, behind: &str| {
+        let entry = observation("o", &[]);
+        format!(
+            r#"{{"resourceType":"Bundle",{before}"type":"searchset","entry":[{{"resource":{entry}}}]{behind}}}"#
+        )
+    };
+    let meta = format!(
+        r#""meta":{{"security":[{}]}}"#,
+        label("v3-Confidentiality", "R")
+    );
+    let cover = |level| {
+        cleared(
+            bundle(BundleKind::Searchset, "Observation", None),
+            level,
+            None,
+        )
+    };
+    let before = bundle_of(&format!("{meta},"), "");
+    let text = passed("cleared", cover("R"), &before);
+    assert!(text.contains(r#""id":"o""#), "{text}");
+    let (text, counts) = outcome(cover("N"), &before).expect("a bundle");
+    assert!(!text.contains(r#""id":"o""#), "{text}");
+    assert_eq!(counts.removed, 1);
+    let behind = bundle_of("", &format!(",{meta}"));
+    assert!(outcome(cover("R"), &behind).is_ok());
+    assert!(matches!(
+        outcome(cover("N"), &behind),
+        Err(Fault::Uninspectable(_))
+    ));
+}
+
+/// An extension that labels the element it stands in.
+fn inline(code: &str) -> String {
+    format!(
+        r#"{{"url":"{INLINE}","valueCoding":{}}}"#,
+        label("v3-ActCode", code)
+    )
+}
+
+/// What becomes of these members of a Patient for a caller who is cleared for `HIV` alone.
+fn check(name: &str, members: &str, expected: Option<&str>) {
+    let patient = |members: &str, meta: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"p"{meta},{members}}}"#)
+    };
+    let body = patient(members, "");
+    let cover = cleared(read("Patient", Some("p")), "N", Some("HIV"));
+    let found = outcome(cover, &body);
+    let Some(expected) = expected else {
+        assert_eq!(found.err(), Some(Fault::Withheld), "{name}");
+        return;
+    };
+    let meta = match expected == members {
+        true => "",
+        false => {
+            r#","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#
+        }
+    };
+    let (text, counts) = found.expect(name);
+    assert_eq!(text, patient(expected, meta), "{name}");
+    assert!(!text.contains(CANARY), "{name}: {text}");
+    assert_eq!(counts.redacted, u64::from(expected != members), "{name}");
+}
+
+#[test]
+fn elements_with_labels_of_their_own_are_masked() {
+    let (hiv, sud) = (inline("HIV"), inline("SUD"));
+    const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+    let cleared = format!(r#""maritalStatus":{{"extension":[{hiv}],"text":"x"}}"#);
+    check("cleared", &cleared, Some(&cleared));
+    let element = format!(r#""maritalStatus":{{"extension":[{sud}],"text":"{CANARY}"}}"#);
+    check(
+        "an object",
+        &element,
+        Some(&format!(r#""maritalStatus":{ABSENT}"#)),
+    );
+    let both = format!(r#""maritalStatus":{{"extension":[{hiv},{sud}],"text":"{CANARY}"}}"#);
+    check(
+        "two labels",
+        &both,
+        Some(&format!(r#""maritalStatus":{ABSENT}"#)),
+    );
+    check(
+        "an item",
+        &format!(r#""name":[{{"family":"a"}},{{"extension":[{sud}],"family":"{CANARY}"}}]"#),
+        Some(&format!(r#""name":[{{"family":"a"}},{ABSENT}]"#)),
+    );
+    check(
+        "a primitive",
+        &format!(r#""birthDate":"{CANARY}","_birthDate":{{"extension":[{sud}]}}"#),
+        Some(&format!(r#""_birthDate":{ABSENT}"#)),
+    );
+    check(
+        "a sibling alone",
+        &format!(r#""_birthDate":{{"extension":[{sud}]}}"#),
+        Some(&format!(r#""_birthDate":{ABSENT}"#)),
+    );
+    check(
+        "one of several primitives: how many there are is hidden too",
+        &format!(
+            r#""name":[{{"given":["{CANARY}","{CANARY}2"],"_given":[null,{{"extension":[{sud}]}}]}}]"#
+        ),
+        Some(&format!(r#""name":[{{"_given":[{ABSENT}]}}]"#)),
+    );
+    check(
+        "within an element of an element",
+        &format!(
+            r#""contact":[{{"name":{{"family":"a","period":{{"extension":[{sud}],"start":"{CANARY}"}}}}}}]"#
+        ),
+        Some(&format!(
+            r#""contact":[{{"name":{{"family":"a","period":{ABSENT}}}}}]"#
+        )),
+    );
+    check(
+        "with the narrative",
+        &format!(
+            r#""text":{{"status":"generated","div":"{CANARY}"}},"maritalStatus":{{"extension":[{sud}]}}"#
+        ),
+        Some(&format!(r#""maritalStatus":{ABSENT}"#)),
+    );
+    check(
+        "not understood",
+        &format!(r#""maritalStatus":{{"extension":[{{"url":"{INLINE}"}}],"text":"{CANARY}"}}"#),
+        Some(&format!(r#""maritalStatus":{ABSENT}"#)),
+    );
+    let other =
+        r#""maritalStatus":{"extension":[{"url":"http://example.org/x","valueCode":"SUD"}]}"#;
+    check("another extension", other, Some(other));
+    check(
+        "the whole resource",
+        &format!(r#""extension":[{sud}]"#),
+        None,
+    );
+    check(
+        "what cannot be masked",
+        &format!(r#""_language":{{"extension":[{sud}]}},"language":"de""#),
+        None,
+    );
+    check(
+        "an extension within one",
+        &format!(r#""extension":[{{"url":"http://e","extension":[{sud}]}}]"#),
+        Some(&format!(
+            r#""extension":[{{"url":"http://e","extension":[{{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}}]}}]"#
+        )),
+    );
+}

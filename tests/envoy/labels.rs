@@ -1,0 +1,130 @@
+//! Security labels, in a real Envoy: what the caller is not cleared for does not leave.
+
+use fhir_guard_harness::client::{Client, Request, Response, Version};
+use serde_json::{Value, json};
+
+use crate::world::{Setting, World};
+
+const LEVELS: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+const POLICIES: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+const INLINE: &str =
+    "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+/// Stands in what must not leave.
+const CANARY: &str = "CANARY";
+
+async fn world() -> World {
+    World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
+            policy["redaction"] = json!([]);
+            policy["limits"] = json!([]);
+            policy["labels"] = json!({
+                "unlabelled": "normal",
+                "clearances": [
+                    {"confidentiality": "normal"},
+                    {"when": "'addiction' in principal.roles", "confidentiality": "restricted", "sensitivities": ["SUD"]},
+                ],
+                "codes": [{"codes": ["http://icd|F11.20"], "sensitivities": ["OPIOIDUD"]}],
+            });
+        })),
+        ..Setting::default()
+    })
+    .await
+}
+
+fn observation(id: &str, labels: &[(&str, &str)], code: &str, text: &str) -> Value {
+    let labels: Vec<Value> = labels
+        .iter()
+        .map(|(system, code)| json!({"system": system, "code": code}))
+        .collect();
+    json!({
+        "resourceType": "Observation", "id": id, "status": "final",
+        "meta": {"security": labels},
+        "code": {"coding": [{"system": "http://icd", "code": code}], "text": text},
+        "subject": {"reference": "Patient/p1"},
+    })
+}
+
+async fn get(world: &World, client: &Client, roles: &[&str], path: &str) -> Response {
+    let claims = world
+        .claims()
+        .scope("user/*.rs")
+        .fhir_user("Practitioner/7")
+        .claim("roles", json!(roles));
+    let token = world.issuer.token(&claims);
+    world.send(client, Request::get(path).bearer(&token)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_is_what_the_caller_is_cleared_for() {
+    let world = world().await;
+    let long = CANARY.repeat(200_000);
+    let all = [
+        observation("l-plain", &[], "x", "x"),
+        observation("l-level", &[(LEVELS, "R")], "x", CANARY),
+        observation("l-kind", &[(POLICIES, "ETHUD")], "x", CANARY),
+        observation("l-both", &[(LEVELS, "R"), (POLICIES, "SUD")], "x", CANARY),
+        observation("l-code", &[], "F11.20", CANARY),
+        // Larger than what is held.
+        observation("l-long", &[(POLICIES, "OPIOIDUD")], "x", &long),
+    ];
+    for resource in &all {
+        world.put(resource).await;
+    }
+    let inline = json!({
+        "resourceType": "Observation", "id": "l-element", "status": "final",
+        "code": {"text": "x"}, "subject": {"reference": "Patient/p1"},
+        "valueString": CANARY,
+        "_valueString": {"extension": [{"url": INLINE, "valueCoding": {"system": POLICIES, "code": "SUD"}}]},
+    });
+    world.put(&inline).await;
+    for version in [Version::Http1, Version::Http2] {
+        let certificate = world.pki.client("clinic-a");
+        let client = world.client_of(Some(&certificate), version, "secure");
+        let absent = get(&world, &client, &[], "/r4/Observation/l-nothing").await;
+        assert_eq!(absent.status, 404);
+        for resource in &all {
+            let id = resource["id"].as_str().expect("an id");
+            let path = format!("/r4/Observation/{id}");
+            let answer = get(&world, &client, &["addiction"], &path).await;
+            assert_eq!(answer.status, 200, "{id}: {}", answer.text());
+            let answer = get(&world, &client, &[], &path).await;
+            let plain = id == "l-plain";
+            assert_eq!(answer.status, if plain { 200 } else { 404 }, "{id}");
+            assert!(!answer.text().contains(CANARY), "{id}");
+            if !plain {
+                let without = |answer: &Response| {
+                    let id = answer.header("x-request-id").unwrap_or_default().to_owned();
+                    answer.text().replace(&id, "")
+                };
+                assert_eq!(without(&answer), without(&absent), "{id}");
+            }
+        }
+        let masked = get(&world, &client, &[], "/r4/Observation/l-element").await;
+        assert_eq!(masked.status, 200);
+        let body = masked.json().expect("json");
+        assert_eq!(body.get("valueString"), None);
+        assert_eq!(
+            body["_valueString"]["extension"][0]["valueCode"],
+            "masked",
+            "{}",
+            masked.text()
+        );
+        let search = "/r4/Observation?patient=p1&_count=100";
+        for (roles, expected) in [(&[][..], 1), (&["addiction"][..], 6)] {
+            let answer = get(&world, &client, roles, search).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let entries = answer.json().expect("a bundle")["entry"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let labelled = entries.iter().filter(|entry| {
+                let id = entry["resource"]["id"].as_str().unwrap_or_default();
+                id.starts_with("l-") && id != "l-element"
+            });
+            assert_eq!(labelled.count(), expected, "{roles:?}");
+            assert_eq!(answer.text().contains(CANARY), expected > 1, "{roles:?}");
+        }
+    }
+    world.close().await;
+}
