@@ -6,6 +6,7 @@
 pub mod canaries;
 mod examples;
 pub mod identity;
+pub mod labels;
 mod planted;
 mod redacted;
 pub mod structure;
