@@ -135,6 +135,9 @@ fn kind(node: &Node<'_>, m: &mut Mistakes) -> Option<Kind> {
     if let Some(code) = PolicyCode::parse(text) {
         return Some(Kind::Policy(code));
     }
+    if text == "*" {
+        return node.refuse(SENSITIVITY, "\"*\", which stands alone in a clearance", m);
+    }
     if !text.contains('|') {
         let near = suggestion(text, PolicyCode::names());
         return node.refuse_word(SENSITIVITY, text, &near, m);

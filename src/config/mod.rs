@@ -148,7 +148,9 @@
 //! | `redaction[].unless.scope` | SMART scope without parameters | spares nobody |
 //! | `redaction[].resource` | FHIR R4 resource type | required |
 //! | `redaction[].elements` | 1 to 256 paths of at most 2048 bytes | required |
-//! | `redaction[].action` | `remove`, `mask` | required |
+//! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
+//! | `redaction[].to` | `year`, `month`, `area`, `age` | required with `generalize` |
+//! | `redaction[].with` | text of 1 to 256 bytes | required with `replace` |
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
 //! | `response.hold_limit` | size, 1KiB to 16MiB | `512KiB` |
 //! | `response.resource_limit` | size, 1KiB to 64MiB, at least `hold_limit` | `8MiB` |

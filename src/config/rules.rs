@@ -6,12 +6,12 @@ use super::conditions::Conditions;
 use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
 use super::policy::name;
-use super::reader::{Node, each, or};
+use super::reader::{Node, Object, each, or};
 use crate::access::Scope;
 use crate::cel::Condition;
 use crate::fhir::{self, ResourceType};
 use crate::limit::{KeyPart, Limit, Quota};
-use crate::response::{Action, Redaction};
+use crate::response::{Action, Precision, Redaction};
 
 /// A redaction and who is spared from it.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ const REDACTIONS: usize = 64;
 
 /// Elements of one redaction.
 const ELEMENTS: usize = 256;
+
+/// Bytes of what stands in the place of a text.
+const REPLACEMENT: usize = 256;
 
 /// Bytes of the path of an element, the URL of an extension included.
 const ELEMENT: usize = 2048;
@@ -122,15 +125,19 @@ fn redaction(
         })?;
         Some((node, texts))
     });
-    let action = object.required("action", "\"remove\" or \"mask\"", m);
-    let action = action.and_then(|node| action_of(&node, m));
+    let action = action_of(&mut object, m);
     object.finish(m);
     // Elements are checked even where the rest is wrong: every mistake at once.
     let redaction = elements.and_then(|(node, texts)| {
         let known = resource.is_none_or(|resource| elements_exist(resource, &node, &texts, m));
         let resource = resource.or_else(|| ResourceType::parse("Patient"))?;
         let name = own.clone().unwrap_or_default();
-        match Redaction::new(name, resource, &texts, action.unwrap_or(Action::Remove)) {
+        match Redaction::new(
+            name,
+            resource,
+            &texts,
+            action.clone().unwrap_or(Action::Remove),
+        ) {
             Ok(redaction) => known.then_some(redaction),
             Err(found) => {
                 for mistake in found {
@@ -220,12 +227,69 @@ pub(super) fn resource_type(node: &Node<'_>, m: &mut Mistakes) -> Option<Resourc
     }
 }
 
-fn action_of(node: &Node<'_>, m: &mut Mistakes) -> Option<Action> {
-    match node.value().as_str() {
-        Some(word @ ("generalize" | "replace")) => {
-            node.unavailable(word, "\"remove\" or \"mask\"", m)
+/// `action`, before it is known what belongs to it.
+#[derive(Clone, Copy, PartialEq)]
+enum Verb {
+    Remove,
+    Mask,
+    Replace,
+    Generalize,
+}
+
+const VERBS: [(&str, Verb); 4] = [
+    ("remove", Verb::Remove),
+    ("mask", Verb::Mask),
+    ("replace", Verb::Replace),
+    ("generalize", Verb::Generalize),
+];
+
+const PRECISIONS: [(&str, Precision); 4] = [
+    ("year", Precision::Year),
+    ("month", Precision::Month),
+    ("area", Precision::Area),
+    ("age", Precision::Age),
+];
+
+/// `action`, `to` and `with`.
+fn action_of(object: &mut Object<'_>, m: &mut Mistakes) -> Option<Action> {
+    let verb = object.required(
+        "action",
+        "\"remove\", \"mask\", \"replace\" or \"generalize\"",
+        m,
+    );
+    let verb = verb.and_then(|node| node.keyword(&VERBS, m));
+    let to = match verb {
+        Some(Verb::Generalize) => {
+            object.required("to", "\"year\", \"month\", \"area\" or \"age\"", m)
         }
-        _ => node.keyword(&[("remove", Action::Remove), ("mask", Action::Mask)], m),
+        _ => object.optional("to"),
+    };
+    let with = match verb {
+        Some(Verb::Replace) => object.required("with", "a text", m),
+        _ => object.optional("with"),
+    };
+    let superfluous = |node: &Node<'_>, verb: &str, m: &mut Mistakes| {
+        let expected = format!("nothing where action is not {verb}");
+        node.refuse::<Action>(&expected, "something", m)
+    };
+    match (verb?, to, with) {
+        (Verb::Remove, None, None) => Some(Action::Remove),
+        (Verb::Mask, None, None) => Some(Action::Mask),
+        (Verb::Generalize, Some(to), None) => to.keyword(&PRECISIONS, m).map(Action::Generalize),
+        (Verb::Replace, None, Some(with)) => {
+            let text = with.text("a text", 1..=REPLACEMENT, m)?;
+            let expected = "a text that has more than spaces, without control characters";
+            let fits = !text.trim().is_empty() && !text.chars().any(char::is_control);
+            with.check(fits, expected, m)?;
+            Some(Action::Replace(text.into()))
+        }
+        (Verb::Generalize | Verb::Remove | Verb::Mask, _, Some(with)) => {
+            superfluous(&with, "replace", m)
+        }
+        (Verb::Replace | Verb::Remove | Verb::Mask, Some(to), _) => {
+            superfluous(&to, "generalize", m)
+        }
+        (Verb::Generalize | Verb::Replace, None, None) => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod identity;
 mod introspection;
 mod labels;
 mod operations;
+mod redaction;
 mod scopes;
 mod search;
 mod writes;
@@ -257,8 +258,7 @@ fn what_is_left_out_has_the_safe_default() {
         (&["at+jwt".to_owned()][..], &ClaimPointers::default())
     );
     assert!(policy.host_signatures && !policy.questions().is_empty());
-    assert!(policy.limits.is_empty() && policy.redactions.is_empty());
-    assert!(policy.step_up.is_empty());
+    assert!(policy.limits.is_empty() && policy.redactions.is_empty() && policy.step_up.is_empty());
     consent::check_default(&policy);
     let discovery = policy.discovery.expect("a document");
     let document: Value = serde_json::from_slice(&discovery.document).unwrap();
@@ -294,8 +294,8 @@ fn the_shape_of_later_versions_is_refused_key_by_key() {
     let expected = "\
 /audit/sinks/0: \"opentelemetry\" is not available in this version; expected \"access_log\"
 /limits/0/when: line 1, column 1: expected a variable, found \"denied\"
-/redaction/0/action: \"generalize\" is not available in this version; expected \"remove\" or \"mask\"
-/redaction/1/action: \"replace\" is not available in this version; expected \"remove\" or \"mask\"";
+/redaction/0/to: expected \"year\", \"month\", \"area\" or \"age\", found nothing
+/redaction/1/with: expected a text, found nothing";
     for bytes in [later.to_string().into_bytes(), encode::object(&later)] {
         assert_eq!(read(&bytes).unwrap_err().to_string(), expected);
     }
@@ -315,7 +315,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, redaction, response, discovery, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, labels, redaction, response, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",
@@ -333,7 +333,7 @@ fn all_mistakes_are_reported_at_once() {
         "/limits/0/burst: expected a whole number from 1 to 4294967295, found another number",
         "/limits/0/key/0: expected \"address\", \"certificate\", \"client\", \"issuer\", \"patient\", \"subject\" or \"tenant\", found \"clients\" (did you mean \"client\"?)",
         "/limits/0/rate: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found \"50\"",
-        "/redaction/0/action: expected \"remove\" or \"mask\", found \"hide\"",
+        "/redaction/0/action: expected \"remove\", \"mask\", \"replace\" or \"generalize\", found \"hide\"",
         "/redaction/0/resource: expected a FHIR R4 resource type such as Patient, found \"Pateint\" (did you mean \"Patient\"?)",
         "/redaction/0/unless/role: expected the key \"scope\" alone, found the unknown key \"role\"",
         "/redaction/0/unless/scope: expected a SMART scope without parameters, such as user/Patient.rs, found nothing",

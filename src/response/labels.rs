@@ -1,6 +1,6 @@
 //! Elements that carry security labels of their own.
 
-use super::prune::Marks;
+use super::marks::Marks;
 use crate::json::{Kind, Member, Node};
 use crate::label::{Cleared, INLINE};
 

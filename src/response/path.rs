@@ -1,6 +1,6 @@
 //! Element paths of a redaction, as an operator writes them.
 
-use crate::fhir::{is_choice, is_choice_type};
+use crate::fhir::{Content, Structure, is_choice, is_choice_type};
 
 /// The most segments a path may have.
 pub(super) const DEEPEST: usize = 8;
@@ -68,6 +68,20 @@ impl Path {
         }
     }
 
+    /// What it leads to in objects of this type; `None` for a choice of several types, and for what is no
+    /// element.
+    pub fn content(&self, of: Structure) -> Option<Content> {
+        let (last, before) = self.0.split_last()?;
+        let mut structure = of;
+        for segment in before {
+            match segment.content(structure)? {
+                Content::Object(inner) => structure = inner,
+                Content::Primitive(_) | Content::Resource => return None,
+            }
+        }
+        last.content(structure)
+    }
+
     /// The first byte of every name that it matches; it has at least one segment, and no segment
     /// is empty.
     pub fn initial(&self) -> Option<u8> {
@@ -98,6 +112,14 @@ impl Segment {
                 rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_uppercase())
             }),
             Segment::Extension { element, .. } => name == *element,
+        }
+    }
+
+    fn content(&self, of: Structure) -> Option<Content> {
+        match self {
+            Segment::Element(name) => of.element(name).map(|element| element.content),
+            Segment::Choice(_) => None,
+            Segment::Extension { element, .. } => of.element(element).map(|found| found.content),
         }
     }
 

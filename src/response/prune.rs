@@ -5,174 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::edit::Edits;
-use super::path::{Path, Segment};
+use super::marks::{Marks, Sorted, is_sibling};
 use super::redaction::Action;
+use super::rewrite::rewritten;
 use crate::json::{Kind, Member, Node};
 
 const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 const ABSENT_TAIL: &str = r#""extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 
-/// What is to happen to which values, by their position on the tape; in no order, and some of them
-/// twice for a while.
-#[derive(Debug, Default)]
-pub(super) struct Marks(Vec<(usize, Action)>);
-
-impl Marks {
-    /// Marks what a rule's paths lead to in a resource.
-    pub fn hide(&mut self, resource: Node<'_>, paths: &[Path], action: Action) {
-        let begins = Initials::of(paths);
-        for member in resource.members() {
-            if !begins.may_be_those_of(&member) {
-                continue;
-            }
-            let name = member.name();
-            // The screen itself decides on these; no rule can take them away.
-            if matches!(name.as_ref(), "resourceType" | "id" | "meta") {
-                continue;
-            }
-            let name = name.strip_prefix('_').unwrap_or(&name);
-            for path in paths {
-                if let Some((first, rest)) = path.0.split_first()
-                    && first.matches(name)
-                {
-                    self.enter(member, first, rest, action);
-                }
-            }
-        }
-    }
-
-    /// Marks a root element of a resource, with its sibling.
-    pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
-        if let Some(value) = resource.get(element) {
-            self.mark(value, Action::Remove);
-        }
-        for member in resource.members().filter(is_sibling) {
-            if member.name().trim_start_matches('_') == element {
-                self.mark(member.value, Action::Remove);
-            }
-        }
-    }
-
-    /// Marks every narrative in a resource: the `text` of a resource, and any other `text` that is
-    /// an object, such as that of a section (where `text` is data, it is a string).
-    pub fn remove_narratives(&mut self, resource: Node<'_>) {
-        self.remove_element(resource, "text");
-        for text in resource.all_named("text") {
-            if text.kind() == Kind::Object {
-                self.mark(text, Action::Remove);
-            }
-        }
-    }
-
-    /// Marks a value, of a primitive with its sibling by itself.
-    pub fn mask(&mut self, value: Node<'_>) {
-        self.mark(value, Action::Mask);
-    }
-
-    /// Goes on below a member that the first segment matches.
-    fn enter(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: Action) {
-        match first {
-            Segment::Extension { url, .. } => {
-                let one = (member.value.kind() == Kind::Object).then_some(member.value);
-                let matching = member.value.items().chain(one);
-                for item in matching.filter(|item| has_url(*item, url)) {
-                    self.go_on(item, rest, action);
-                }
-            }
-            Segment::Element(_) | Segment::Choice(_) => self.go_on(member.value, rest, action),
-        }
-    }
-
-    fn go_on(&mut self, value: Node<'_>, rest: &[Segment], action: Action) {
-        let Some((first, rest_of_rest)) = rest.split_first() else {
-            self.mark(value, action);
-            return;
-        };
-        for member in value.members() {
-            let name = member.name();
-            if first.matches(name.strip_prefix('_').unwrap_or(&name)) {
-                self.enter(member, first, rest_of_rest, action);
-            }
-        }
-        for item in value.items() {
-            self.go_on(item, rest, action);
-        }
-    }
-
-    fn mark(&mut self, value: Node<'_>, action: Action) {
-        // Several paths may lead to one value: each value takes its place once.
-        if self.0.len() == self.0.capacity() {
-            self.sort();
-        }
-        self.0.push((value.tape_range().start, action));
-    }
-
-    fn sort(&mut self) {
-        // Where two rules meet, the one that leaves less wins: it stands first.
-        self.0
-            .sort_unstable_by_key(|(at, action)| (*at, *action != Action::Remove));
-        self.0.dedup_by_key(|(at, _)| *at);
-        // Half of it free, so that sorting costs no more than growing does.
-        self.0.reserve(self.0.len());
-    }
-
-    fn sorted(mut self) -> Sorted {
-        self.sort();
-        Sorted(self.0)
-    }
-}
-
-/// With which letters some paths begin, so that nearly all members are passed over at a glance.
-struct Initials(u32);
-
-impl Initials {
-    fn of(paths: &[Path]) -> Initials {
-        let initials = paths.iter().filter_map(Path::initial);
-        Initials(initials.fold(0, |letters, initial| letters | bit(initial)))
-    }
-
-    fn may_be_those_of(&self, member: &Member<'_>) -> bool {
-        // Every sibling, `_name`, is compared in full.
-        let initial = member.initial();
-        initial.is_some_and(|initial| initial == b'_' || self.0 & bit(initial) != 0)
-    }
-}
-
-/// The same bit for the same byte. Others may share it, which costs a comparison.
-fn bit(byte: u8) -> u32 {
-    1 << (byte & 31)
-}
-
-/// One mark for a value, in the order of the document.
-struct Sorted(Vec<(usize, Action)>);
-
-impl Sorted {
-    fn of(&self, value: Node<'_>) -> Option<Action> {
-        let at = value.tape_range().start;
-        let index = self.0.binary_search_by_key(&at, |(at, _)| *at).ok()?;
-        self.0.get(index).map(|(_, action)| *action)
-    }
-
-    fn touch(&self, value: Node<'_>) -> bool {
-        let Range { start, end } = value.tape_range();
-        let index = self.0.partition_point(|(at, _)| *at < start);
-        self.0.get(index).is_some_and(|(at, _)| *at < end)
-    }
-}
-
-/// Whether a member is the sibling of a primitive, `_name`
-/// (<https://hl7.org/fhir/R4/json.html#primitive>).
-fn is_sibling(member: &Member<'_>) -> bool {
-    member.initial() == Some(b'_')
-}
-
-fn has_url(extension: Node<'_>, url: &str) -> bool {
-    extension.get("url").is_some_and(|own| own.is_str(url))
-}
-
 /// Writes down the changes that the marks ask for.
 pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
-    if marks.0.is_empty() {
+    if marks.is_empty() {
         return;
     }
     let mut pruner = Pruner {
@@ -253,6 +96,7 @@ impl Pruner<'_> {
         match self.marks.of(member.value) {
             Some(Action::Remove) => Fate::Gone,
             Some(Action::Mask) => self.mask_member(member, siblings),
+            Some(action) => self.rewrite_member(member, action, siblings),
             None if !self.marks.touch(member.value) => Fate::Same,
             None => self.value(member.value, &member.name()),
         }
@@ -267,7 +111,7 @@ impl Pruner<'_> {
             _ => Place::Element,
         };
         match value.kind() {
-            Kind::Object if self.marks.of(value) == Some(Action::Mask) => {
+            Kind::Object if self.marks.of(value).is_some() => {
                 self.mask_item(value);
                 Fate::Changed
             }
@@ -313,6 +157,27 @@ impl Pruner<'_> {
             self.edits.delete_parts(parts.zip(gone));
         }
         Fate::Changed
+    }
+
+    /// What stands in its place has no sibling. What cannot be rewritten is masked.
+    fn rewrite_member(
+        &mut self,
+        member: Member<'_>,
+        action: &Action,
+        siblings: &Places<'_>,
+    ) -> Fate {
+        // A sibling goes with what is rewritten, and is masked where it stands alone.
+        let rewritten = match is_sibling(&member) {
+            true => None,
+            false => rewritten(member.value, action),
+        };
+        match rewritten {
+            Some(text) => {
+                self.edits.replace(member.value.span(), text);
+                Fate::Changed
+            }
+            None => self.mask_member(member, siblings),
+        }
     }
 
     /// A primitive's mask is its `_element`; it takes the place of both.
@@ -406,26 +271,4 @@ impl Pruner<'_> {
 
 fn span(member: &Member<'_>) -> Range<usize> {
     member.key.span().start..member.value.span().end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::json::{Document, Limits};
-
-    #[test]
-    fn a_value_that_several_paths_lead_to_takes_its_place_once() {
-        let items = vec![r#"{"valueString":0}"#; 1000].join(",");
-        let text = format!(r#"{{"resourceType":"Basic","a":[{items}]}}"#);
-        let document = Document::parse(text.as_bytes(), &Limits::default()).expect("json");
-        let paths = ["a.value", "a.value[x]", "a.valueString"].repeat(40);
-        let paths: Vec<Path> = paths
-            .iter()
-            .map(|path| Path::parse(path).expect(path))
-            .collect();
-        let mut marks = Marks::default();
-        marks.hide(document.root(), &paths, Action::Remove);
-        assert!(marks.0.len() < 4000, "{}", marks.0.len());
-        assert_eq!(marks.sorted().0.len(), 1000);
-    }
 }

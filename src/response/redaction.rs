@@ -1,11 +1,14 @@
 //! A rule that hides elements of one resource type.
 
+use std::rc::Rc;
+
 use super::ElementMistake;
 use super::path::Path;
-use crate::fhir::ResourceType;
+use super::rewrite::Precision;
+use crate::fhir::{Content, Primitive, ResourceType, Structure};
 
 /// What happens to an element that is hidden.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Action {
     /// It goes, with everything below it and its `_element` sibling.
     Remove,
@@ -13,6 +16,57 @@ pub enum Action {
     /// (<http://hl7.org/fhir/StructureDefinition/data-absent-reason>). Of several values in an
     /// array one masked one stands: how many there were is hidden too.
     Mask,
+    /// This text stands in its place, once in the place of several. What is no text is masked.
+    Replace(Rc<str>),
+    /// What is left of it is less exact. What cannot be made so is masked.
+    Generalize(Precision),
+}
+
+impl Action {
+    /// Where two rules meet, the one that leaves less holds: it has the smaller number.
+    pub(super) fn leaves(&self) -> u8 {
+        match self {
+            Action::Remove => 0,
+            Action::Mask => 1,
+            Action::Replace(_) => 2,
+            Action::Generalize(Precision::Year) => 3,
+            Action::Generalize(Precision::Month) => 4,
+            Action::Generalize(Precision::Area) => 5,
+            Action::Generalize(Precision::Age) => 6,
+        }
+    }
+
+    /// What an element must be for it, where it is something else: what comes of it would be no valid
+    /// resource.
+    fn refuses(&self, content: impl Fn() -> Option<Content>) -> Option<&'static str> {
+        let primitive = |wanted: &[Primitive]| match content() {
+            Some(Content::Primitive(own)) => wanted.contains(&own),
+            Some(Content::Object(_) | Content::Resource) | None => false,
+        };
+        let object_with = |names: [&str; 2]| match content() {
+            Some(Content::Object(own)) => names.iter().all(|name| own.element(name).is_some()),
+            Some(Content::Primitive(_) | Content::Resource) | None => false,
+        };
+        let (holds, expected) = match self {
+            Action::Remove | Action::Mask => return None,
+            Action::Replace(_) => (
+                primitive(&[Primitive::String, Primitive::Markdown]),
+                "a text, of one type",
+            ),
+            Action::Generalize(Precision::Year | Precision::Month) => (
+                primitive(&[Primitive::Date, Primitive::DateTime]) || object_with(["start", "end"]),
+                "a date or a period, of one type",
+            ),
+            Action::Generalize(Precision::Area) => {
+                (primitive(&[Primitive::String]), "a text such as postalCode")
+            }
+            Action::Generalize(Precision::Age) => (
+                object_with(["value", "comparator"]),
+                "an age, such as onsetAge",
+            ),
+        };
+        (!holds).then_some(expected)
+    }
 }
 
 /// A rule that hides elements of one resource type, also where such a resource is contained.
@@ -47,7 +101,14 @@ impl Redaction {
         let mut paths = Vec::with_capacity(elements.len());
         let mut mistakes = Vec::new();
         for (index, element) in elements.iter().enumerate() {
-            match Path::parse(element) {
+            let path = Path::parse(element).and_then(|path| {
+                let leaf = || path.content(Structure::of(resource_type));
+                match action.refuses(leaf) {
+                    Some(expected) => Err(format!("found another element, expected {expected}")),
+                    None => Ok(path),
+                }
+            });
+            match path {
                 Ok(path) => paths.push(path),
                 Err(message) => mistakes.push(ElementMistake { index, message }),
             }

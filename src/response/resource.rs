@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::edit::Edits;
 use super::labels::{self, Labelled};
-use super::prune::{Marks, prune};
+use super::marks::Marks;
+use super::prune::prune;
 use super::{Cover, Fault};
 use crate::access::{Granted, Membership};
 use crate::fhir::{ResourceType, is_id};
@@ -140,7 +141,7 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -
             .filter(|rule| rule.resource_type == resource_type);
         for rule in rules {
             active = true;
-            marks.hide(resource, &rule.paths, rule.action);
+            marks.hide(resource, &rule.paths, &rule.action);
         }
     }
     // Also when no element matched: else the presence of a narrative would tell that there was

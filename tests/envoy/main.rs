@@ -40,6 +40,8 @@ mod provenance;
 #[cfg(test)]
 mod recipes;
 #[cfg(test)]
+mod redaction;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod revocation;

@@ -88,7 +88,7 @@ fn labels_are_read_or_explained() {
         ),
         (
             labels("unlabelled", json!(false)),
-            format!("/labels/unlabelled: {level} a boolean (write it in quotes)"),
+            format!("/labels/unlabelled: {level} false (write it in quotes)"),
         ),
         (
             json!({"clearances": many(1)}),
@@ -108,12 +108,12 @@ fn labels_are_read_or_explained() {
             "/labels/clearances: expected a list of 1 to 64 clearances, found 0".into(),
         ),
         (
-            clearance("sensitivities", json!(["PYS"])),
-            "/labels/clearances/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"PYS\" (did you mean \"PSY\"?)".into(),
+            clearance("sensitivities", json!(["HIW"])),
+            "/labels/clearances/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"HIW\" (did you mean \"HIV\"?)".into(),
         ),
         (
             clearance("sensitivities", json!(["*", "HIV"])),
-            "/labels/clearances/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"*\"".into(),
+            "/labels/clearances/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"*\", which stands alone in a clearance".into(),
         ),
         (
             clearance("sensitivities", json!(["|x"])),
@@ -138,7 +138,7 @@ fn labels_are_read_or_explained() {
         ),
         (
             rule("sensitivities", json!(["*"])),
-            "/labels/codes/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"*\"".into(),
+            "/labels/codes/0/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"*\", which stands alone in a clearance".into(),
         ),
     ] {
         let found = said(&[("/labels", value.clone())]);

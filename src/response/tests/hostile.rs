@@ -240,7 +240,12 @@ fn wide_resources_cost_no_more_than_reading_them() {
     let body = format!(r#"{{"resourceType":"Observation","id":"1",{members}}}"#);
     for action in [Action::Remove, Action::Mask] {
         for element in ["value[x]", "note"] {
-            let cover = hiding(read("Observation", None), "Observation", action, &[element]);
+            let cover = hiding(
+                read("Observation", None),
+                "Observation",
+                action.clone(),
+                &[element],
+            );
             assert!(one(cover, Limits::default(), body.as_bytes()).is_ok());
         }
     }

@@ -220,8 +220,8 @@ fn elements_with_labels_of_their_own_are_masked() {
     check(
         "an extension within one",
         &format!(r#""extension":[{{"url":"http://e","extension":[{sud}]}}]"#),
-        Some(&format!(
-            r#""extension":[{{"url":"http://e","extension":[{{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}}]}}]"#
-        )),
+        Some(
+            r#""extension":[{"url":"http://e","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}]"#,
+        ),
     );
 }

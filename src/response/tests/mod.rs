@@ -6,6 +6,7 @@ mod hostile;
 mod labels;
 mod redactions;
 mod resources;
+mod rewritings;
 mod types;
 
 use super::*;

@@ -398,7 +398,7 @@ fn canaries_come_out_nowhere() {
             ),
             ("key", r#","birthDate":{"CANARY":1}"#),
         ] {
-            let cover = hiding(read("Patient", None), "Patient", action, &elements);
+            let cover = hiding(read("Patient", None), "Patient", action.clone(), &elements);
             let body = format!(r#"{{"resourceType":"Patient","id":"1"{body},"gender":"male"}}"#);
             let text = passed(place, cover, &body);
             assert!(!text.contains(CANARY), "{place}: {text}");
@@ -409,7 +409,7 @@ fn canaries_come_out_nowhere() {
             crate::json::Document::parse(text.as_bytes(), &crate::json::Limits::default())
                 .expect(place);
         }
-        let cover = hiding(read("Patient", None), "Patient", action, &elements);
+        let cover = hiding(read("Patient", None), "Patient", action.clone(), &elements);
         let twice =
             r#"{"resourceType":"Patient","id":"1","birthDate":"1970","birthDate":"CANARY"}"#;
         assert!(matches!(

@@ -223,11 +223,11 @@ fn resource(account: &mut Account, example: &Example, resource_type: &str, path:
         let cover = read(
             example.resource_type(),
             example.id(),
-            &[rule(resource_type, &[path], action)],
+            &[rule(resource_type, &[path], action.clone())],
         );
         let pieces = cuts((body.len() * 2 + seed) as u64, body.len());
         let out = screened(&cover, &body, &pieces).unwrap_or_default();
-        let expected = redacted(&planted, resource_type, path, action);
+        let expected = redacted(&planted, resource_type, path, &action);
         let whole = serde_json::from_str(&out).ok() == Some(expected);
         let id = format!("{}: {action:?} {resource_type}.{path}", example.name);
         verdict(account, &id, whole, sings(&out));
@@ -249,13 +249,16 @@ fn bundle(account: &mut Account, resources: &[&Value], resource_type: &str, path
         entries.join(",\n")
     );
     for action in [Action::Remove, Action::Mask] {
-        let cover = searchset(resource_type, &[rule(resource_type, &[path], action)]);
+        let cover = searchset(
+            resource_type,
+            &[rule(resource_type, &[path], action.clone())],
+        );
         let pieces = cuts(path.len() as u64, body.len());
         let out = screened(&cover, &body, &pieces).unwrap_or_default();
         let found: Value = serde_json::from_str(&out).unwrap_or_default();
         let found = found["entry"].as_array().cloned().unwrap_or_default();
         let same = |(entry, sent): (&Value, &Value)| {
-            entry["resource"] == redacted(sent, resource_type, path, action)
+            entry["resource"] == redacted(sent, resource_type, path, &action)
         };
         let whole = found.len() == resources.len() && found.iter().zip(&resources).all(same);
         let id = format!("searchset: {action:?} {resource_type}.{path}");

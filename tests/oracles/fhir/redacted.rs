@@ -47,7 +47,7 @@ impl<'a> Step<'a> {
 }
 
 /// What is left of a resource, or of one that it contains, under a rule for a type.
-pub fn redacted(resource: &Value, resource_type: &str, path: &str, action: Action) -> Value {
+pub fn redacted(resource: &Value, resource_type: &str, path: &str, action: &Action) -> Value {
     let steps = Step::path(path);
     let mut out = resource.clone();
     each_of_type(&mut out, resource_type, |resource| {
@@ -81,7 +81,7 @@ enum Fate {
 }
 
 /// Hides what the path leads to.
-fn hide(value: &mut Value, path: &[Step<'_>], action: Action, extension: bool) -> Fate {
+fn hide(value: &mut Value, path: &[Step<'_>], action: &Action, extension: bool) -> Fate {
     match value {
         Value::Array(items) => keep(items, |item| hide(item, path, action, extension)),
         Value::Object(members) => {
@@ -98,7 +98,7 @@ fn hide(value: &mut Value, path: &[Step<'_>], action: Action, extension: bool) -
                 let fate = match (members.get_mut(&name), step.url) {
                     (None, _) => Fate::Same,
                     (Some(value), Some(url)) => hide_extensions(value, url, rest, action),
-                    (Some(_), None) if rest.is_empty() && action == Action::Mask => {
+                    (Some(_), None) if rest.is_empty() && *action == Action::Mask => {
                         mask(members, name.trim_start_matches('_'));
                         Fate::Changed
                     }
@@ -119,7 +119,7 @@ fn hide(value: &mut Value, path: &[Step<'_>], action: Action, extension: bool) -
     }
 }
 
-fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: Action) -> Fate {
+fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: &Action) -> Fate {
     let items = value.as_array_mut().expect("a list of extensions");
     keep(items, |item| {
         if item["url"] != url {
