@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{CallAnswer, Exchange};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
-use crate::exchange::Guard;
+use crate::exchange::{Guard, body};
 use crate::json::{self, Document, Limits, Node, patch};
-use crate::request::body::Shape;
+use crate::request::body::{Shape, check_content};
 use crate::request::labels::LABELS;
 use crate::request::{ClientLabels, Interaction, Targets};
 use crate::response::AnswerHead;
@@ -105,7 +105,7 @@ fn check_loss(
     }
 }
 
-/// What the patch makes of the current version is the own patient's as well.
+/// What the patch makes of the current version is a resource that could be written as a body.
 fn check_patched(
     guard: &Guard,
     permit: &Permit,
@@ -135,6 +135,7 @@ fn check_patched(
     let text = after.to_string();
     let document = Document::parse(text.as_bytes(), &Limits::default());
     let document = document.map_err(|fault| Denial::Patch(fault.kind.text()))?;
-    let none = Targets::default();
-    crate::exchange::body::check_own(guard, permit, document.root(), &none)
+    let made = document.root();
+    check_content(made, guard.policy().fhir.body_check, None).map_err(body::denial)?;
+    body::check_own(guard, permit, made, &Targets::default())
 }

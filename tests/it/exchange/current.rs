@@ -1,6 +1,7 @@
 //! Writes of patients that rest on the current version: it is read, decided on, and pinned.
 
 mod answers;
+mod patched;
 mod places;
 
 use fhir_guard::remote::Call;
