@@ -1,4 +1,6 @@
-//! Writes of patients: what is there is read first, and the write is pinned to it.
+//! Writes of patients, and with granular scopes: what is there is read first, and the write is pinned to it.
+
+mod granular;
 
 use fhir_guard_harness::client::{Request, Response, Version};
 use serde_json::{Value, json};
