@@ -72,14 +72,14 @@ impl Permit {
         self.patient.as_deref()
     }
 
-    /// Whether it rests on the current version of what is written: it must be read, and be the own
-    /// patient's, and the write be pinned to it.
+    /// Whether it rests on the current version of what is written: it must be read, be the own patient's
+    /// and what the permit is for, and the write be pinned to it.
     pub fn rests_on_current(&self) -> bool {
         let changes = matches!(
             self.request.interaction,
             Interaction::Update { .. } | Interaction::Patch { .. } | Interaction::Delete { .. }
         );
-        self.patient.is_some() && changes
+        changes && (self.patient.is_some() || !self.granted.is_all())
     }
 
     /// Whether only the answer tells if the instance that is read is the own patient's.
@@ -126,10 +126,15 @@ impl Permit {
         self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
     }
 
+    /// Whether the interaction is permitted for this resource of its type.
+    pub fn covers(&self, resource: Node<'_>) -> bool {
+        self.granted.covers(resource)
+    }
+
     /// Whether this resource may be written: refuses one that the interaction is not permitted for.
     pub fn check_written(&self, resource: Node<'_>) -> Result<(), Denial> {
         let interaction = &self.request.interaction;
-        match (self.granted.covers(resource), interaction.resource_type()) {
+        match (self.covers(resource), interaction.resource_type()) {
             (true, _) => Ok(()),
             (false, Some(own)) => Err(lacking(self.level, interaction, own)),
             (false, None) => Err(Denial::Path),
@@ -367,8 +372,9 @@ fn opened<'p>(
             return Err(Denial::NotSupported("type"));
         }
     }
-    // Whether what is there already matches is not known before it was read.
-    if writes && letter != Letter::Create && !granted.is_all() {
+    // Whether what is there already matches is not known before it was read, and the write pinned to it.
+    let pinned = fhir.writes.if_match && !matches!(interaction, Interaction::Conditional(_));
+    if writes && letter != Letter::Create && !granted.is_all() && !pinned {
         return Err(Denial::NotSupported("granular-write"));
     }
     if let Interaction::Conditional(_) = interaction {

@@ -32,6 +32,7 @@
 //! | `fhir.search.default_count` | 1 to `max_count` | the upstream's |
 //! | `fhir.search.include` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
 //! | `fhir.search.revinclude` | 0 to 64 of `Source:parameter[:Target]` | `[]` |
+//! | `fhir.search.iterate` | whole number, 0 to 3 | 0 |
 //! | `fhir.search.max_count` | 1 to 1000 | 1000 |
 //! | `fhir.search.max_values` | 1 to 4096 | 256 |
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |

@@ -12,6 +12,9 @@ const VALUES: u32 = 4096;
 /// Inclusions, or hops of chains, that can be allowed, in each direction.
 const INCLUSIONS: usize = 64;
 
+/// The most inclusions of one search that can be allowed to iterate.
+const ITERATING: u32 = 3;
+
 /// Types that are searched within dates.
 const RANGES: usize = 64;
 
@@ -47,6 +50,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
     let revinclude = or(object.optional("revinclude"), Vec::new(), |node| {
         inclusions(node, true, m)
     });
+    let iterate = or(object.optional("iterate"), default.iterate, |node| {
+        usize::try_from(node.integer(0..=ITERATING, m)?).ok()
+    });
     let chains = or(object.optional("chains"), Vec::new(), |node| {
         inclusions(node, false, m)
     });
@@ -59,6 +65,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
     chains.extend(has?);
     Some(SearchPolicy {
         include,
+        iterate: iterate?,
         chains,
         default_count: default_count?,
         max_count: max_count?,

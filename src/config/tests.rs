@@ -53,7 +53,7 @@ fn complete() -> Value {
             "universal_types": ["Organization", "Location"],
             "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
                 "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
-                "include": ["Observation:subject"], "revinclude": ["Provenance:target"],
+                "include": ["Observation:subject"], "revinclude": ["Provenance:target"], "iterate": 2,
                 "chains": ["Observation:subject:Patient"], "has": ["Observation:patient"]},
             "operations": operations::complete(),
         },

@@ -155,7 +155,8 @@ fn check_call(guard: &Guard, permit: &Permit, bytes: &[u8]) -> Result<(), Denial
     resources.try_for_each(|resource| check_own(guard, permit, resource, &Targets::default()))
 }
 
-fn denial(fault: body::BodyFault) -> Denial {
+/// The refusal of a body, or of what a patch makes.
+pub(super) fn denial(fault: body::BodyFault) -> Denial {
     match fault {
         body::BodyFault::Conditional => Denial::NotSupported("conditional-reference"),
         body::BodyFault::Malformed(found) => Denial::Body("body", found.into()),

@@ -327,7 +327,10 @@ fn permit(
     }
     if permit.rests_on_current() {
         // It would have to be read before, and the others wait meanwhile.
-        return Err(Denial::NotSupported("patient-bundle"));
+        return Err(Denial::NotSupported(match permit.patient() {
+            Some(_) => "patient-bundle",
+            None => "granular-write",
+        }));
     }
     let permit = match permit.needs_consent().map(Rc::clone) {
         // The same.

@@ -79,8 +79,11 @@ pub fn check_body<'a>(
     Ok(document)
 }
 
-/// What holds of every resource that is written; the server fills in this element of it.
-fn check_content(
+/// Checks what holds of every resource that is written; the server fills in this element of it.
+///
+/// # Errors
+/// See [`BodyFault`].
+pub fn check_content(
     root: Node<'_>,
     check: BodyCheck,
     filled_in: Option<&'static str>,

@@ -14,9 +14,9 @@ pub(super) fn is_chained(name: &str) -> bool {
     name.contains('.') || name.starts_with("_has:")
 }
 
-/// Reads `subject:Patient.family`, `patient.general-practitioner.family` or `_has:Observation:patient:code`.
-/// Each hop must be one that the operator allows, and leads to one type; at its end stands a parameter
-/// without a modifier.
+/// Reads `subject:Patient.family`, `patient.general-practitioner.family`, `_has:Observation:patient:code` or
+/// `_has:Observation:patient:_has:AuditEvent:entity:agent`. Each hop must be one that the operator allows,
+/// and leads to one type; at its end stands a parameter without a modifier.
 pub(super) fn read(
     resource_type: ResourceType,
     name: &str,
@@ -27,37 +27,37 @@ pub(super) fn read(
     let allowed = &policy.search.chains;
     let mut path = Vec::new();
     let mut of = resource_type;
-    let last = match name.strip_prefix("_has:") {
-        Some(rest) => {
-            let (hop, last) = rest.rsplit_once(':').ok_or_else(refused)?;
+    let last = if name.starts_with("_has:") {
+        let mut rest = name;
+        while let Some(nested) = rest.strip_prefix("_has:") {
             // A type and a parameter.
-            if hop.matches(':').count() != 1 {
-                return Err(refused());
-            }
+            let mut colons = nested.match_indices(':').map(|(at, _)| at);
+            let end = colons.nth(1).ok_or_else(refused)?;
+            let (hop, last) = nested.split_at(end);
             let hop = Inclusion::read(true, hop, &[of], allowed).map_err(|_| refused())?;
-            of = hop.source;
             path.push(Inclusion {
-                // What is searched for, and nothing else.
-                target: Some(resource_type),
+                // What is searched for, or led to so far, and nothing else.
+                target: Some(of),
                 ..hop
             });
-            last
+            of = hop.source;
+            rest = last.strip_prefix(':').ok_or_else(refused)?;
         }
-        None => {
-            let (hops, last) = name.rsplit_once('.').ok_or_else(refused)?;
-            for hop in hops.split('.') {
-                let hop = format!("{of}:{hop}");
-                let hop = Inclusion::read(false, &hop, &[of], allowed).map_err(|_| refused())?;
-                let mut all = hop.parameter.targets();
-                let only = all.next().filter(|_| all.next().is_none());
-                of = hop.target.or(only).ok_or_else(refused)?;
-                path.push(Inclusion {
-                    target: Some(of),
-                    ..hop
-                });
-            }
-            last
+        rest
+    } else {
+        let (hops, last) = name.rsplit_once('.').ok_or_else(refused)?;
+        for hop in hops.split('.') {
+            let hop = format!("{of}:{hop}");
+            let hop = Inclusion::read(false, &hop, &[of], allowed).map_err(|_| refused())?;
+            let mut all = hop.parameter.targets();
+            let only = all.next().filter(|_| all.next().is_none());
+            of = hop.target.or(only).ok_or_else(refused)?;
+            path.push(Inclusion {
+                target: Some(of),
+                ..hop
+            });
         }
+        last
     };
     if path.len() > MAX_HOPS {
         return Err(Denial::TooCostly("chain".into()));

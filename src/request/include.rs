@@ -1,5 +1,6 @@
 //! Inclusions: what is sent along with the matches (<https://hl7.org/fhir/R4/search.html#revinclude>).
 
+use super::SearchPolicy;
 use crate::denial::Denial;
 use crate::fhir::{ResourceType, SearchKind, SearchParameter, Searched, search_parameter};
 
@@ -17,6 +18,8 @@ pub struct Inclusion {
     pub parameter: SearchParameter,
     /// The type that is referred to; `None`: any.
     pub target: Option<ResourceType>,
+    /// `:iterate`: from what is sent along as well, not from matches alone.
+    pub iterate: bool,
 }
 
 impl Inclusion {
@@ -39,6 +42,7 @@ impl Inclusion {
             source,
             parameter,
             target,
+            iterate: false,
         })
     }
 
@@ -79,6 +83,50 @@ impl Inclusion {
         Ok(asked)
     }
 
+    /// Adds the inclusions that iterate, in reverse or not, to the others of a search of these types, as far as
+    /// they are allowed. Each starts from what is searched for, or from what another one sends along.
+    pub(super) fn read_iterating(
+        mut asked: Vec<(bool, &str)>,
+        types: &[ResourceType],
+        policy: &SearchPolicy,
+        include: &mut Vec<Inclusion>,
+    ) -> Result<(), Denial> {
+        let refused = || Denial::NotSupported("include");
+        if !asked.is_empty() && policy.iterate == 0 {
+            return Err(refused());
+        }
+        if asked.len() > policy.iterate {
+            return Err(Denial::TooCostly("include".into()));
+        }
+        let mut reached = types.to_vec();
+        reached.extend(include.iter().flat_map(Inclusion::types));
+        while !asked.is_empty() {
+            let left = asked.len();
+            let mut later = Vec::new();
+            for (reverse, text) in asked {
+                // What it starts from may be brought by one that stands behind it.
+                let Ok(found) = Inclusion::read(reverse, text, &reached, &policy.include) else {
+                    later.push((reverse, text));
+                    continue;
+                };
+                let found = Inclusion {
+                    iterate: true,
+                    ..found
+                };
+                if include.contains(&found) {
+                    return Err(Denial::Request("repeated-parameter"));
+                }
+                reached.extend(found.types());
+                include.push(found);
+            }
+            if later.len() == left {
+                return Err(refused());
+            }
+            asked = later;
+        }
+        Ok(())
+    }
+
     /// Every type that is sent along.
     pub fn types(&self) -> Vec<ResourceType> {
         match (self.reverse, self.target) {
@@ -95,9 +143,11 @@ impl Inclusion {
 
     /// The name in the query.
     pub(super) fn name(&self) -> &'static str {
-        match self.reverse {
-            true => "_revinclude",
-            false => "_include",
+        match (self.reverse, self.iterate) {
+            (true, true) => "_revinclude:iterate",
+            (true, false) => "_revinclude",
+            (false, true) => "_include:iterate",
+            (false, false) => "_include",
         }
     }
 

@@ -20,6 +20,8 @@ pub struct SearchPolicy {
     pub date_ranges: Vec<DateRange>,
     /// What may be sent along with matches.
     pub include: Vec<Inclusion>,
+    /// The most inclusions of a search that start from what is sent along as well.
+    pub iterate: usize,
     /// The hops that a chain may have, and in reverse those of `_has`.
     pub chains: Vec<Inclusion>,
 }
@@ -45,6 +47,7 @@ impl Default for SearchPolicy {
             contains: false,
             date_ranges: Vec::new(),
             include: Vec::new(),
+            iterate: 0,
             chains: Vec::new(),
         }
     }

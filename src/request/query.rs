@@ -174,6 +174,7 @@ fn search_of(
 ) -> Result<Search, Denial> {
     let mut search = Search::default();
     let mut control = Control::default();
+    let mut iterating = Vec::new();
     for pair in pairs {
         if control.take(pair)? || paging(&mut search, pair, policy)? {
             continue;
@@ -194,6 +195,8 @@ fn search_of(
                 }
                 search.include.push(asked);
             }
+            "_include:iterate" => iterating.push((false, value.as_str())),
+            "_revinclude:iterate" => iterating.push((true, value.as_str())),
             "_summary" if control.summary => return Err(doubled()),
             "_summary" => {
                 control.summary = true;
@@ -216,6 +219,7 @@ fn search_of(
             }
         }
     }
+    Inclusion::read_iterating(iterating, types, &policy.search, &mut search.include)?;
     // Which of the two counts is up to the server.
     if !search.elements.is_empty() && search.summary.is_some() {
         return Err(Denial::Request("summary"));

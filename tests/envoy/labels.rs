@@ -16,6 +16,7 @@ async fn world() -> World {
     World::with(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
+            policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
             policy["redaction"] = json!([]);
             policy["limits"] = json!([]);
             policy["labels"] = json!({
@@ -53,6 +54,47 @@ async fn get(world: &World, client: &Client, roles: &[&str], path: &str) -> Resp
         .claim("roles", json!(roles));
     let token = world.issuer.token(&claims);
     world.send(client, Request::get(path).bearer(&token)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_is_what_the_caller_is_cleared_for() {
+    let world = world().await;
+    for (id, code) in [("w-plain", "x"), ("w-code", "F11.20")] {
+        world.put(&observation(id, &[], code, "before")).await;
+    }
+    let client = world.client();
+    let put = |roles: &[&str], id: &str, code: &str| {
+        let claims = world
+            .claims()
+            .scope("user/*.cruds")
+            .fhir_user("Practitioner/7")
+            .claim("roles", json!(roles));
+        let mut body = observation(id, &[], code, "after");
+        body.as_object_mut().expect("an object").remove("meta");
+        Request::new("PUT", &format!("/r4/Observation/{id}"))
+            .bearer(&world.issuer.token(&claims))
+            .body("application/fhir+json", body.to_string())
+    };
+    let cleared = &["addiction"][..];
+    for (name, roles, id, code, status) in [
+        ("what he may see", &[][..], "w-plain", "y", 200),
+        ("to what he may not see", &[], "w-plain", "F11.20", 403),
+        ("what he may not see", &[], "w-code", "x", 404),
+        ("what is not there", &[], "w-nothing", "x", 404),
+        ("cleared", cleared, "w-code", "F11.20", 200),
+        (
+            "cleared, to what everybody sees",
+            cleared,
+            "w-code",
+            "x",
+            200,
+        ),
+        ("what he may see now", &[], "w-code", "y", 200),
+    ] {
+        let answer = world.send(&client, put(roles, id, code)).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

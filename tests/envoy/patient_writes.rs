@@ -1,4 +1,6 @@
-//! Writes of patients: what is there is read first, and the write is pinned to it.
+//! Writes of patients, and with granular scopes: what is there is read first, and the write is pinned to it.
+
+mod granular;
 
 use fhir_guard_harness::client::{Request, Response, Version};
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::world::{Setting, World};
 const FHIR: &str = "application/fhir+json";
 const PATCH: &str = "application/json-patch+json";
 const FORBIDDEN: crate::table::Refusal = refusal(403, "forbidden", None);
+const INVALID: crate::table::Refusal = refusal(400, "invalid", None);
 const CONFLICT: crate::table::Refusal = refusal(412, "conflict", None);
 
 /// A world whose server is trusted to honour `If-Match`, as the test server does.
@@ -210,6 +213,20 @@ async fn a_patient_changes_nothing_of_others_bypass_41_to_49() {
         "row 44: {answer:?}"
     );
     assert_eq!(sent(&world), [read()], "row 44");
+    for operation in [
+        json!({"op": "add", "path": "/birthDate", "value": "2000-01-01"}),
+        json!({"op": "add", "path": "/note", "value": {"text": "x"}}),
+        json!({"op": "remove", "path": "/code"}),
+    ] {
+        let patch = json!([operation]).to_string();
+        let patch = ask(&world, "PATCH", "/r4/Observation/o-p1-1").body(PATCH, patch);
+        let answer = world.send(&client, patch).await;
+        assert!(
+            crate::table::faults(&answer, INVALID, true).is_empty(),
+            "{operation}: {answer:?}"
+        );
+        assert_eq!(sent(&world), [read()], "{operation}");
+    }
     let stale = ask(&world, "PUT", "/r4/Observation/o-p1-1")
         .body(FHIR, own("o-p1-1"))
         .header("if-match", "W/\"99\"");

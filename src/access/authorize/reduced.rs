@@ -41,6 +41,10 @@ fn needed(
         if !matches!(search.summary, None | Some(Summary::Data)) {
             return Err(Denial::NotSupported("summary"));
         }
+        // It starts from what is taken out of the answer, too, and would tell of that.
+        if search.include.iter().any(|inclusion| inclusion.iterate) {
+            return Err(Denial::NotSupported("include"));
+        }
     }
     if search.elements.is_empty() {
         return Ok(Vec::new());

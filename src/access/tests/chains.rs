@@ -24,6 +24,7 @@ fn each_hop_is_the_callers_to_see_bypass_1_3() {
         (false, "Observation:subject:Patient"),
         (false, "Patient:general-practitioner:Practitioner"),
         (true, "Observation:patient"),
+        (true, "AuditEvent:entity"),
     ];
     let hops = hops.map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text));
     let fhir = FhirPolicy {
@@ -41,6 +42,7 @@ fn each_hop_is_the_callers_to_see_bypass_1_3() {
     let chain = "/Observation?subject:Patient.family=a";
     let long = "/Observation?subject:Patient.general-practitioner:Practitioner.family=a";
     let has = "/Patient?_has:Observation:patient:code=a";
+    let nested = "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=a";
     let both = "user/Observation.s user/Patient.s";
     for (scope, path, expected) in [
         (both, chain, Ok(chain)),
@@ -53,6 +55,28 @@ fn each_hop_is_the_callers_to_see_bypass_1_3() {
         ),
         (both, has, Ok(has)),
         ("user/Patient.s", has, Err("lacks user/Observation.s")),
+        ("user/*.s", nested, Ok(nested)),
+        (both, nested, Err("lacks user/AuditEvent.s")),
+        (
+            "user/Patient.s user/AuditEvent.s",
+            nested,
+            Err("lacks user/Observation.s"),
+        ),
+        (
+            "user/Patient.s user/AuditEvent.s user/Observation.s?category=a",
+            nested,
+            parameter,
+        ),
+        (
+            "user/Patient.s user/Observation.s user/AuditEvent.s?action=C",
+            nested,
+            parameter,
+        ),
+        (
+            "patient/*.s",
+            "/Patient?_id=p1&_has:Observation:patient:_has:AuditEvent:entity:agent-name=a",
+            parameter,
+        ),
         // What some may not see is not found by.
         (
             "user/Observation.s user/Patient.s?gender=male",
@@ -97,6 +121,9 @@ fn each_hop_is_the_callers_to_see_bypass_1_3() {
         ("Observation", "subject.reference", chain),
         ("Observation", "code", has),
         ("Observation", "subject.reference", has),
+        ("AuditEvent", "agent.name", nested),
+        ("AuditEvent", "entity.what.reference", nested),
+        ("Observation", "subject.reference", nested),
         ("Practitioner", "name.family", long),
         ("Patient", "generalPractitioner.reference", long),
     ] {
@@ -129,5 +156,7 @@ fn each_hop_is_the_callers_to_see_bypass_1_3() {
         rules: &rules,
         ..terms
     };
-    assert_eq!(decide("user/*.s", has, &terms), Err("deny.r".to_owned()));
+    for path in [has, nested] {
+        assert_eq!(decide("user/*.s", path, &terms), Err("deny.r".to_owned()));
+    }
 }

@@ -256,6 +256,109 @@ fn granular_scopes_are_held_against_reads_writes_and_histories() {
 }
 
 #[test]
+fn what_is_there_is_read_where_the_server_is_trusted() {
+    let trusting = FhirPolicy {
+        writes: WritePolicy {
+            patient_types: vec![ResourceType::parse("Observation").expect("a type")],
+            subscriptions: vec![BaseUrl::parse("https://hook.example").expect("a URL")],
+            if_match: true,
+            ..WritePolicy::default()
+        },
+        ..fhir()
+    };
+    let terms = Terms {
+        fhir: &trusting,
+        ..terms()
+    };
+    let subscription = Some("request.not-supported.type");
+    for (scope, target, expected, rests) in [
+        ("user/*.cruds", "PUT /Observation/o1", None, false),
+        (
+            "user/Observation.u?category=a",
+            "PUT /Observation/o1",
+            None,
+            true,
+        ),
+        (
+            "user/Observation.u?category=a",
+            "PATCH /Observation/o1",
+            None,
+            true,
+        ),
+        (
+            "system/Observation.d?category=a",
+            "DELETE /Observation/o1",
+            None,
+            true,
+        ),
+        (
+            "user/Observation.c?category=a",
+            "POST /Observation",
+            None,
+            false,
+        ),
+        (
+            "user/Observation.r?category=a",
+            "GET /Observation/o1",
+            None,
+            false,
+        ),
+        // The letters are those of the scope that has parameters, and a plain one beside it counts.
+        (
+            "user/Observation.u?category=a user/Observation.u",
+            "PUT /Observation/o1",
+            None,
+            false,
+        ),
+        (
+            "user/Observation.d user/Observation.u?category=a",
+            "DELETE /Observation/o1",
+            None,
+            false,
+        ),
+        (
+            "user/Observation.rs user/Observation.u?category=a",
+            "DELETE /Observation/o1",
+            Some("scope"),
+            false,
+        ),
+        (
+            "patient/Observation.u?category=a",
+            "PUT /Observation/o1",
+            None,
+            true,
+        ),
+        (
+            "patient/Condition.u?category=a",
+            "PUT /Condition/c1",
+            Some("request.not-supported.patient-write-type"),
+            false,
+        ),
+        (
+            "user/Subscription.u?status=active",
+            "PUT /Subscription/s1",
+            subscription,
+            false,
+        ),
+        (
+            "user/Subscription.d?status=active",
+            "DELETE /Subscription/s1",
+            subscription,
+            false,
+        ),
+    ] {
+        let found = authorize(&principal(scope, &[]), &request(target), &terms);
+        let rests_on_current = found.as_ref().is_ok_and(Permit::rests_on_current);
+        let rule = found.err().map(|denial| denial.rule());
+        assert_eq!(
+            (rule.as_deref(), rests_on_current),
+            (expected, rests),
+            "{scope}: {target}"
+        );
+    }
+}
+
+#[test]
 fn what_is_written_must_match() {
     let of = |code: &str| {
         format!(

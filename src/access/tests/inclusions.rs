@@ -127,3 +127,102 @@ fn each_type_that_is_sent_along_is_decided_on_bypass_4() {
         Ok(String::new())
     );
 }
+
+#[test]
+fn what_is_taken_out_brings_nothing_along_bypass_4() {
+    let allowed = [
+        "Observation:subject:Patient",
+        "Patient:general-practitioner:Practitioner",
+    ];
+    let allowed = allowed.map(|text| Inclusion::parse(false, text).expect(text));
+    let fhir = FhirPolicy {
+        search: SearchPolicy {
+            include: allowed.to_vec(),
+            iterate: 1,
+            ..SearchPolicy::default()
+        },
+        ..fhir()
+    };
+    let terms = Terms {
+        fhir: &fhir,
+        ..terms()
+    };
+    let target = "GET /Observation?patient=p1&_include=Observation:subject&_include:iterate=Patient:general-practitioner";
+    let refused = Err("request.not-supported.include");
+    let some = "user/Observation.s user/Patient.s";
+    for (scope, expected) in [
+        ("user/*.s", Ok("Patient, Practitioner")),
+        ("system/*.s", Ok("Patient, Practitioner")),
+        (some, Err("lacks user/Practitioner.s")),
+        (
+            "user/Observation.s user/Practitioner.s",
+            Err("lacks user/Patient.s"),
+        ),
+        // What these may not see is taken out of the answer, and would bring others along.
+        ("patient/*.s", refused),
+        (
+            "user/Observation.s user/Practitioner.s user/Patient.s?gender=male",
+            refused,
+        ),
+        (
+            "user/Patient.s user/Practitioner.s user/Observation.s?category=a",
+            refused,
+        ),
+        (
+            "user/Observation.s user/Patient.s user/Practitioner.s?active=true",
+            refused,
+        ),
+    ] {
+        let found = decide(scope, target, &terms);
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(found, expected, "{scope}");
+    }
+    for (of, element) in [
+        ("Observation", "subject.reference"),
+        ("Patient", "generalPractitioner.reference"),
+    ] {
+        let hidden = |_: &Permit, own: ResourceType, searched: Searched| {
+            own.name() == of && searched.to_string() == element
+        };
+        let terms = Terms {
+            hidden: &hidden,
+            ..terms
+        };
+        assert!(
+            decide("user/*.s", target, &terms).is_err(),
+            "{of}.{element}"
+        );
+    }
+    // Without it the same is screened, as ever.
+    let plain = "GET /Observation?patient=p1&_include=Observation:subject";
+    assert_eq!(
+        decide("patient/*.s", plain, &terms),
+        Ok("Patient".to_owned())
+    );
+    // Nor does what a consent takes out.
+    let requiring = |report| Rules {
+        rules: vec![Rule {
+            name: "r".to_owned(),
+            interactions: None,
+            types: None,
+            when: None,
+            effect: Effect::Require {
+                login: Requirement::default(),
+                bound: Vec::new(),
+                provenance: false,
+                consent: true,
+            },
+            report,
+        }],
+        ..Rules::default()
+    };
+    for (report, expected) in [(false, refused), (true, Ok("Patient, Practitioner"))] {
+        let rules = requiring(report);
+        let terms = Terms {
+            rules: &rules,
+            ..terms
+        };
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(decide("user/*.s", target, &terms), expected, "{report}");
+    }
+}

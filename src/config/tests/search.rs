@@ -20,6 +20,7 @@ pub(super) fn of_complete() -> SearchPolicy {
         include: [(false, "Observation:subject"), (true, "Provenance:target")]
             .map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text))
             .to_vec(),
+        iterate: 2,
         chains: [
             (false, "Observation:subject:Patient"),
             (true, "Observation:patient"),
@@ -102,6 +103,13 @@ fn searches_are_read_or_explained() {
             "/fhir/search/revinclude",
             json!(["*"]),
             "/fhir/search/revinclude/0: expected a reference such as Observation:subject or Observation:performer:Practitioner, found other text".into(),
+        ),
+        ("/fhir/search/iterate", json!(0), String::new()),
+        ("/fhir/search/iterate", json!(3), String::new()),
+        (
+            "/fhir/search/iterate",
+            json!(4),
+            "/fhir/search/iterate: expected a whole number from 0 to 3, found another number".into(),
         ),
         (
             "/fhir/search/contains",

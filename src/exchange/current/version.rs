@@ -1,19 +1,20 @@
-//! The current version: whose it is, and whose it would become.
+//! The current version: whose it is, whether the caller may write it, and what it would become.
 
 use serde_json::Value;
 
 use super::{CallAnswer, Exchange};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
-use crate::exchange::Guard;
+use crate::exchange::{Guard, body};
 use crate::json::{self, Document, Limits, Node, patch};
-use crate::request::body::Shape;
+use crate::request::body::{Shape, check_content};
 use crate::request::labels::LABELS;
 use crate::request::{ClientLabels, Interaction, Targets};
 use crate::response::AnswerHead;
 
 /// Decides on a write by what the upstream says is there now, and gives the tag to which the write is
-/// pinned. What is not there, is another's, or cannot be told from that is answered alike.
+/// pinned. What is not there, is another's, is what no scope is for, or cannot be told from that is
+/// answered alike.
 pub(super) fn decide(
     guard: &Guard,
     permit: &Permit,
@@ -53,14 +54,16 @@ pub(super) fn decide(
     {
         return Err(unknown("it is another resource"));
     }
-    let patient = permit.patient().unwrap_or_default();
     let fhir = &guard.policy().fhir;
-    let membership = Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape);
-    if !membership.covers() {
+    let membership = permit.patient().map(|patient| {
+        Membership::new(&fhir.compartment, patient, fhir.base.as_str(), root, &shape)
+    });
+    let own = membership.as_ref().is_none_or(Membership::covers);
+    if !own || !permit.covers(root) {
         return Err(Denial::Absent { forbidden });
     }
-    // From here on it is in the caller's compartment, and may be said to be there.
-    if !membership.subject_is_own() {
+    // From here on it is one that the caller may write such of, and may be said to be there.
+    if membership.is_some_and(|membership| !membership.subject_is_own()) {
         return Err(Denial::Compartment(
             "the current version says that it is somebody else's",
         ));
@@ -76,7 +79,7 @@ pub(super) fn decide(
     if said.is_some_and(|said| !said.is_str(version)) {
         return Err(own("its etag and its meta.versionId differ"));
     }
-    check_loss(guard, interaction, root, shape.resource_type.is_patient())?;
+    check_loss(guard, permit, root, shape.resource_type.is_patient())?;
     if let Some(patch) = patch {
         check_patched(guard, permit, root, patch)?;
     }
@@ -87,25 +90,25 @@ pub(super) fn decide(
 /// be gone.
 fn check_loss(
     guard: &Guard,
-    interaction: &Interaction,
+    permit: &Permit,
     root: Node<'_>,
     is_patient: bool,
 ) -> Result<(), Denial> {
     // Taken out of every answer to a patient; a patch could carry it to where it shows.
-    if is_patient && root.get("link").is_some() {
+    if is_patient && permit.patient().is_some() && root.get("link").is_some() {
         return Err(Denial::NotSupported("update-of-redacted"));
     }
     let labelled = root
         .get("meta")
         .is_some_and(|meta| meta.get("security").is_some());
     let refused = guard.policy().fhir.writes.labels == ClientLabels::Refused;
-    match interaction {
+    match permit.request().interaction {
         Interaction::Update { .. } if labelled && refused => Err(Denial::NotSupported("label")),
         _ => Ok(()),
     }
 }
 
-/// What the patch makes of the current version is the own patient's as well.
+/// What the patch makes of the current version is a resource that could be written as a body.
 fn check_patched(
     guard: &Guard,
     permit: &Permit,
@@ -135,6 +138,8 @@ fn check_patched(
     let text = after.to_string();
     let document = Document::parse(text.as_bytes(), &Limits::default());
     let document = document.map_err(|fault| Denial::Patch(fault.kind.text()))?;
-    let none = Targets::default();
-    crate::exchange::body::check_own(guard, permit, document.root(), &none)
+    let made = document.root();
+    check_content(made, guard.policy().fhir.body_check, None).map_err(body::denial)?;
+    permit.check_written(made)?;
+    body::check_own(guard, permit, made, &Targets::default())
 }

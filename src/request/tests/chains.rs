@@ -14,6 +14,9 @@ fn check(path: &str, expected: Result<&str, &str>) {
         (false, "Encounter:part-of"),
         (true, "Observation:patient"),
         (true, "Observation:subject:Group"),
+        (true, "Patient:general-practitioner"),
+        (true, "AuditEvent:entity"),
+        (true, "Provenance:target"),
     ];
     let policy = FhirPolicy {
         search: SearchPolicy {
@@ -104,7 +107,11 @@ fn chains_have_the_hops_of_the_list_bypass_1_to_3() {
         ("/Patient?_has:Observation:performer:code=a", PARAMETER),
         ("/Patient?_has:Observation:patient:code:not=a", PARAMETER),
         (
-            "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent=a",
+            "/Patient?_has:Observation:patient:subject.family=a",
+            PARAMETER,
+        ),
+        (
+            "/Observation?subject:Patient._has:Observation:patient:code=a",
             PARAMETER,
         ),
         (
@@ -136,4 +143,67 @@ fn chains_have_the_hops_of_the_list_bypass_1_to_3() {
     ] {
         check(path, expected);
     }
+}
+
+#[test]
+fn has_nests_by_the_hops_of_the_list_bypass_1_to_3() {
+    let nested = "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=a";
+    let deepest = "/Practitioner?_has:Patient:general-practitioner:_has:Observation:patient:_has:AuditEvent:entity:agent-name=a,b";
+    for (path, expected) in [
+        (nested, Ok(nested)),
+        (deepest, Ok(deepest)),
+        (
+            "/Practitioner?_has:Patient:general-practitioner:_has:Observation:patient:_has:AuditEvent:entity:_has:Provenance:target:recorded=2020",
+            Err("request.too-costly.chain"),
+        ),
+        // Each hop is of the list, and leads to what the one before it is of.
+        (
+            "/Patient?_has:Observation:patient:_has:Condition:evidence-detail:code=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Condition:patient:_has:AuditEvent:entity:agent-name=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Observation:patient:_has:Observation:patient:code=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:AuditEvent:entity:_has:Observation:patient:code=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Observation:patient:_has:AuditEvent:entity=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Observation:patient:_has:AuditEvent=a",
+            PARAMETER,
+        ),
+        ("/Patient?_has:Observation:patient:_has:=a", PARAMETER),
+        ("/Patient?_has:Observation:patient:_has=a", PARAMETER),
+        ("/Patient?_has:_has:Observation:patient:code=a", PARAMETER),
+        ("/Patient?_has::=a", PARAMETER),
+        (
+            "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name:exact=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent.name=a",
+            PARAMETER,
+        ),
+        (
+            "/Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=a&_has:Observation:patient:_has:AuditEvent:entity:agent-name=b",
+            Err("request.malformed.repeated-parameter"),
+        ),
+        (
+            "?_type=Patient,Group&_has:Observation:patient:_has:AuditEvent:entity:agent-name=a",
+            PARAMETER,
+        ),
+    ] {
+        check(path, expected);
+    }
+    let many = format!("/Patient?{}code=a", "_has:Observation:patient:".repeat(300));
+    check(&many, PARAMETER);
 }

@@ -5,6 +5,11 @@ use super::*;
 const REFUSED: Result<&str, &str> = Err("request.not-supported.include");
 
 fn check(path: &str, expected: Result<&str, &str>) {
+    check_with(0, path, expected);
+}
+
+/// The same where so many may iterate.
+fn check_with(iterate: usize, path: &str, expected: Result<&str, &str>) {
     let allowed = [
         (false, "Observation:subject:Patient"),
         (false, "Observation:performer:Practitioner"),
@@ -12,11 +17,16 @@ fn check(path: &str, expected: Result<&str, &str>) {
         (false, "Encounter:service-provider"),
         (true, "Provenance:target"),
         (true, "Observation:subject:Patient"),
+        (true, "Observation:encounter:Encounter"),
+        (false, "Observation:has-member:Observation"),
+        (false, "Patient:general-practitioner"),
+        (true, "Encounter:patient"),
     ];
     let allowed = allowed.map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text));
     let policy = FhirPolicy {
         search: SearchPolicy {
             include: allowed.to_vec(),
+            iterate,
             ..SearchPolicy::default()
         },
         ..policy()
@@ -112,10 +122,7 @@ fn inclusions_are_those_of_the_list_bypass_2_4() {
         ("/Observation?_revinclude=*", REFUSED),
         ("/Observation?_include=Provenance:target", REFUSED),
         // Steps of steps are not counted, whatever they are called.
-        (
-            "/Observation?_include:iterate=Observation:subject",
-            Err("request.not-supported.parameter"),
-        ),
+        ("/Observation?_include:iterate=Observation:subject", REFUSED),
         (
             "/Observation?_include:recurse=Observation:subject",
             Err("request.not-supported.parameter"),
@@ -126,7 +133,7 @@ fn inclusions_are_those_of_the_list_bypass_2_4() {
         ),
         (
             "/Observation?_revinclude:iterate=Provenance:target",
-            Err("request.not-supported.parameter"),
+            REFUSED,
         ),
         (
             "/Observation?_include=Observation:subject&_include=Observation:subject:Patient",
@@ -143,4 +150,115 @@ fn inclusions_are_those_of_the_list_bypass_2_4() {
     ] {
         check(path, expected);
     }
+}
+
+#[test]
+fn iterating_inclusions_start_from_what_the_search_brings_bypass_2_4() {
+    let costly = Err("request.too-costly.include");
+    let parameter = Err("request.not-supported.parameter");
+    let refused: Result<Vec<&str>, &str> = Err("request.not-supported.include");
+    let subject = "_include=Observation:subject:Patient";
+    let doctor = "_include:iterate=Patient:general-practitioner";
+    let visits = "_revinclude:iterate=Encounter:patient";
+    let theirs = "_revinclude:iterate=Observation:encounter:Encounter";
+    for (most, query, expected) in [
+        (1, vec![subject, doctor], Ok(vec![subject, doctor])),
+        // Whichever stands first, what it starts from is brought.
+        (1, vec![doctor, subject], Ok(vec![subject, doctor])),
+        (
+            2,
+            vec![subject, doctor, visits],
+            Ok(vec![subject, doctor, visits]),
+        ),
+        (
+            3,
+            vec![subject, theirs, visits],
+            Ok(vec![subject, visits, theirs]),
+        ),
+        (
+            1,
+            vec!["_include:iterate=Observation:has-member"],
+            Ok(vec!["_include:iterate=Observation:has-member:Observation"]),
+        ),
+        (
+            1,
+            vec!["_revinclude:iterate=Provenance:target"],
+            Ok(vec!["_revinclude:iterate=Provenance:target"]),
+        ),
+        // The type that is allowed is the one that is asked for.
+        (
+            2,
+            vec![subject, visits, "_revinclude:iterate=Observation:encounter"],
+            Ok(vec![subject, visits, theirs]),
+        ),
+        (0, vec![subject, doctor], refused.clone()),
+        (1, vec![doctor], refused.clone()),
+        (1, vec![theirs], refused.clone()),
+        (2, vec![doctor, theirs], refused.clone()),
+        (1, vec![subject, doctor, visits], costly.clone()),
+        (2, vec![subject, doctor, visits, theirs], costly),
+        (
+            1,
+            vec![subject, "_include:iterate=Patient:link"],
+            refused.clone(),
+        ),
+        (
+            1,
+            vec![subject, "_include:iterate=Patient:*"],
+            refused.clone(),
+        ),
+        (1, vec![subject, "_include:iterate=*"], refused.clone()),
+        (1, vec![subject, "_revinclude:iterate=*"], refused.clone()),
+        (
+            1,
+            vec![subject, "_include:recurse=Patient:general-practitioner"],
+            parameter.clone(),
+        ),
+        (
+            1,
+            vec![subject, "_include:Iterate=Patient:general-practitioner"],
+            parameter.clone(),
+        ),
+        (
+            1,
+            vec![
+                subject,
+                "_include:iterate:iterate=Patient:general-practitioner",
+            ],
+            parameter,
+        ),
+        (
+            2,
+            vec![subject, doctor, doctor],
+            Err("request.malformed.repeated-parameter"),
+        ),
+        // Without the modifier it starts from matches alone.
+        (
+            1,
+            vec![subject, "_include=Patient:general-practitioner"],
+            refused.clone(),
+        ),
+        (
+            1,
+            vec![subject, doctor, "_elements=code"],
+            Err("request.not-supported.elements"),
+        ),
+    ] {
+        let path = |query: &[&str]| format!("/Observation?{}", query.join("&"));
+        let expected = expected.map(|query| path(&query));
+        check_with(
+            most,
+            &path(&query),
+            expected.as_deref().map_err(|rule| *rule),
+        );
+    }
+    let across = "?_type=Observation,Encounter&_include:iterate=Observation:subject:Patient";
+    check_with(1, across, Ok(across));
+    check_with(
+        1,
+        &format!("/Observation?{subject}&{doctor}&{theirs}"),
+        Err("request.too-costly.include"),
+    );
+    let history = "/Observation/_history?_include:iterate=Observation:subject";
+    check_with(1, history, Err("request.not-supported.parameter"));
 }

@@ -149,10 +149,7 @@ fn a_repetition_that_decides_whose_data_is_meant_is_refused() {
 fn what_is_not_understood_is_refused() {
     for (class, query) in [
         ("reverse chain", "_has:Observation:patient:code=x"),
-        (
-            "inclusion by another name",
-            "_include:iterate=Observation:subject",
-        ),
+        ("inclusion by another name", "_included=Observation:subject"),
         (
             "inclusion by an old name",
             "_include:recurse=Observation:subject",
@@ -161,7 +158,7 @@ fn what_is_not_understood_is_refused() {
             "inclusion with a version",
             "_include:R4=Observation:subject",
         ),
-        ("reverse inclusion", "_revinclude:iterate=Provenance:target"),
+        ("reverse inclusion", "_revinclude:recurse=Provenance:target"),
         ("chain", "patient.name=x"),
         ("typed chain", "subject:Patient.name=x"),
         ("long chain", "patient.general-practitioner.name=x"),

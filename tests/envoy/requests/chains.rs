@@ -1,9 +1,10 @@
 //! Chains and `_has`: only where configured, and only by what the caller may see.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ask;
 use crate::table::{NOT_SUPPORTED, Table, refusal};
+use crate::wire::resources;
 use crate::world::{Setting, World};
 
 const PATIENT: &str = "patient/*.rs";
@@ -15,7 +16,7 @@ async fn a_chain_has_the_hops_of_the_list_bypass_1_2_3() {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["search"] = json!({
                 "chains": ["Observation:subject:Patient", "Patient:general-practitioner:Practitioner"],
-                "has": ["Observation:patient"],
+                "has": ["Observation:patient", "Patient:general-practitioner", "AuditEvent:entity"],
             });
         })),
         ..Setting::default()
@@ -23,12 +24,13 @@ async fn a_chain_has_the_hops_of_the_list_bypass_1_2_3() {
     let world = World::with(setting).await;
     let mut table = Table::new(&world);
     forwarded(&mut table).await;
+    found(&mut table).await;
     refused(&mut table).await;
     table.finish().await;
     world.close().await;
 }
 
-/// The test server knows no chains: what is looked at is what goes upstream.
+/// The test server knows no chains but `_has`: what is looked at is what goes upstream.
 async fn forwarded(table: &mut Table<'_>) {
     let world = table.world;
     let client = world.client().reuse(true);
@@ -55,7 +57,7 @@ async fn forwarded(table: &mut Table<'_>) {
             USER,
             "Patient?_has:Observation:patient:code=718-7",
             "Patient?_has:Observation:patient:code=718-7",
-            400,
+            200,
         ),
     ] {
         world.fhir.forget_requests();
@@ -70,6 +72,64 @@ async fn forwarded(table: &mut Table<'_>) {
             table.fault(path, &format!("{sent:?} went upstream"));
         }
     }
+}
+
+/// What a `_has` finds, which may stand in another.
+async fn found(table: &mut Table<'_>) {
+    let world = table.world;
+    let client = world.client().reuse(true);
+    let event = json!({
+        "resourceType": "AuditEvent", "id": "seen", "recorded": "2024-01-01T00:00:00Z",
+        "type": {"code": "rest"}, "source": {"observer": {"display": "x"}},
+        "agent": [{"name": "eve", "requestor": true}],
+        "entity": [{"what": {"reference": "Observation/o-p1-1"}}],
+    });
+    world.put(&event).await;
+    let own = world.direct("/Patient/p1").await;
+    let own: Value = serde_json::from_slice(&own).expect("a resource");
+    let doctor = own["generalPractitioner"][0]["reference"].as_str();
+    let doctor = doctor.expect("a reference").replace("Practitioner/", "");
+    for (path, expected) in [
+        ("Patient?_has:Observation:patient:_id=o-p1-1", "p1"),
+        (
+            "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=eve",
+            "p1",
+        ),
+        (
+            "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=bob",
+            "",
+        ),
+        (
+            "Practitioner?_has:Patient:general-practitioner:_has:Observation:patient:_has:AuditEvent:entity:agent-name=eve",
+            doctor.as_str(),
+        ),
+    ] {
+        world.fhir.forget_requests();
+        let request = ask(world, USER, "GET", &format!("/r4/{path}"));
+        let answer = table.answered(path, &client, request, 200).await;
+        let bundle = answer.and_then(|answer| answer.json().ok());
+        let bundle = bundle.unwrap_or_default();
+        let ids = resources(&bundle);
+        let ids: Vec<&str> = ids.iter().filter_map(|own| own["id"].as_str()).collect();
+        if ids.join(" ") != expected {
+            table.fault(path, &format!("finds {ids:?}"));
+        }
+        let sent = world.fhir.requests();
+        if sent
+            .iter()
+            .any(|sent| sent.path_and_query != format!("/fhir/{path}"))
+        {
+            table.fault(path, "goes upstream as another search");
+        }
+    }
+    let scope = "user/Patient.s user/Observation.s";
+    let path = "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=eve";
+    let request = ask(world, scope, "GET", &format!("/r4/{path}"));
+    let challenge = r#"Bearer realm="fhir", error="insufficient_scope", scope="user/AuditEvent.s""#;
+    let lacking = refusal(403, "forbidden", Some(challenge));
+    table
+        .refused(path, &client, request, lacking, "scope")
+        .await;
 }
 
 async fn refused(table: &mut Table<'_>) {
@@ -133,7 +193,19 @@ async fn refused(table: &mut Table<'_>) {
         ),
         (
             USER,
-            "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent=a",
+            "Patient?_has:Observation:patient:_has:Provenance:target:recorded=2020",
+            NOT_SUPPORTED,
+            parameter,
+        ),
+        (
+            PATIENT,
+            "Patient?_id=p1&_has:Observation:patient:_has:AuditEvent:entity:agent-name=eve",
+            NOT_SUPPORTED,
+            parameter,
+        ),
+        (
+            "user/Patient.s user/AuditEvent.s user/Observation.s?category=laboratory",
+            "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=eve",
             NOT_SUPPORTED,
             parameter,
         ),

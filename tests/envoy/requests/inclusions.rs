@@ -176,7 +176,7 @@ async fn refused(table: &mut Table<'_>) {
             USER,
             "Observation?_include:iterate=Observation:subject",
             NOT_SUPPORTED,
-            "request.not-supported.parameter",
+            rule,
         ),
         (
             USER,
@@ -188,4 +188,111 @@ async fn refused(table: &mut Table<'_>) {
         let request = ask(world, scope, "GET", &format!("/r4/{path}"));
         table.refused(path, &client, request, expected, rule).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_along_brings_more_only_where_configured_bypass_2_4() {
+    let setting = Setting {
+        policy: Some(Box::new(|policy| {
+            policy["fhir"]["search"] = json!({
+                "include": ["Observation:subject:Patient", "Patient:general-practitioner:Practitioner"],
+                "revinclude": ["Condition:patient"],
+                "iterate": 2,
+            });
+        })),
+        ..Setting::default()
+    };
+    let world = World::with(setting).await;
+    let mut table = Table::new(&world);
+    let client = world.client().reuse(true);
+    let subject = "_include=Observation:subject:Patient";
+    let doctor = "_include:iterate=Patient:general-practitioner:Practitioner";
+    let problems = "_revinclude:iterate=Condition:patient";
+    for (query, upstream, types) in [
+        (
+            vec![subject, doctor],
+            vec![subject, doctor],
+            "Observation Patient Practitioner",
+        ),
+        (
+            vec!["_include:iterate=Patient:general-practitioner", subject],
+            vec![subject, doctor],
+            "Observation Patient Practitioner",
+        ),
+        (
+            vec![subject, problems, doctor],
+            vec![subject, problems, doctor],
+            "Observation Patient Condition Practitioner",
+        ),
+    ] {
+        world.fhir.forget_requests();
+        let path = |query: &[&str]| format!("Observation?_id=o-p1-1&{}", query.join("&"));
+        let (asked, upstream) = (path(&query), path(&upstream));
+        let request = ask(&world, USER, "GET", &format!("/r4/{asked}"));
+        let answer = table.answered(&asked, &client, request, 200).await;
+        let text = answer.as_ref().map(|answer| answer.text());
+        if text.is_none_or(|text| text.contains(r#""birthDate":"#)) {
+            table.fault(&asked, "shows what is hidden");
+        }
+        let bundle = answer.and_then(|answer| answer.json().ok());
+        let bundle = bundle.unwrap_or_default();
+        let all = resources(&bundle);
+        let mut found: Vec<&str> = Vec::new();
+        for of in all.iter().filter_map(|own| own["resourceType"].as_str()) {
+            if !found.contains(&of) {
+                found.push(of);
+            }
+        }
+        if found.join(" ") != types {
+            table.fault(&asked, &format!("brings {found:?}"));
+        }
+        let sent = world.fhir.requests();
+        if sent.len() != 1 || sent[0].path_and_query != format!("/fhir/{upstream}") {
+            table.fault(&asked, "goes upstream as another search");
+        }
+    }
+    let both = format!("Observation?patient=p1&{subject}&{doctor}");
+    let rule = "request.not-supported.include";
+    let lacking = refusal(
+        403,
+        "forbidden",
+        Some(r#"Bearer realm="fhir", error="insufficient_scope", scope="user/Practitioner.s""#),
+    );
+    let costly = refusal(400, "too-costly", None);
+    let deep = format!("{both}&{problems}&_include:iterate=Observation:subject");
+    for (scope, path, expected, rule) in [
+        (
+            "user/Observation.s user/Patient.s",
+            both.as_str(),
+            lacking,
+            "scope",
+        ),
+        // What is taken out of their answers would bring others along.
+        (PATIENT, &both, NOT_SUPPORTED, rule),
+        (
+            "user/Observation.s?category=laboratory user/Patient.s user/Practitioner.s",
+            &both,
+            NOT_SUPPORTED,
+            rule,
+        ),
+        (USER, &format!("Observation?{doctor}"), NOT_SUPPORTED, rule),
+        (USER, &deep, costly, "request.too-costly.include"),
+        (
+            USER,
+            &format!("Observation?{subject}&_include:iterate=*"),
+            NOT_SUPPORTED,
+            rule,
+        ),
+        (
+            USER,
+            &format!("Observation?{subject}&_include:recurse=Patient:general-practitioner"),
+            NOT_SUPPORTED,
+            "request.not-supported.parameter",
+        ),
+    ] {
+        let request = ask(&world, scope, "GET", &format!("/r4/{path}"));
+        table.refused(path, &client, request, expected, rule).await;
+    }
+    table.finish().await;
+    world.close().await;
 }

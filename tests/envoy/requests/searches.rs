@@ -170,7 +170,7 @@ async fn not_understood(table: &mut Table<'_>) {
         "subject:Patient.name=x",
         "patient.identifier=x",
         "_has:Observation:patient:code=x",
-        "_include:iterate=Observation:patient",
+        "_include:recurse=Observation:patient",
         "_filter=birthdate%20gt%202000",
         "_text=x",
         "_content=x",

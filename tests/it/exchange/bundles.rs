@@ -201,6 +201,17 @@ fn each_entry_is_decided_on_by_itself_bypass_50() {
             (delete("Observation/o1"), never),
         ],
     );
+    let never = Some("request.not-supported.granular-write");
+    let coded = with_id(observation("Patient/p2"), "o1");
+    check(
+        &mut trusting,
+        "user/Observation.cud?status=final",
+        &[
+            (create(&observation("Patient/p2")), None),
+            (put("Observation/o1", &coded), never),
+            (delete("Observation/o1"), never),
+        ],
+    );
     // The letters are those of each entry.
     let written = with_id(other(), "o1");
     check(

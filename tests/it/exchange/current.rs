@@ -1,6 +1,8 @@
 //! Writes of patients that rest on the current version: it is read, decided on, and pinned.
 
 mod answers;
+mod granular;
+mod patched;
 mod places;
 
 use fhir_guard::remote::Call;
@@ -52,12 +54,22 @@ fn waits_for(
     body: Option<&Value>,
     fields: &[(&str, &str)],
 ) -> Exchange {
+    waits_as(world, ALL, target, body, fields)
+}
+
+fn waits_as(
+    world: &mut Deployment,
+    scope: &str,
+    target: &str,
+    body: Option<&Value>,
+    fields: &[(&str, &str)],
+) -> Exchange {
     let content_type = match target.starts_with("PATCH") {
         true => ("content-type", "application/json-patch+json"),
         false => ("content-type", "application/fhir+json"),
     };
     let fields: Vec<_> = fields.iter().copied().chain([content_type]).collect();
-    let head = world.head(ALL, target, &fields);
+    let head = world.head(scope, target, &fields);
     let mut exchange = Exchange::default();
     assert_eq!(
         world.ask(&mut exchange, head, body.is_none()),

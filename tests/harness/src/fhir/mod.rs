@@ -3,6 +3,7 @@
 //! It has no clock and no randomness: the same requests get the same answers.
 
 mod batch;
+mod beyond;
 mod capability;
 mod conditional;
 mod data;

@@ -93,6 +93,8 @@ const DEFINITIONS: &[Definition] = &[
         &["serviceProvider"],
         &["Encounter"],
     ),
+    ("entity", Kind::Reference, &["entity.what"], &["AuditEvent"]),
+    ("agent-name", Kind::Text, &["agent.name"], &["AuditEvent"]),
     ("payor", Kind::Reference, &["payor"], &["Coverage"]),
     (
         "general-practitioner",

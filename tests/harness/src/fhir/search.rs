@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::beyond;
 use super::message::Reply;
 use super::parameter::{Criterion, references};
 use super::store::{Store, Version, text};
@@ -26,6 +27,9 @@ const RESULT: [&str; 13] = [
     "_elements",
     "x-hostile",
 ];
+
+/// What the name of a search by what others say begins with.
+const HAS: &str = "_has:";
 
 /// A search that was understood.
 pub struct Search<'a> {
@@ -65,9 +69,12 @@ impl Search<'_> {
                 })
             };
             let all = store.of_type(kind).filter(belongs);
-            matches.extend(
-                all.filter(|resource| criteria.iter().all(|criterion| criterion.matches(resource))),
-            );
+            let fits = |resource: &&Value| criteria.iter().all(|own| own.matches(resource));
+            for resource in all.filter(fits) {
+                if self.has(store, resource)? {
+                    matches.push(resource);
+                }
+            }
         }
         let page = Page::of(self.parameters)?;
         let shown: Vec<&Value> = matches
@@ -80,7 +87,7 @@ impl Search<'_> {
             .iter()
             .map(|resource| entry(self.base, resource, "match", self.parameters))
             .collect();
-        for resource in self.included(store, &shown)? {
+        for resource in beyond::included(store, self.parameters, &shown)? {
             entries.push(entry(self.base, resource, "include", &[]));
         }
         let understood: Vec<(String, String)> = self
@@ -92,6 +99,18 @@ impl Search<'_> {
         Ok(page.bundle("searchset", &self.url, &understood, matches.len(), entries))
     }
 
+    /// Whether others refer to this resource as every `_has` says.
+    fn has(&self, store: &Store, resource: &Value) -> Result<bool, String> {
+        for (name, value) in self.parameters {
+            if let Some(path) = name.strip_prefix(HAS)
+                && !beyond::has(store, path, value, resource)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn criteria(&self, kind: &str, understood: &mut Vec<String>) -> Result<Vec<Criterion>, String> {
         let mut criteria = Vec::new();
         for (name, value) in self
@@ -99,6 +118,10 @@ impl Search<'_> {
             .iter()
             .filter(|(name, _)| !RESULT.contains(&name.as_str()))
         {
+            if name.starts_with(HAS) {
+                understood.push(name.clone());
+                continue;
+            }
             match Criterion::parse(kind, name, value) {
                 Some(criterion) => {
                     criteria.push(criterion?);
@@ -113,64 +136,6 @@ impl Search<'_> {
             }
         }
         Ok(criteria)
-    }
-
-    fn included<'s>(
-        &self,
-        store: &'s Store,
-        shown: &[&'s Value],
-    ) -> Result<Vec<&'s Value>, String> {
-        let mut found: Vec<&Value> = Vec::new();
-        for (name, value) in self.parameters {
-            let (kind, parameter) = if value == "*" {
-                ("", "*")
-            } else {
-                value.split_once(':').unwrap_or((value, ""))
-            };
-            let parameter = parameter.split(':').next().unwrap_or(parameter);
-            match name.as_str() {
-                "_include" | "_include:iterate" => {
-                    for resource in shown
-                        .iter()
-                        .filter(|resource| kind.is_empty() || resource["resourceType"] == kind)
-                    {
-                        let all = references(resource, parameter).ok_or_else(|| {
-                            format!("{name}={value}: no such reference parameter")
-                        })?;
-                        found.extend(all.iter().filter_map(|reference| store.resolve(reference)));
-                    }
-                }
-                "_revinclude" | "_revinclude:iterate" => {
-                    for resource in store.of_type(kind) {
-                        let all = references(resource, parameter).ok_or_else(|| {
-                            format!("{name}={value}: no such reference parameter")
-                        })?;
-                        let targets: Vec<&Value> = all
-                            .iter()
-                            .filter_map(|reference| store.resolve(reference))
-                            .collect();
-                        if targets
-                            .iter()
-                            .any(|target| shown.iter().any(|shown| std::ptr::eq(*shown, *target)))
-                        {
-                            found.push(resource);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        let mut once: Vec<&Value> = Vec::new();
-        for resource in found {
-            if !shown
-                .iter()
-                .chain(&once)
-                .any(|known| std::ptr::eq(*known, resource))
-            {
-                once.push(resource);
-            }
-        }
-        Ok(once)
     }
 }
 

@@ -201,6 +201,50 @@ async fn searches() {
             ),
             (
                 "GET",
+                "/fhir/Condition?_id=c-p2-1&_include=Condition:patient&_include:iterate=Patient:general-practitioner",
+                &[],
+                "",
+                200,
+                |got| {
+                    let types = ["p2", "practitioner-"];
+                    let found = ids(got, "include");
+                    found.len() == 2 && found.iter().zip(types).all(|(id, of)| id.starts_with(of))
+                },
+            ),
+            (
+                "GET",
+                "/fhir/Condition?_id=c-p2-1&_include=Condition:patient&_include=Patient:general-practitioner",
+                &[],
+                "",
+                200,
+                |got| ids(got, "include") == ["p2"],
+            ),
+            (
+                "GET",
+                "/fhir/Patient?_has:Condition:patient:_id=c-p2-1",
+                &[],
+                "",
+                200,
+                |got| ids(got, "match") == ["p2"],
+            ),
+            (
+                "GET",
+                "/fhir/Practitioner?_has:Patient:general-practitioner:_has:Condition:patient:_id=c-p2-1",
+                &[],
+                "",
+                200,
+                |got| ids(got, "match").len() == 1,
+            ),
+            (
+                "GET",
+                "/fhir/Patient?_has:Condition:nothing:_id=c-p2-1",
+                &[],
+                "",
+                400,
+                is_outcome,
+            ),
+            (
+                "GET",
                 "/fhir/Patient?_id=p2&_revinclude=Condition:patient",
                 &[],
                 "",
