@@ -8,10 +8,15 @@ use super::edit::Edits;
 use super::marks::{Marks, Sorted, is_sibling};
 use super::redaction::Action;
 use super::rewrite::rewritten;
+use crate::fhir::{Content, Element, ResourceType, Structure};
 use crate::json::{Kind, Member, Node};
 
 const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 const ABSENT_TAIL: &str = r#""extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+
+/// How deep in each other elements stand without which a masked one would be none of its type; R4 has
+/// fewer.
+const REQUIRED: usize = 8;
 
 /// Writes down the changes that the marks ask for.
 pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
@@ -23,7 +28,7 @@ pub(super) fn prune(resource: Node<'_>, marks: Marks, edits: &mut Edits) {
         edits,
         lost: BTreeSet::new(),
     };
-    pruner.object(resource, Place::Resource);
+    pruner.object(resource, Place::Resource, structure_of(resource));
 }
 
 /// What became of a value.
@@ -54,7 +59,8 @@ struct Pruner<'p> {
 }
 
 impl Pruner<'_> {
-    fn object(&mut self, object: Node<'_>, place: Place) -> Fate {
+    /// `structure` is that of the object's type, where it is known.
+    fn object(&mut self, object: Node<'_>, place: Place, structure: Option<Structure>) -> Fate {
         if !self.marks.touch(object) {
             return Fate::Same;
         }
@@ -67,7 +73,12 @@ impl Pruner<'_> {
         };
         let mut fates: Vec<Fate> = Vec::with_capacity(members.len());
         for member in &members {
-            let fate = self.member(*member, &places);
+            let element = structure.and_then(|structure| structure.element(&member.name()));
+            let mut fate = self.member(*member, element, &places);
+            if fate == Fate::Gone && element.is_some_and(|element| element.is_required) {
+                // Without it the object would be none of its type.
+                fate = self.mask_member(*member, element, &places);
+            }
             fates.push(fate);
         }
         if siblings {
@@ -92,17 +103,22 @@ impl Pruner<'_> {
         Fate::Changed
     }
 
-    fn member(&mut self, member: Member<'_>, siblings: &Places<'_>) -> Fate {
+    fn member(
+        &mut self,
+        member: Member<'_>,
+        element: Option<Element>,
+        siblings: &Places<'_>,
+    ) -> Fate {
         match self.marks.of(member.value) {
             Some(Action::Remove) => Fate::Gone,
-            Some(Action::Mask) => self.mask_member(member, siblings),
-            Some(action) => self.rewrite_member(member, action, siblings),
+            Some(Action::Mask) => self.mask_member(member, element, siblings),
+            Some(action) => self.rewrite_member(member, action, element, siblings),
             None if !self.marks.touch(member.value) => Fate::Same,
-            None => self.value(member.value, &member.name()),
+            None => self.value(member.value, &member.name(), object_of(element)),
         }
     }
 
-    fn value(&mut self, value: Node<'_>, name: &str) -> Fate {
+    fn value(&mut self, value: Node<'_>, name: &str, structure: Option<Structure>) -> Fate {
         if !self.marks.touch(value) {
             return Fate::Same;
         }
@@ -112,19 +128,19 @@ impl Pruner<'_> {
         };
         match value.kind() {
             Kind::Object if self.marks.of(value).is_some() => {
-                self.mask_item(value);
+                self.mask_item(value, structure);
                 Fate::Changed
             }
             Kind::Object if value.get("resourceType").is_some() => {
-                self.object(value, Place::Resource)
+                self.object(value, Place::Resource, structure_of(value))
             }
-            Kind::Object => self.object(value, place),
-            Kind::Array => self.array(value, name),
+            Kind::Object => self.object(value, place, structure),
+            Kind::Array => self.array(value, name, structure),
             _ => Fate::Same,
         }
     }
 
-    fn array(&mut self, array: Node<'_>, name: &str) -> Fate {
+    fn array(&mut self, array: Node<'_>, name: &str, structure: Option<Structure>) -> Fate {
         // The items of `_given` stand opposite those of `given`: one of which nothing is left
         // becomes null, and `align` takes it out where its partner is null too.
         let aligned = name.starts_with('_');
@@ -134,7 +150,7 @@ impl Pruner<'_> {
         for item in &items {
             let fate = match self.marks.of(*item) {
                 Some(Action::Remove) => Fate::Gone,
-                _ => self.value(*item, name),
+                _ => self.value(*item, name, structure),
             };
             changed |= fate != Fate::Same;
             gone.push(fate == Fate::Gone);
@@ -164,6 +180,7 @@ impl Pruner<'_> {
         &mut self,
         member: Member<'_>,
         action: &Action,
+        element: Option<Element>,
         siblings: &Places<'_>,
     ) -> Fate {
         // A sibling goes with what is rewritten, and is masked where it stands alone.
@@ -176,19 +193,20 @@ impl Pruner<'_> {
                 self.edits.replace(member.value.span(), text);
                 Fate::Changed
             }
-            None => self.mask_member(member, siblings),
+            None => self.mask_member(member, element, siblings),
         }
     }
 
     /// A primitive's mask is its `_element`; it takes the place of both.
-    fn mask_member(&mut self, member: Member<'_>, siblings: &Places<'_>) -> Fate {
+    fn mask_member(
+        &mut self,
+        member: Member<'_>,
+        element: Option<Element>,
+        siblings: &Places<'_>,
+    ) -> Fate {
         let name = member.name();
         let several = member.value.kind() == Kind::Array;
-        let absent = if several {
-            format!("[{ABSENT}]")
-        } else {
-            ABSENT.to_owned()
-        };
+        let absent = absent(object_of(element), several, REQUIRED);
         if let Some(base) = name.strip_prefix('_') {
             if siblings.contains_key(base) {
                 return Fate::Gone;
@@ -215,10 +233,10 @@ impl Pruner<'_> {
     }
 
     /// An extension keeps its url, so that a reader knows what is masked.
-    fn mask_item(&mut self, item: Node<'_>) {
+    fn mask_item(&mut self, item: Node<'_>, structure: Option<Structure>) {
         let masked = match item.get("url") {
             Some(url) => format!("{{\"url\":{},{ABSENT_TAIL}", url.raw()),
-            None => ABSENT.to_owned(),
+            None => absent(structure, false, REQUIRED),
         };
         self.edits.replace(item.span(), masked);
     }
@@ -267,6 +285,38 @@ impl Pruner<'_> {
             }
         }
     }
+}
+
+/// What stands in the place of a value of this type, with what it cannot be without, masked too.
+fn absent(structure: Option<Structure>, several: bool, deep: usize) -> String {
+    let mut out = ABSENT.to_owned();
+    if let (Some(structure), Some(deeper)) = (structure, deep.checked_sub(1)) {
+        for name in structure.required() {
+            let element = structure.element(name);
+            let several = element.is_some_and(|element| element.is_list);
+            let masked = absent(object_of(element), several, deeper);
+            out.pop();
+            out.push_str(&format!(",{}:{masked}}}", crate::json::quote(name)));
+        }
+    }
+    match several {
+        true => format!("[{out}]"),
+        false => out,
+    }
+}
+
+/// The structure of an element that is an object.
+fn object_of(element: Option<Element>) -> Option<Structure> {
+    match element?.content {
+        Content::Object(structure) => Some(structure),
+        Content::Primitive(_) | Content::Resource => None,
+    }
+}
+
+/// The structure of a resource's own type.
+fn structure_of(resource: Node<'_>) -> Option<Structure> {
+    let name = resource.get("resourceType")?.str()?;
+    ResourceType::parse(&name).map(Structure::of)
 }
 
 fn span(member: &Member<'_>) -> Range<usize> {

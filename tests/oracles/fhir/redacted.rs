@@ -1,8 +1,11 @@
 //! What a redaction must leave, computed on values by itself.
 
-use serde_json::{Map, Value, json};
+use std::sync::OnceLock;
 
 use fhir_guard::response::Action;
+use serde_json::{Map, Value, json};
+
+use crate::vectors::Vectors;
 
 /// One step of a path as the operator writes it: `name`, `value[x]` or `extension(URL)`.
 #[derive(Clone, Copy)]
@@ -51,7 +54,7 @@ pub fn redacted(resource: &Value, resource_type: &str, path: &str, action: &Acti
     let steps = Step::path(path);
     let mut out = resource.clone();
     each_of_type(&mut out, resource_type, |resource| {
-        hide(resource, &steps, action, false);
+        hide(resource, &steps, action, false, resource_type);
     });
     without_narratives(&mut out);
     tag(&mut out);
@@ -71,6 +74,33 @@ pub fn each_of_type(resource: &mut Value, resource_type: &str, mut act: impl FnM
     }
 }
 
+/// The published JSON Schema.
+static SCHEMA: OnceLock<Value> = OnceLock::new();
+
+/// Reads what the standard requires.
+pub fn learn(vectors: &Vectors) {
+    SCHEMA.get_or_init(|| vectors.json("fhir-r4/definitions/fhir.schema.json"));
+}
+
+fn definition(own: &str) -> &'static Value {
+    &SCHEMA.get().expect("the schema")["definitions"][own]
+}
+
+/// Whether objects of this type must have a member of this name.
+fn is_required(own: &str, name: &str) -> bool {
+    let required = definition(own)["required"].as_array();
+    required.is_some_and(|required| required.iter().any(|required| required == name))
+}
+
+/// The type of what stands under this name, or of its items.
+fn type_of(own: &str, name: &str) -> String {
+    let property = &definition(own)["properties"][name];
+    let reference = property["$ref"].as_str();
+    let reference = reference.or_else(|| property["items"]["$ref"].as_str());
+    let reference = reference.unwrap_or_default();
+    reference.trim_start_matches("#/definitions/").to_owned()
+}
+
 /// What became of a value.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Fate {
@@ -81,9 +111,9 @@ enum Fate {
 }
 
 /// Hides what the path leads to.
-fn hide(value: &mut Value, path: &[Step<'_>], action: &Action, extension: bool) -> Fate {
+fn hide(value: &mut Value, path: &[Step<'_>], action: &Action, extension: bool, own: &str) -> Fate {
     match value {
-        Value::Array(items) => keep(items, |item| hide(item, path, action, extension)),
+        Value::Array(items) => keep(items, |item| hide(item, path, action, extension, own)),
         Value::Object(members) => {
             let Some((step, rest)) = path.split_first() else {
                 return Fate::Same;
@@ -95,21 +125,27 @@ fn hide(value: &mut Value, path: &[Step<'_>], action: &Action, extension: bool) 
                 .collect();
             let mut changed = false;
             for name in names {
+                let before = members.get(&name).cloned();
                 let fate = match (members.get_mut(&name), step.url) {
                     (None, _) => Fate::Same,
-                    (Some(value), Some(url)) => hide_extensions(value, url, rest, action),
+                    (Some(value), Some(url)) => {
+                        hide_extensions(value, url, rest, action, &type_of(own, &name))
+                    }
                     (Some(_), None) if rest.is_empty() && *action == Action::Mask => {
-                        mask(members, name.trim_start_matches('_'));
+                        mask(members, name.trim_start_matches('_'), own);
                         Fate::Changed
                     }
                     (Some(_), None) if rest.is_empty() => Fate::Gone,
                     (Some(value), None) => {
                         let inside = name == "extension" || name == "modifierExtension";
-                        hide(value, rest, action, inside)
+                        hide(value, rest, action, inside, &type_of(own, &name))
                     }
                 };
                 changed |= fate != Fate::Same;
-                if fate == Fate::Gone {
+                if fate == Fate::Gone && is_required(own, &name) {
+                    members.extend(before.map(|value| (name.clone(), value)));
+                    mask(members, &name, own);
+                } else if fate == Fate::Gone {
                     members.remove(&name);
                 }
             }
@@ -119,7 +155,13 @@ fn hide(value: &mut Value, path: &[Step<'_>], action: &Action, extension: bool) 
     }
 }
 
-fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: &Action) -> Fate {
+fn hide_extensions(
+    value: &mut Value,
+    url: &str,
+    rest: &[Step<'_>],
+    action: &Action,
+    own: &str,
+) -> Fate {
     let items = value.as_array_mut().expect("a list of extensions");
     keep(items, |item| {
         if item["url"] != url {
@@ -128,10 +170,10 @@ fn hide_extensions(value: &mut Value, url: &str, rest: &[Step<'_>], action: &Act
         match (rest, action) {
             ([], Action::Remove) => Fate::Gone,
             ([], Action::Mask) => {
-                *item = json!({"url": url, "extension": absent()["extension"]});
+                *item = json!({"url": url, "extension": absent("Extension")["extension"]});
                 Fate::Changed
             }
-            (rest, action) => hide(item, rest, action, true),
+            (rest, action) => hide(item, rest, action, true, own),
         }
     })
 }
@@ -156,7 +198,7 @@ fn fate(changed: bool, bare: bool) -> Fate {
 }
 
 /// A primitive is masked in its sibling, anything else in its own place; several values become one.
-fn mask(members: &mut Map<String, Value>, name: &str) {
+fn mask(members: &mut Map<String, Value>, name: &str, own_type: &str) {
     let sibling = format!("_{name}");
     let other = members.remove(&sibling);
     let own = members.remove(name);
@@ -167,10 +209,11 @@ fn mask(members: &mut Map<String, Value>, name: &str) {
         .as_array()
         .and_then(|items| items.iter().find(|item| item.is_object()));
     let complex = own.is_some() && (value.is_object() || one.is_some());
+    let absent = absent(&type_of(own_type, name));
     let masked = if value.is_array() {
-        json!([absent()])
+        json!([absent])
     } else {
-        absent()
+        absent
     };
     if !complex {
         members.insert(sibling, masked);
@@ -179,11 +222,21 @@ fn mask(members: &mut Map<String, Value>, name: &str) {
     }
 }
 
-fn absent() -> Value {
-    json!({"extension": [{
+/// With what a value of this type cannot be without.
+fn absent(own: &str) -> Value {
+    let mut masked = json!({"extension": [{
         "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
         "valueCode": "masked",
-    }]})
+    }]});
+    let required = definition(own)["required"].as_array();
+    for name in required.into_iter().flatten().filter_map(Value::as_str) {
+        let inner = absent(&type_of(own, name));
+        masked[name] = match definition(own)["properties"][name]["type"] == "array" {
+            true => json!([inner]),
+            false => inner,
+        };
+    }
+    masked
 }
 
 fn is_bare(members: &Map<String, Value>, extension: bool) -> bool {

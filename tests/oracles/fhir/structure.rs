@@ -107,7 +107,7 @@ fn objects(value: &Value) -> Vec<String> {
     }
 }
 
-fn found(value: &Value) -> Decision {
+pub fn found(value: &Value) -> Decision {
     let text = value.to_string();
     let document = Document::parse(text.as_bytes(), &Limits::default()).expect("JSON");
     let checked = check_structure(document.root(), BodyCheck::Structure);
