@@ -252,9 +252,10 @@ pub fn authorize(
         let further = looked_through.iter().filter(|of| !types.contains(of));
         types.iter().chain(&included).chain(further)
     };
+    let mut confined = true;
     if level == Level::Patient {
         for resource_type in types.iter() {
-            confine(principal, interaction, *resource_type, terms)?;
+            confined &= confine(principal, interaction, *resource_type, terms)?;
         }
         provenance::confine(principal, request, terms.fhir)?;
     }
@@ -273,6 +274,9 @@ pub fn authorize(
     permit.spared = spared.unwrap_or_default();
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
+    }
+    if !confined {
+        permit = narrowed::confined(permit, &types, terms)?;
     }
     permit.reduce(terms)?;
     if let [only] = types.as_ref() {

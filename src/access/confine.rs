@@ -8,14 +8,14 @@ use crate::identity::Principal;
 use crate::request::{Change, Interaction, Search, Types};
 
 /// What a `patient/` scope opens: the own Patient, other instances of types of which the answer tells
-/// whose they are, searches that are confined to the own patient ([`confine_search`]), and writes of the
-/// configured types.
+/// whose they are, searches for what is the own patient's ([`confine_search`]), and writes of the
+/// configured types. `false`: a search that has to be narrowed before it goes on.
 pub(super) fn confine(
     principal: &Principal,
     interaction: &Interaction,
     resource_type: ResourceType,
     terms: &Terms<'_>,
-) -> Result<(), Denial> {
+) -> Result<bool, Denial> {
     let absent = Denial::Absent {
         forbidden: terms.forbidden,
     };
@@ -30,7 +30,7 @@ pub(super) fn confine(
                 true => own(id),
                 false => whose.decides(resource_type),
             };
-            opens.then_some(()).ok_or(absent)
+            opens.then_some(true).ok_or(absent)
         }
         Interaction::Search { .. } | Interaction::SearchAcross { .. } => {
             let Some(search) = searched(interaction, resource_type)? else {
@@ -66,13 +66,12 @@ pub(super) fn confine(
             {
                 Err(Denial::NotSupported("patient-write-type"))
             } else {
-                confine_search(
-                    own,
-                    &conditional.search,
-                    resource_type,
-                    (whose, false),
-                    absent,
-                )
+                let search = &conditional.search;
+                match confine_search(own, search, resource_type, (whose, false), absent)? {
+                    true => Ok(true),
+                    // Where another condition stands, another instance may be found.
+                    false => Err(Denial::NotSupported("parameter")),
+                }
             }
         }
         // Whose it is shows in the body, and what is there in the current version: both are looked at
@@ -94,7 +93,7 @@ pub(super) fn confine(
             } else if foreign {
                 Err(absent)
             } else {
-                Ok(())
+                Ok(true)
             }
         }
         Interaction::HistorySystem { .. }
@@ -104,19 +103,23 @@ pub(super) fn confine(
     }
 }
 
-/// A search is confined when some parameter lets nothing through but what belongs to the own patient:
-/// it looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
+/// Whether a search is confined: some parameter lets nothing through but what belongs to the own patient.
+/// It looks at membership elements only, and each of its alternatives is the own patient. (A Patient is
 /// found by `_id` alone: one that links to another is not the other.) Beside it others may narrow the
-/// search further, also by references in membership elements: parameters are joined by *and*. But none
-/// that looks at a membership element may name another patient. In the own compartment, and of what is
-/// nobody's, it is `confined` already.
+/// search further, also by references in membership elements: parameters are joined by *and*. In the own
+/// compartment, and of what is nobody's, it is `confined` already.
+///
+/// # Errors
+/// A parameter that looks at a membership element names another patient; or it names the own one among
+/// others, which would not be found once the search is narrowed; or it finds by other resources.
 pub(super) fn confine_search(
     own: &str,
     search: &Search,
     resource_type: ResourceType,
     (compartment, mut confined): (&PatientCompartment, bool),
     absent: Denial,
-) -> Result<(), Denial> {
+) -> Result<bool, Denial> {
+    let mut among_others = false;
     for parameter in &search.parameters {
         // What it finds others by may not be the own patient's.
         if !parameter.path.is_empty() {
@@ -126,14 +129,14 @@ pub(super) fn confine_search(
         if !by_id && !compartment.is_searched_by(resource_type, parameter.definition) {
             continue;
         }
-        let mut only_own = true;
+        let (mut names_own, mut only_own) = (false, true);
         for value in &parameter.values {
             let patient = match by_id {
                 true => Some(value.as_str()),
                 false => value.strip_prefix("Patient/"),
             };
             match patient {
-                Some(id) if id == own => {}
+                Some(id) if id == own => names_own = true,
                 Some(_) => return Err(absent),
                 None => only_own = false,
             }
@@ -141,10 +144,10 @@ pub(super) fn confine_search(
         let tells = by_id || !resource_type.is_patient();
         let plain = parameter.modifier.is_none() && !parameter.values.is_empty();
         confined |= tells && only_own && plain;
+        among_others |= names_own && !only_own;
     }
-    if confined {
-        Ok(())
-    } else {
-        Err(Denial::NotSupported("parameter"))
+    match among_others && !confined {
+        true => Err(Denial::NotSupported("parameter")),
+        false => Ok(confined),
     }
 }

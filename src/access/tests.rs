@@ -9,6 +9,7 @@ mod granular;
 mod inclusions;
 mod instances;
 mod levels;
+mod narrowed;
 mod patients;
 mod reduced;
 mod rules;

@@ -55,6 +55,16 @@ impl PatientCompartment {
             && !resource_type.steers_server()
     }
 
+    /// The search parameters of the definition and those that were added to it, in this order.
+    pub fn parameters(
+        &self,
+        resource_type: ResourceType,
+    ) -> impl Iterator<Item = SearchParameter> + '_ {
+        let own = move |(of, _): &&(ResourceType, SearchParameter)| *of == resource_type;
+        let added = self.added.iter().filter(own).map(|(_, own)| *own);
+        Compartment::Patient.parameters(resource_type).chain(added)
+    }
+
     /// The elements that say whose a resource of this type is.
     pub fn elements(
         &self,

@@ -9,6 +9,7 @@ mod hostile;
 mod hygiene;
 mod inclusions;
 mod instances;
+mod narrowed;
 mod paths;
 mod scopes;
 mod searches;

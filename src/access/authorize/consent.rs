@@ -235,8 +235,8 @@ fn whose(
         };
         let terms = (&*fhir.compartment, confined);
         let absent = Denial::Absent { forbidden: false };
-        confine_search(&own, &search, *resource_type, terms, absent).ok()?;
-        if found.get_or_insert_with(|| own.clone()) != &own {
+        let confined = confine_search(&own, &search, *resource_type, terms, absent).ok()?;
+        if !confined || found.get_or_insert_with(|| own.clone()) != &own {
             return None;
         }
     }

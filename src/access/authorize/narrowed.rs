@@ -1,8 +1,80 @@
-//! Searches that ask for no more than what granular scopes match.
+//! Searches that ask for no more than what is the own patient's, and what granular scopes match.
 
 use super::{Permit, Terms};
-use crate::fhir::ResourceType;
-use crate::request::Interaction;
+use crate::denial::Denial;
+use crate::fhir::{ResourceType, SearchParameter, search_parameter};
+use crate::request::{Interaction, Parameter, Request};
+
+/// The same permit, with a search that asks only for what is the own patient's: by one more condition, which
+/// means that of each of these types.
+///
+/// # Errors
+/// There is no such condition, what it looks at is hidden from the caller, or with it the search would not
+/// be read again as what it is.
+pub(super) fn confined(
+    permit: Permit,
+    types: &[ResourceType],
+    terms: &Terms<'_>,
+) -> Result<Permit, Denial> {
+    let condition = condition(&permit, types, terms);
+    let request = condition.and_then(|own| permit.request.narrowed(vec![own], terms.fhir));
+    match request {
+        Some(request) => Ok(Permit { request, ..permit }),
+        None => Err(Denial::NotSupported("parameter")),
+    }
+}
+
+/// The condition that a resource of any of these types is the own patient's. By `patient` where there is such
+/// a parameter, else by `subject`, else by the first of the definition that is left.
+fn condition(permit: &Permit, types: &[ResourceType], terms: &Terms<'_>) -> Option<Parameter> {
+    let own = permit.patient()?;
+    let Request {
+        interaction, page, ..
+    } = permit.request();
+    // What goes upstream for a page is a link of the upstream's own, to which nothing can be added.
+    if page.is_some() {
+        return None;
+    }
+    let first = types.first()?;
+    let compartment = &terms.fhir.compartment;
+    let may_ask = |name: &str| {
+        types.iter().all(|of| {
+            let definition = search_parameter(*of, name);
+            definition.is_some_and(|definition| {
+                let tells = match of.is_patient() {
+                    true => name == "_id",
+                    false => compartment.is_searched_by(*of, definition),
+                };
+                let hidden = |searched| (terms.hidden)(permit, *of, searched);
+                let mut searched = definition.searched().into_iter().flatten();
+                tells && !searched.any(hidden)
+            })
+        })
+    };
+    // A reference to a patient stands in a search once.
+    let asked = |definition: SearchParameter| {
+        let mut parameters = interaction
+            .search()
+            .into_iter()
+            .flat_map(|search| &search.parameters);
+        parameters.any(|known| known.definition == definition)
+    };
+    let preferred = ["_id", "patient", "subject"].into_iter();
+    let preferred = preferred.filter_map(|name| search_parameter(*first, name));
+    let definition = preferred
+        .chain(compartment.parameters(*first))
+        .find(|definition| may_ask(definition.name()) && !asked(*definition))?;
+    let value = match first.is_patient() {
+        true => own.to_owned(),
+        false => format!("Patient/{own}"),
+    };
+    Some(Parameter {
+        path: Vec::new(),
+        definition,
+        modifier: None,
+        values: vec![value],
+    })
+}
 
 /// The same permit, with a search that asks for less: only for what granular scopes match, where one
 /// more condition can say that.

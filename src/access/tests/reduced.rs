@@ -22,6 +22,11 @@ fn what_decides_is_asked_for_too_bypass_19() {
         ),
         (
             "patient/*.s",
+            "GET /Observation?_elements=id",
+            "/Observation?patient=Patient/p1&_elements=id,meta,performer,subject,contained",
+        ),
+        (
+            "patient/*.s",
             "GET /Appointment?actor=Patient/p1&_elements=status",
             "/Appointment?actor=Patient/p1&_elements=status,id,meta,participant,contained",
         ),
@@ -122,15 +127,18 @@ fn a_modifier_confines_nothing_and_narrows_no_scope_bypass_12() {
             "GET /Observation?patient=p1&code:missing=true",
             Ok("scope:patient/*.s"),
         ),
-        (
-            "GET /Observation?code:not=a",
-            Err("request.not-supported.parameter"),
-        ),
-        (
-            "GET /Patient?family:exact=a",
-            Err("request.not-supported.parameter"),
-        ),
     ] {
         check(target, "patient/*.s", &[], target, expected);
+    }
+    let caller = principal("patient/*.s", &[]);
+    for (target, expected) in [
+        (
+            "/Observation?code:not=a",
+            "/Observation?code:not=a&patient=Patient/p1",
+        ),
+        ("/Patient?family:exact=a", "/Patient?family:exact=a&_id=p1"),
+    ] {
+        let permit = decided(&caller, &format!("GET {target}")).expect(target);
+        assert_eq!(permit.request().interaction.target(), expected);
     }
 }
