@@ -37,7 +37,7 @@ fn complete() -> Value {
         "fhir": {
             "base": "https://fhir.example.org/r4",
             "public": ["metadata", ".well-known/smart-configuration"],
-            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip", "trust": ["if_match"],
+            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip", "trust": ["if_match", "total"],
                 "identity": {"subject": "x-auth-subject", "scope": "x-auth-scope"}},
             "body_limit": "1MiB",
             "body_check": "names",

@@ -22,6 +22,9 @@ pub struct SearchPolicy {
     pub include: Vec<Inclusion>,
     /// The hops that a chain may have, and in reverse those of `_has`.
     pub chains: Vec<Inclusion>,
+    /// Whether the upstream is trusted to count exactly what a search asks for, so that a patient may be
+    /// told how much of the own there is.
+    pub trusted_total: bool,
 }
 
 /// A type that is searched within dates only.
@@ -36,7 +39,7 @@ pub struct DateRange {
 }
 
 impl Default for SearchPolicy {
-    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along, no chains.
+    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along, no chains, no totals on trust.
     fn default() -> Self {
         SearchPolicy {
             default_count: None,
@@ -46,6 +49,7 @@ impl Default for SearchPolicy {
             date_ranges: Vec::new(),
             include: Vec::new(),
             chains: Vec::new(),
+            trusted_total: false,
         }
     }
 }

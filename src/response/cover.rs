@@ -28,7 +28,8 @@ pub struct Cover {
     /// What the patient's consent says: what it does not permit is treated like what belongs to another
     /// patient. `None`: none was asked for.
     pub consent: Option<Rc<Ruling>>,
-    /// Whether a Bundle may tell how many matches there are.
+    /// Whether a Bundle may tell how many matches there are; not to a patient from whom an entry before was
+    /// removed.
     pub total: bool,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,

@@ -364,7 +364,13 @@ impl Screen {
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
             "meta" => bundle::meta(value),
-            "total" if rule.cover.total => bundle::total(value),
+            // To a patient it is told on trust, which an entry that had to be removed ends.
+            "total"
+                if rule.cover.total
+                    && !(rule.cover.patient.is_some() && self.counts.removed > 0) =>
+            {
+                bundle::total(value)
+            }
             "link" => {
                 self.bundle.link = true;
                 Some(bundle::links(value, rule.cover, rule.resource_type))

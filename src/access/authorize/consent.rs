@@ -65,12 +65,16 @@ impl Permit {
 
     /// Whether each resource of an answer is looked at for whose it is.
     pub(in crate::access) fn is_confined(&self) -> bool {
-        let consent = match &self.consent {
+        self.rests_on_consent() || self.patient.is_some()
+    }
+
+    /// Whether a consent says what of an answer leaves.
+    pub(super) fn rests_on_consent(&self) -> bool {
+        match &self.consent {
             Consent::NotNeeded => false,
             Consent::Needed(need) => !need.report,
             Consent::Given(..) => true,
-        };
-        consent || self.patient.is_some()
+        }
     }
 
     /// The permit with the consent that was asked for.

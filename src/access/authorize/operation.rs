@@ -111,6 +111,7 @@ pub(super) fn authorize(
         spared,
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        counts: false,
         circumstances: Some(terms.circumstances),
     };
     if let Some((rule, facts)) = asking {

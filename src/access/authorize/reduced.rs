@@ -34,13 +34,12 @@ fn needed(
     search: &Search,
     compartment: &PatientCompartment,
 ) -> Result<Vec<&'static str>, Denial> {
-    if permit.is_confined() || !permit.is_for_all() {
-        if search.asks_for_total() {
-            return Err(Denial::NotSupported("total"));
-        }
-        if !matches!(search.summary, None | Some(Summary::Data)) {
-            return Err(Denial::NotSupported("summary"));
-        }
+    if search.asks_for_total() && !permit.may_count() {
+        return Err(Denial::NotSupported("total"));
+    }
+    let whole = !permit.is_confined() && permit.is_for_all();
+    if !whole && matches!(search.summary, Some(Summary::Text | Summary::True)) {
+        return Err(Denial::NotSupported("summary"));
     }
     if search.elements.is_empty() {
         return Ok(Vec::new());

@@ -144,20 +144,17 @@ fn writes_are_read_or_explained() {
         ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
-        (
-            "/fhir/upstream/trust",
-            json!(["total"]),
-            "/fhir/upstream/trust/0: \"total\" is not available in this version; expected \"if_match\"".into(),
-        ),
+        ("/fhir/upstream/trust", json!(["total"]), String::new()),
+        ("/fhir/upstream/trust", json!(["if_match", "total"]), String::new()),
         (
             "/fhir/upstream/trust",
             json!(["If-Match"]),
-            "/fhir/upstream/trust/0: expected \"if_match\", found \"If-Match\" (did you mean \"if_match\"?)".into(),
+            "/fhir/upstream/trust/0: expected \"if_match\" or \"total\", found \"If-Match\" (did you mean \"if_match\"?)".into(),
         ),
         (
             "/fhir/upstream/trust",
-            json!(["if_match", "if_match"]),
-            "/fhir/upstream/trust: expected a list of 0 to 1 words, found 2".into(),
+            json!(["if_match", "total", "total"]),
+            "/fhir/upstream/trust: expected a list of 0 to 2 words, found 3".into(),
         ),
         ("/fhir/upstream/trust", json!(true), "/fhir/upstream/trust: expected a list of words, found true".into()),
     ] {

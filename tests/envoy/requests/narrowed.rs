@@ -28,6 +28,47 @@ async fn a_search_that_names_no_patient_finds_what_is_the_own_one_s_bypass_12() 
     world.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patient_is_told_how_many_there_are_by_a_server_that_is_trusted_bypass_20() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["fhir"]["upstream"]["trust"] = json!(["total"]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    let client = world.client().reuse(true);
+    for (scope, path, total) in [
+        (PATIENT, "Observation?_summary=count", Some(13)),
+        (PATIENT, "Observation?_total=accurate&_count=2", Some(13)),
+        // With the one that names another patient, too, and does not leave.
+        (PATIENT, "Observation?code=8867-4&_total=accurate", Some(2)),
+        (PATIENT, "Patient?_summary=count", Some(1)),
+        // Not asked for.
+        (PATIENT, "Observation", None),
+    ] {
+        let request = ask(&world, scope, "GET", &format!("/r4/{path}"));
+        let answer = world.send(&client, request).await;
+        check(path, &answer);
+        let bundle = answer.json().expect("a bundle");
+        assert_eq!(bundle["total"].as_u64(), total, "{path}: {bundle}");
+    }
+    let granular = "patient/Observation.s?category=laboratory";
+    for (scope, path) in [
+        (granular, "Observation?_summary=count"),
+        (PATIENT, "?_type=Observation,Condition&_total=accurate"),
+        (PATIENT, "Patient/p1/Observation?_summary=count"),
+    ] {
+        let path = match path.starts_with('?') {
+            true => format!("/r4{path}"),
+            false => format!("/r4/{path}"),
+        };
+        let answer = world.send(&client, ask(&world, scope, "GET", &path)).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+    }
+    world.close().await;
+}
+
 /// The one request upstream: its path, and its body.
 fn sent(world: &World, name: &str) -> (String, String) {
     let requests = world.fhir.requests();
