@@ -9,14 +9,14 @@ mod reduced;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::confine::confine;
+use super::confine::{confine, has_owner, owner};
 use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
 use super::provenance;
 use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, Searched};
+use crate::fhir::{Compartment, ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
@@ -30,6 +30,7 @@ pub struct Permit {
     principal: Option<Rc<Principal>>,
     rule: String,
     patient: Option<String>,
+    practitioner: Option<String>,
     /// What the interaction is permitted for, of the type, or the first of several.
     granted: Granted,
     /// And of the others that an answer may hold.
@@ -54,6 +55,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         principal: None,
         rule: "public".to_owned(),
         patient: None,
+        practitioner: None,
         granted: Granted::All,
         others: Vec::new(),
         readable: Some(Granted::All),
@@ -99,14 +101,17 @@ pub fn authorize(
         return Err(Denial::Path);
     };
     let (level, scopes, granted) = opened(principal, interaction, *first, letter, terms.fhir)?;
+    let owner = owner(principal, level, terms.fhir);
+    let of = |compartment: Compartment| {
+        let own = owner.filter(|own| own.compartment == compartment);
+        own.map(|own| own.id.to_owned())
+    };
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
         rule: rule(scopes, *first, letter, &granted),
-        patient: match level {
-            Level::Patient => principal.patient().map(str::to_owned),
-            Level::System | Level::User => None,
-        },
+        patient: of(Compartment::Patient),
+        practitioner: of(Compartment::Practitioner),
         granted,
         others: Vec::with_capacity(others.len()),
         readable: Granted::of(scopes, *first, Letter::Read),
@@ -136,10 +141,12 @@ pub fn authorize(
         types.iter().chain(&included).chain(further)
     };
     let mut confined = true;
-    if level == Level::Patient {
+    if let Some(owner) = &owner {
         for resource_type in types.iter() {
-            confined &= confine(principal, interaction, *resource_type, terms)?;
+            confined &= confine(owner, interaction, *resource_type, terms)?;
         }
+    }
+    if level == Level::Patient {
         provenance::confine(principal, request, terms.fhir)?;
     }
     let facts =
@@ -158,8 +165,8 @@ pub fn authorize(
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
     }
-    if !confined {
-        permit = narrowed::confined(permit, &types, terms)?;
+    if let Some(owner) = owner.filter(|_| !confined) {
+        permit = narrowed::confined(permit, &owner, &types, terms)?;
     }
     permit.reduce(terms)?;
     if let [only] = types.as_ref() {
@@ -218,6 +225,9 @@ fn opened<'p>(
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
+        if !has_owner(principal, level, fhir) {
+            return None;
+        }
         let granted = Granted::of(scopes, resource_type, letter)?;
         Some((level, scopes, granted))
     });

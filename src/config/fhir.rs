@@ -13,7 +13,7 @@ use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
     Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance,
-    FhirPolicy, SearchPolicy, Upstream, WritePolicy,
+    FhirPolicy, SearchPolicy, Upstream, UserAccess, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -95,6 +95,13 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         patient_types(node, m)
     });
     let compartment = compartment(&mut object, m);
+    let user_access = or(object.optional("user_access"), UserAccess::All, |node| {
+        let words = [
+            ("all", UserAccess::All),
+            ("compartment", UserAccess::Compartment),
+        ];
+        node.keyword(&words, m)
+    });
     let search = or(object.optional("search"), SearchPolicy::default(), |node| {
         search::read(node, m)
     });
@@ -123,6 +130,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             if_match: trust.if_match,
         },
         compartment: Rc::new(compartment?),
+        user_access: user_access?,
         search: SearchPolicy {
             trusted_total: trust.total,
             ..search?

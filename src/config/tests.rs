@@ -20,8 +20,8 @@ use crate::access::Scope;
 use crate::fhir::ResourceType;
 use crate::identity::{Algorithm, CertificateRules, ClaimPointers, Proof, ValidatedBy};
 use crate::limit::{KeyPart, Period, Quota};
-use crate::request::Authorization;
 use crate::request::body::BodyCheck;
+use crate::request::{Authorization, UserAccess};
 use crate::response::Action;
 
 /// A public key on P-256 (RFC 7517 appendix A.1).
@@ -48,7 +48,7 @@ fn complete() -> Value {
             "subscriptions": {"endpoints": ["https://hooks.example.org/fhir"]},
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
-            "universal_types": ["Organization", "Location"],
+            "universal_types": ["Organization", "Location"], "user_access": "compartment",
             "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
                 "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
                 "include": ["Observation:subject"], "revinclude": ["Provenance:target"],
@@ -163,6 +163,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
+        assert_eq!(policy.fhir.user_access, UserAccess::Compartment);
         assert_eq!(policy.fhir.search, search::of_complete());
         assert_eq!(policy.fhir.operations, operations::of_complete());
         assert_eq!(policy.fhir.bundles, writes::bundles_of_complete());
@@ -238,6 +239,7 @@ fn what_is_left_out_has_the_safe_default() {
         *policy.fhir.compartment,
         crate::fhir::PatientCompartment::default()
     );
+    assert_eq!(policy.fhir.user_access, UserAccess::All);
     assert!(policy.told.fields.is_empty());
     assert!(policy.certificate.required);
     assert_eq!(policy.certificate.validated_by, ValidatedBy::Attribute);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::edit::Edits;
 use super::prune::{Marks, prune};
 use super::{Cover, Fault};
-use crate::access::{Granted, Membership};
-use crate::fhir::{ResourceType, is_id};
+use crate::access::{Granted, Membership, is_of_practitioner};
+use crate::fhir::{Owner, ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
@@ -77,6 +77,12 @@ pub(super) fn screen<'d>(
                 marks.remove_narratives(root);
             }
             marks.remove_element(root, "link");
+        }
+    }
+    if let Some(practitioner) = &cover.practitioner {
+        let owner = Owner::practitioner(practitioner, &cover.compartment);
+        if !is_of_practitioner(&owner, &cover.base, root, &shape) {
+            return Ok(None);
         }
     }
     let active = redact(root, &shape, cover, &mut marks);

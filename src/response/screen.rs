@@ -160,7 +160,8 @@ impl Screen {
             return false;
         };
         // A Patient is asked for by the own id.
-        let foreign = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
+        let of_patient = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
+        let foreign = |found: ResourceType| cover.practitioner.is_some() || of_patient(found);
         let of_instance = cover.expected.of_instance();
         let consent = cover.consent.is_some();
         of_instance.is_some_and(|found| foreign(found) || consent || !cover.granted.is_all())

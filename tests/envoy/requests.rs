@@ -11,6 +11,7 @@ mod inclusions;
 mod instances;
 mod narrowed;
 mod paths;
+mod practitioners;
 mod scopes;
 mod searches;
 mod unsupported;

@@ -1,11 +1,11 @@
-//! Searches that ask for no more than what is the own patient's, and what granular scopes match.
+//! Searches that ask for no more than what is the caller's own, and what granular scopes match.
 
 use super::{Permit, Terms};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, SearchParameter, search_parameter};
+use crate::fhir::{Owner, ResourceType, SearchParameter, search_parameter};
 use crate::request::{Interaction, Parameter, Request};
 
-/// The same permit, with a search that asks only for what is the own patient's: by one more condition, which
+/// The same permit, with a search that asks only for what is the owner's: by one more condition, which
 /// means that of each of these types.
 ///
 /// # Errors
@@ -13,10 +13,11 @@ use crate::request::{Interaction, Parameter, Request};
 /// be read again as what it is.
 pub(super) fn confined(
     permit: Permit,
+    owner: &Owner<'_>,
     types: &[ResourceType],
     terms: &Terms<'_>,
 ) -> Result<Permit, Denial> {
-    let condition = condition(&permit, types, terms);
+    let condition = condition(&permit, owner, types, terms);
     let request = condition.and_then(|own| permit.request.narrowed(vec![own], terms.fhir));
     match request {
         Some(request) => Ok(Permit { request, ..permit }),
@@ -24,10 +25,15 @@ pub(super) fn confined(
     }
 }
 
-/// The condition that a resource of any of these types is the own patient's. By `patient` where there is such
-/// a parameter, else by `subject`, else by the first of the definition that is left.
-fn condition(permit: &Permit, types: &[ResourceType], terms: &Terms<'_>) -> Option<Parameter> {
-    let own = permit.patient()?;
+/// The condition that a resource of any of these types is the owner's. By `patient` where there is such a
+/// parameter, else by `subject`, and of a practitioner by `practitioner`; else by the first of the definition
+/// that is left.
+fn condition(
+    permit: &Permit,
+    owner: &Owner<'_>,
+    types: &[ResourceType],
+    terms: &Terms<'_>,
+) -> Option<Parameter> {
     let Request {
         interaction, page, ..
     } = permit.request();
@@ -36,14 +42,16 @@ fn condition(permit: &Permit, types: &[ResourceType], terms: &Terms<'_>) -> Opti
         return None;
     }
     let first = types.first()?;
-    let compartment = &terms.fhir.compartment;
     let may_ask = |name: &str| {
         types.iter().all(|of| {
             let definition = search_parameter(*of, name);
             definition.is_some_and(|definition| {
-                let tells = match of.is_patient() {
+                let tells = match owner.is_of(*of) {
                     true => name == "_id",
-                    false => compartment.is_searched_by(*of, definition),
+                    false => {
+                        definition.targets().any(|target| owner.is_of(target))
+                            && owner.is_searched_by(*of, definition)
+                    }
                 };
                 let hidden = |searched| (terms.hidden)(permit, *of, searched);
                 let mut searched = definition.searched().into_iter().flatten();
@@ -51,7 +59,7 @@ fn condition(permit: &Permit, types: &[ResourceType], terms: &Terms<'_>) -> Opti
             })
         })
     };
-    // A reference to a patient stands in a search once.
+    // What names a patient stands in a search once, and twice it would say little.
     let asked = |definition: SearchParameter| {
         let mut parameters = interaction
             .search()
@@ -59,14 +67,18 @@ fn condition(permit: &Permit, types: &[ResourceType], terms: &Terms<'_>) -> Opti
             .flat_map(|search| &search.parameters);
         parameters.any(|known| known.definition == definition)
     };
-    let preferred = ["_id", "patient", "subject"].into_iter();
+    let preferred = match owner.is_patient() {
+        true => &["_id", "patient", "subject"][..],
+        false => &["_id", "practitioner"],
+    };
+    let preferred = preferred.iter();
     let preferred = preferred.filter_map(|name| search_parameter(*first, name));
     let definition = preferred
-        .chain(compartment.parameters(*first))
+        .chain(owner.parameters(*first))
         .find(|definition| may_ask(definition.name()) && !asked(*definition))?;
-    let value = match first.is_patient() {
-        true => own.to_owned(),
-        false => format!("Patient/{own}"),
+    let value = match owner.is_of(*first) {
+        true => owner.id.to_owned(),
+        false => format!("{}/{}", owner.compartment.name(), owner.id),
     };
     Some(Parameter {
         path: Vec::new(),

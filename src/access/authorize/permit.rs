@@ -35,6 +35,11 @@ impl Permit {
         self.patient.as_deref()
     }
 
+    /// The practitioner to whose compartment the answer is confined; `None` when it is not.
+    pub fn practitioner(&self) -> Option<&str> {
+        self.practitioner.as_deref()
+    }
+
     /// Whether it rests on the current version of what is written: it must be read, and be the own
     /// patient's, and the write be pinned to it.
     pub fn rests_on_current(&self) -> bool {
@@ -45,12 +50,15 @@ impl Permit {
         self.patient.is_some() && changes
     }
 
-    /// Whether only the answer tells if the instance that is read is the own patient's.
+    /// Whether only the answer tells if the instance that is read is the own patient's, or the own practitioner's.
     pub fn rests_on_answer(&self) -> bool {
         let interaction = &self.request.interaction;
-        let foreign = |found: ResourceType| !found.is_patient();
-        self.patient.is_some()
-            && letter(interaction) == Some(Letter::Read)
+        let foreign = |found: ResourceType| match self.patient {
+            Some(_) => !found.is_patient(),
+            // One of many may be opened, as what is nobody's.
+            None => self.practitioner.is_some(),
+        };
+        letter(interaction) == Some(Letter::Read)
             && interaction.resource_type().is_some_and(foreign)
     }
 
@@ -87,7 +95,7 @@ impl Permit {
 
     /// Whether a number tells of nothing that the caller may not see.
     pub(super) fn may_count(&self) -> bool {
-        let confined = self.patient.is_some() && !self.counts;
+        let confined = (self.patient.is_some() || self.practitioner.is_some()) && !self.counts;
         self.is_for_all() && !confined && !self.rests_on_consent()
     }
 

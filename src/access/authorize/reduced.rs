@@ -2,7 +2,7 @@
 
 use super::{Granted, Permit, Terms};
 use crate::denial::Denial;
-use crate::fhir::{self, PatientCompartment, ResourceType, is_choice_type};
+use crate::fhir::{self, Compartment, PatientCompartment, ResourceType, is_choice_type};
 use crate::request::{Search, Summary};
 
 impl Permit {
@@ -46,8 +46,12 @@ fn needed(
     }
     let mut needed = vec!["id", "meta"];
     for (resource_type, granted) in types {
+        let practitioner = permit.practitioner().is_some();
         if permit.is_confined() {
+            let of_practitioner =
+                practitioner.then(|| Compartment::Practitioner.elements(*resource_type));
             let members = compartment.elements(*resource_type);
+            let members = members.chain(of_practitioner.into_iter().flatten());
             needed.extend(members.filter_map(|path| path.names().next()));
             // Whom references within the resource lead to.
             needed.extend(named(*resource_type, "contained"));

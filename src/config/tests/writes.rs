@@ -142,6 +142,17 @@ fn writes_are_read_or_explained() {
             json!(["batch"]),
             "/fhir/bundles: expected an object with types, found a list".into(),
         ),
+        ("/fhir/user_access", json!("all"), String::new()),
+        (
+            "/fhir/user_access",
+            json!("practitioner"),
+            "/fhir/user_access: expected \"all\" or \"compartment\", found \"practitioner\"".into(),
+        ),
+        (
+            "/fhir/user_access",
+            json!(null),
+            "/fhir/user_access: expected \"all\" or \"compartment\", found null".into(),
+        ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
         ("/fhir/upstream/trust", json!(["total"]), String::new()),
