@@ -380,6 +380,7 @@ fn cover(hidden: &str) -> Cover {
             id: None,
         },
         patient: Some("p1".to_owned()),
+        practitioner: None,
         consent: None,
         compartment: Default::default(),
         granted: Granted::All,

@@ -70,6 +70,7 @@ pub fn policy() -> FhirPolicy {
             ..BundlePolicy::default()
         },
         compartment: Default::default(),
+        user_access: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
     }

@@ -90,6 +90,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
     Cover {
         expected,
         patient: (rules & 4 != 0).then(|| "1".to_owned()),
+        practitioner: None,
         consent: None,
         compartment: Default::default(),
         granted: Granted::All,

@@ -3,21 +3,21 @@
 mod consent;
 mod narrowed;
 mod operation;
+mod permit;
 mod reduced;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::confine::confine;
+use super::confine::{confine, has_owner, owner};
 use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
 use super::provenance;
 use super::rules::{Rule, Rules, Spared};
 use super::{Granted, Letter, Level, Scope, StepUp};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, Searched};
+use crate::fhir::{Compartment, ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
-use crate::json::Node;
 use crate::label::Cleared;
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
@@ -31,6 +31,7 @@ pub struct Permit {
     principal: Option<Rc<Principal>>,
     rule: String,
     patient: Option<String>,
+    practitioner: Option<String>,
     /// What the interaction is permitted for, of the type, or the first of several.
     granted: Granted,
     /// And of the others that an answer may hold.
@@ -42,134 +43,10 @@ pub struct Permit {
     spared: Spared,
     reported: Vec<String>,
     consent: Consent,
+    /// Whether the server is trusted to count no more than what the search is confined to.
+    counts: bool,
     /// What it was decided under; `None` on a public path.
     circumstances: Option<Circumstances>,
-}
-
-impl Permit {
-    /// What is permitted.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Who is calling; `None` on a public path.
-    pub fn principal(&self) -> Option<&Rc<Principal>> {
-        self.principal.as_ref()
-    }
-
-    /// What it was decided under; `None` on a public path.
-    pub fn circumstances(&self) -> Option<Circumstances> {
-        self.circumstances
-    }
-
-    /// What allowed it, for the audit record: a scope as it stands in the token, or `public`.
-    pub fn rule(&self) -> &str {
-        &self.rule
-    }
-
-    /// The patient to whose compartment the answer is confined; `None` when it is not.
-    pub fn patient(&self) -> Option<&str> {
-        self.patient.as_deref()
-    }
-
-    /// Whether it rests on the current version of what is written: it must be read, be the own patient's
-    /// and what the permit is for, and the write be pinned to it.
-    pub fn rests_on_current(&self) -> bool {
-        let changes = matches!(
-            self.request.interaction,
-            Interaction::Update { .. } | Interaction::Patch { .. } | Interaction::Delete { .. }
-        );
-        changes && (self.patient.is_some() || !self.granted.is_all())
-    }
-
-    /// Whether only the answer tells if the instance that is read is the own patient's.
-    pub fn rests_on_answer(&self) -> bool {
-        let interaction = &self.request.interaction;
-        let foreign = |found: ResourceType| !found.is_patient();
-        self.patient.is_some()
-            && letter(interaction) == Some(Letter::Read)
-            && interaction.resource_type().is_some_and(foreign)
-    }
-
-    /// Whether the caller may read what a write leaves behind, or some of it.
-    pub fn may_read(&self) -> bool {
-        self.readable.is_some()
-    }
-
-    /// Whether the caller may read every resource of the type.
-    pub fn may_read_all(&self) -> bool {
-        self.readable.as_ref().is_some_and(Granted::is_all)
-    }
-
-    /// Which resources of the type an answer may hold: those that the interaction is permitted for, and
-    /// after a write those that the caller may read. `None`: none of them.
-    pub fn visible(&self) -> Option<&Granted> {
-        match letter(&self.request.interaction) {
-            Some(Letter::Create | Letter::Update | Letter::Delete) => self.readable.as_ref(),
-            Some(Letter::Read | Letter::Search) | None => Some(&self.granted),
-        }
-    }
-
-    /// Which resources of further types an answer may hold.
-    pub fn others(&self) -> &[(ResourceType, Granted)] {
-        &self.others
-    }
-
-    /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each.
-    pub fn shows_total(&self) -> bool {
-        let search = self.request.interaction.search();
-        search.is_some_and(Search::asks_for_total) && !self.is_confined() && self.is_for_all()
-    }
-
-    /// Whether the interaction is permitted for all resources of its types.
-    pub fn is_for_all(&self) -> bool {
-        self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
-    }
-
-    /// Whether the interaction is permitted for this resource of its type.
-    pub fn covers(&self, resource: Node<'_>) -> bool {
-        self.granted.covers(resource)
-    }
-
-    /// Whether this resource may be written: refuses one that the interaction is not permitted for.
-    pub fn check_written(&self, resource: Node<'_>) -> Result<(), Denial> {
-        let interaction = &self.request.interaction;
-        match (self.covers(resource), interaction.resource_type()) {
-            (true, _) => Ok(()),
-            (false, Some(own)) => Err(lacking(self.level, interaction, own)),
-            (false, None) => Err(Denial::Path),
-        }
-    }
-
-    /// Whether the condition of the redaction at this place does not hold.
-    pub fn spares_redaction(&self, place: usize) -> bool {
-        bit(self.spared.redactions, place)
-    }
-
-    /// Whether the condition of the limit at this place does not hold.
-    pub fn spares_limit(&self, place: usize) -> bool {
-        bit(self.spared.limits, place)
-    }
-
-    /// What rules that only report would have refused it for, as the audit record names them.
-    pub fn reported(&self) -> &[String] {
-        &self.reported
-    }
-
-    /// Whether an active scope of the caller includes this one, for rules that spare some callers.
-    pub fn holds_scope(&self, wanted: &Scope) -> bool {
-        let counting = self.principal.as_ref().and_then(|caller| granting(caller));
-        counting.is_some_and(|(_, scopes)| scopes.data().any(|scope| scope.includes(wanted)))
-    }
-}
-
-fn bit(bits: u64, place: usize) -> bool {
-    let place = u32::try_from(place).ok();
-    place
-        .and_then(|place| bits.checked_shr(place))
-        .unwrap_or_default()
-        & 1
-        == 1
 }
 
 /// Permits a request for a public path.
@@ -179,6 +56,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         principal: None,
         rule: "public".to_owned(),
         patient: None,
+        practitioner: None,
         granted: Granted::All,
         others: Vec::new(),
         readable: Some(Granted::All),
@@ -186,6 +64,7 @@ pub fn permit_public(request: &Request) -> Option<Permit> {
         spared: Spared::default(),
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        counts: false,
         circumstances: None,
     })
 }
@@ -237,14 +116,17 @@ pub fn authorize(
     };
     let (level, scopes, granted) = opened(*first)?;
     let readable = Granted::of(scopes, *first, Letter::Read);
+    let owner = owner(principal, level, terms.fhir);
+    let of = |compartment: Compartment| {
+        let own = owner.filter(|own| own.compartment == compartment);
+        own.map(|own| own.id.to_owned())
+    };
     let mut permit = Permit {
         request: request.clone(),
         principal: Some(Rc::clone(principal)),
         rule: rule(scopes, *first, letter, &granted),
-        patient: match level {
-            Level::Patient => principal.patient().map(str::to_owned),
-            Level::System | Level::User => None,
-        },
+        patient: of(Compartment::Patient),
+        practitioner: of(Compartment::Practitioner),
         granted,
         others: Vec::with_capacity(others.len()),
         readable: readable.map(|granted| granted.cleared(cleared(*first))),
@@ -252,6 +134,7 @@ pub fn authorize(
         spared: Spared::default(),
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        counts: counts(interaction, terms.fhir),
         circumstances: Some(terms.circumstances),
     };
     let included = interaction.included();
@@ -272,10 +155,13 @@ pub fn authorize(
         let further = looked_through.iter().filter(|of| !types.contains(of));
         types.iter().chain(&included).chain(further)
     };
-    if level == Level::Patient {
+    let mut confined = true;
+    if let Some(owner) = &owner {
         for resource_type in types.iter() {
-            confine(principal, interaction, *resource_type, terms)?;
+            confined &= confine(owner, interaction, *resource_type, terms)?;
         }
+    }
+    if level == Level::Patient {
         provenance::confine(principal, request, terms.fhir)?;
     }
     let mut reported = Vec::new();
@@ -291,6 +177,9 @@ pub fn authorize(
     permit.spared = spared.unwrap_or_default();
     for resource_type in types.iter() {
         unhidden(&permit, *resource_type, terms)?;
+    }
+    if let Some(owner) = owner.filter(|_| !confined) {
+        permit = narrowed::confined(permit, &owner, &types, terms)?;
     }
     permit.reduce(terms)?;
     if let [only] = types.as_ref() {
@@ -349,6 +238,9 @@ fn opened<'p>(
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
+        if !has_owner(principal, level, fhir) {
+            return None;
+        }
         let granted = Granted::of(scopes, resource_type, letter)?;
         Some((level, scopes, granted.cleared(cleared)))
     });
@@ -386,6 +278,17 @@ fn opened<'p>(
         }
     }
     Ok((level, scopes, granted))
+}
+
+/// Whether the server is trusted to count what this search is confined to, by a condition of its own.
+fn counts(interaction: &Interaction, fhir: &FhirPolicy) -> bool {
+    let confined = |of: ResourceType| !fhir.compartment.is_universal(of);
+    match interaction {
+        Interaction::Search { resource_type, .. } => {
+            fhir.search.trusted_total && confined(*resource_type)
+        }
+        _ => false,
+    }
 }
 
 /// The letter that an interaction needs (SMART App Launch 2.2).

@@ -1,5 +1,6 @@
 //! Whether a resource is about one patient, and about no other.
 
+mod practitioner;
 mod written;
 
 use std::borrow::Cow;
@@ -9,6 +10,8 @@ use crate::fhir::{PatientCompartment, ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::Targets;
 use crate::request::body::Shape;
+
+pub(crate) use practitioner::is_of_practitioner;
 
 /// Decides a resource's place in a patient's compartment
 /// (<https://hl7.org/fhir/R4/compartmentdefinition-patient.html>).

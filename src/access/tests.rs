@@ -9,7 +9,9 @@ mod granular;
 mod inclusions;
 mod instances;
 mod levels;
+mod narrowed;
 mod patients;
+mod practitioners;
 mod reduced;
 mod rules;
 mod terms;
@@ -103,6 +105,7 @@ fn fhir() -> FhirPolicy {
         body_check: BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        user_access: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
         bundles: BundlePolicy::default(),

@@ -13,7 +13,7 @@ use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
     Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance,
-    FhirPolicy, SearchPolicy, Upstream, WritePolicy,
+    FhirPolicy, SearchPolicy, Upstream, UserAccess, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -95,6 +95,13 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         patient_types(node, m)
     });
     let compartment = compartment(&mut object, m);
+    let user_access = or(object.optional("user_access"), UserAccess::All, |node| {
+        let words = [
+            ("all", UserAccess::All),
+            ("compartment", UserAccess::Compartment),
+        ];
+        node.keyword(&words, m)
+    });
     let search = or(object.optional("search"), SearchPolicy::default(), |node| {
         search::read(node, m)
     });
@@ -107,7 +114,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
         |node| bundles(node, m),
     );
     object.finish(m);
-    let (upstream, told, if_match) = upstream?;
+    let (upstream, told, trust) = upstream?;
     let fhir = FhirPolicy {
         base: base?,
         public: public?,
@@ -120,17 +127,21 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             patient_types: patient_types?,
             conditional: conditional?,
             subscriptions: subscriptions?,
-            if_match,
+            if_match: trust.if_match,
         },
         compartment: Rc::new(compartment?),
-        search: search?,
+        user_access: user_access?,
+        search: SearchPolicy {
+            trusted_total: trust.total,
+            ..search?
+        },
         operations: operations?,
         bundles: bundles?,
     };
     Some((fhir, told))
 }
 
-fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<(Upstream, Told, bool)> {
+fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<(Upstream, Told, Trust)> {
     let mut object = node.object("an object with cluster and base", m)?;
     let cluster = cluster(&mut object, m);
     let base = base(&mut object, m);
@@ -150,28 +161,34 @@ fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<(Upstream, Told,
     let told = or(object.optional("identity"), Told::default(), |node| {
         told::read(node, m)
     });
-    let if_match = or(object.optional("trust"), false, |node| trust(node, m));
+    let trust = or(object.optional("trust"), Trust::default(), |node| {
+        trust(node, m)
+    });
     object.finish(m);
     let upstream = Upstream {
         cluster: cluster?,
         base: base?,
         authorization: authorization?,
     };
-    Some((upstream, told?, if_match?))
+    Some((upstream, told?, trust?))
 }
 
-/// What the server is trusted with; whether `if_match` is among it.
-fn trust(node: &Node<'_>, m: &mut Mistakes) -> Option<bool> {
-    let words = [("if_match", ())];
+/// What the server is trusted with.
+#[derive(Clone, Copy, Default)]
+struct Trust {
+    if_match: bool,
+    total: bool,
+}
+
+fn trust(node: &Node<'_>, m: &mut Mistakes) -> Option<Trust> {
+    let (if_match, total) = ("if_match", "total");
+    let words = [(if_match, if_match), (total, total)];
     let items = node.list("words", 0..=words.len(), m)?;
-    each(&items, |item| {
-        // Of a later version: nothing rests on a total yet.
-        if item.value().as_str() == Some("total") {
-            return item.unavailable("total", "\"if_match\"", m);
-        }
-        item.keyword(&words, m)
-    })?;
-    Some(!items.is_empty())
+    let named = each(&items, |item| item.keyword(&words, m))?;
+    Some(Trust {
+        if_match: named.contains(&if_match),
+        total: named.contains(&total),
+    })
 }
 
 /// Which writes may be of what a search finds.

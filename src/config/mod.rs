@@ -38,6 +38,7 @@
 //! | `fhir.patient_writes` | 0 to 64 types of the patient compartment, without `AuditEvent`, `Consent`, `Group`, `Person`, `RelatedPerson` | what patients say of themselves: [`crate::request::WritePolicy`] |
 //! | `fhir.patient_membership` | 0 to 64 search parameters as `Type.name` | none |
 //! | `fhir.universal_types` | 0 to 64 types that belong to no patient | none |
+//! | `fhir.user_access` | `all` or `compartment`: what `user/` scopes open | `all` |
 //! | `fhir.operations` | 0 to 64 | none |
 //! | `fhir.operations[].name` | 1 to 64 of `A-Z a-z 0-9 -` | required |
 //! | `fhir.operations[].level` | `system`, `type`, `instance` | required |

@@ -72,6 +72,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<SearchPolicy> {
         max_values: max_values?,
         contains: contains?,
         date_ranges: date_ranges?,
+        trusted_total: false,
     })
 }
 

@@ -22,8 +22,8 @@ use crate::access::Scope;
 use crate::fhir::ResourceType;
 use crate::identity::{Algorithm, CertificateRules, ClaimPointers, Proof, ValidatedBy};
 use crate::limit::{KeyPart, Period, Quota};
-use crate::request::Authorization;
 use crate::request::body::BodyCheck;
+use crate::request::{Authorization, UserAccess};
 use crate::response::Action;
 
 /// A public key on P-256 (RFC 7517 appendix A.1).
@@ -39,7 +39,7 @@ fn complete() -> Value {
         "fhir": {
             "base": "https://fhir.example.org/r4",
             "public": ["metadata", ".well-known/smart-configuration"],
-            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip", "trust": ["if_match"],
+            "upstream": {"cluster": "fhir_server", "base": "http://fhir/r4", "authorization": "strip", "trust": ["if_match", "total"],
                 "identity": {"subject": "x-auth-subject", "scope": "x-auth-scope"}},
             "body_limit": "1MiB",
             "body_check": "names",
@@ -50,7 +50,7 @@ fn complete() -> Value {
             "subscriptions": {"endpoints": ["https://hooks.example.org/fhir"]},
             "patient_writes": ["Observation", "Appointment"],
             "patient_membership": ["Task.patient"],
-            "universal_types": ["Organization", "Location"],
+            "universal_types": ["Organization", "Location"], "user_access": "compartment",
             "search": {"default_count": 20, "max_count": 200, "max_values": 50, "contains": true,
                 "date_ranges": [{"resource": "Observation", "parameters": ["date"], "days": 366}],
                 "include": ["Observation:subject"], "revinclude": ["Provenance:target"], "iterate": 2,
@@ -166,6 +166,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(policy.fhir.body_check, BodyCheck::Names);
         assert_eq!(policy.fhir.writes, writes::of_complete());
         assert_eq!(*policy.fhir.compartment, writes::compartment_of_complete());
+        assert_eq!(policy.fhir.user_access, UserAccess::Compartment);
         assert_eq!(policy.fhir.search, search::of_complete());
         assert_eq!(policy.fhir.operations, operations::of_complete());
         assert_eq!(policy.fhir.bundles, writes::bundles_of_complete());
@@ -241,6 +242,7 @@ fn what_is_left_out_has_the_safe_default() {
         *policy.fhir.compartment,
         crate::fhir::PatientCompartment::default()
     );
+    assert_eq!(policy.fhir.user_access, UserAccess::All);
     assert!(policy.told.fields.is_empty());
     assert!(policy.certificate.required);
     assert_eq!(policy.certificate.validated_by, ValidatedBy::Attribute);

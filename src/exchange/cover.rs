@@ -20,6 +20,7 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
     Ok(Cover {
         expected,
         patient: permit.confined_to().map(str::to_owned),
+        practitioner: permit.practitioner().map(str::to_owned),
         consent: permit.ruling().map(Rc::clone),
         compartment: Rc::clone(&policy.fhir.compartment),
         granted: permit.visible().cloned().unwrap_or(Granted::NOTHING),

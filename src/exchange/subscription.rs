@@ -24,7 +24,8 @@ pub(super) fn check(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<()
     };
     // Nothing screens what the server sends by itself.
     let hidden = subscription.sends_resources && guard.hides_from(&search);
-    let whole = search.is_for_all() && search.may_read_all() && search.patient().is_none();
+    let confined = search.patient().is_some() || search.practitioner().is_some();
+    let whole = search.is_for_all() && search.may_read_all() && !confined;
     match whole && !hidden {
         true => Ok(()),
         false => Err(Denial::NotSupported("subscription")),

@@ -55,17 +55,25 @@ impl PatientCompartment {
             && !resource_type.steers_server()
     }
 
+    /// The search parameters that were added for this type.
+    pub fn added(
+        &self,
+        resource_type: ResourceType,
+    ) -> impl Iterator<Item = SearchParameter> + Clone + '_ {
+        let own = move |(of, _): &&(ResourceType, SearchParameter)| *of == resource_type;
+        self.added.iter().filter(own).map(|(_, own)| *own)
+    }
+
     /// The elements that say whose a resource of this type is.
     pub fn elements(
         &self,
         resource_type: ResourceType,
     ) -> impl Iterator<Item = ElementPath> + Clone + '_ {
-        let own = move |(of, _): &&(ResourceType, SearchParameter)| *of == resource_type;
-        let added = self.added.iter().filter(own);
-        let added = added.filter_map(|(_, parameter)| parameter.searched());
+        let added = self.added(resource_type);
+        let added = added.filter_map(SearchParameter::searched).flatten();
         Compartment::Patient
             .elements(resource_type)
-            .chain(added.flatten().map(|place| place.path))
+            .chain(added.map(|place| place.path))
     }
 
     /// Whether a parameter of this type looks at those elements, and so nowhere else.

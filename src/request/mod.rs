@@ -73,6 +73,8 @@ pub struct FhirPolicy {
     pub bundles: BundlePolicy,
     /// Whose a resource is.
     pub compartment: Rc<PatientCompartment>,
+    /// What `user/` scopes open.
+    pub user_access: UserAccess,
     /// How searches may be asked.
     pub search: SearchPolicy,
     /// The operations that may be called; no two of the same name on the same.
@@ -99,6 +101,17 @@ impl FhirPolicy {
             (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest)
         })
     }
+}
+
+/// What `user/` scopes open of the types that they name.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UserAccess {
+    /// Every resource.
+    #[default]
+    All,
+    /// What is in the compartment of the Practitioner who calls, and what is nobody's: to read, and nothing
+    /// to write.
+    Compartment,
 }
 
 /// The server behind the proxy.

@@ -26,10 +26,9 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
 }
 
 impl Request {
-    /// The same search with these conditions behind its own. `None` where this is no search of one type,
-    /// or where the canonical form would not be read again as what it is.
+    /// The same search with these conditions, of its first type, behind its own. `None` where this is no
+    /// search, or where the canonical form would not be read again as what it is.
     pub fn narrowed(&self, conditions: Vec<Parameter>, policy: &FhirPolicy) -> Option<Self> {
-        self.interaction.resource_type()?;
         let mut search = self.interaction.search()?.clone();
         search.parameters.extend(conditions);
         let request = Request {

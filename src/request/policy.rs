@@ -24,6 +24,9 @@ pub struct SearchPolicy {
     pub iterate: usize,
     /// The hops that a chain may have, and in reverse those of `_has`.
     pub chains: Vec<Inclusion>,
+    /// Whether the upstream is trusted to count exactly what a search asks for, so that a patient may be
+    /// told how much of the own there is.
+    pub trusted_total: bool,
 }
 
 /// A type that is searched within dates only.
@@ -38,7 +41,7 @@ pub struct DateRange {
 }
 
 impl Default for SearchPolicy {
-    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along, no chains.
+    /// No page is chosen for the client, up to 1000 entries; 256 values; no `:contains`, no dates needed, nothing sent along, no chains, no totals on trust.
     fn default() -> Self {
         SearchPolicy {
             default_count: None,
@@ -49,6 +52,7 @@ impl Default for SearchPolicy {
             include: Vec::new(),
             iterate: 0,
             chains: Vec::new(),
+            trusted_total: false,
         }
     }
 }

@@ -97,7 +97,7 @@ impl Rule<'_> {
             .get("request")
             .and_then(|request| request.get("method"));
         let deleted = method.is_some_and(|method| method.is_str("DELETE"));
-        if self.kind != BundleKind::History || self.cover.patient.is_some() || !deleted {
+        if self.kind != BundleKind::History || self.cover.is_confined() || !deleted {
             return None;
         }
         let url = entry.get("request").and_then(|request| request.get("url"));

@@ -18,6 +18,9 @@ pub struct Cover {
     /// The logical id of the one patient whose resources may leave; every resource must name this
     /// patient in a membership element, and no other. `None`: no compartment restricts the answer.
     pub patient: Option<String>,
+    /// The logical id of the one practitioner whose resources may leave; every resource must name this
+    /// practitioner in a membership element, or be nobody's. `None`: no such compartment restricts the answer.
+    pub practitioner: Option<String>,
     /// What makes a resource a patient's.
     pub compartment: Rc<PatientCompartment>,
     /// Which resources of the type may leave: what is not covered is treated like what belongs to
@@ -28,7 +31,8 @@ pub struct Cover {
     /// What the patient's consent says: what it does not permit is treated like what belongs to another
     /// patient. `None`: none was asked for.
     pub consent: Option<Rc<Ruling>>,
-    /// Whether a Bundle may tell how many matches there are.
+    /// Whether a Bundle may tell how many matches there are; where a compartment restricts it, not behind an
+    /// entry that was removed.
     pub total: bool,
     /// External base URL of the FHIR API, without a trailing slash.
     pub base: String,
@@ -41,6 +45,11 @@ pub struct Cover {
 }
 
 impl Cover {
+    /// Whether somebody's compartment restricts the answer.
+    pub(super) fn is_confined(&self) -> bool {
+        self.patient.is_some() || self.practitioner.is_some()
+    }
+
     /// Whether the labels of a Bundle, in its `meta`, let anything in it be seen: the more restrictive of
     /// Bundle and entry holds.
     pub(super) fn covers_bundle(&self, meta: Node<'_>) -> bool {

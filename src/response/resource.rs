@@ -7,8 +7,8 @@ use super::labels::{self, Labelled};
 use super::marks::Marks;
 use super::prune::prune;
 use super::{Cover, Fault};
-use crate::access::{Granted, Membership};
-use crate::fhir::{ResourceType, is_id};
+use crate::access::{Granted, Membership, is_of_practitioner};
+use crate::fhir::{Owner, ResourceType, is_id};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
@@ -79,6 +79,12 @@ pub(super) fn screen<'d>(
                 marks.remove_narratives(root);
             }
             marks.remove_element(root, "link");
+        }
+    }
+    if let Some(practitioner) = &cover.practitioner {
+        let owner = Owner::practitioner(practitioner, &cover.compartment);
+        if !is_of_practitioner(&owner, &cover.base, root, &shape) {
+            return Ok(None);
         }
     }
     let labelled = match granted.labels() {

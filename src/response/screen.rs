@@ -162,7 +162,8 @@ impl Screen {
             return false;
         };
         // A Patient is asked for by the own id.
-        let foreign = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
+        let of_patient = |found: ResourceType| cover.patient.is_some() && !found.is_patient();
+        let foreign = |found: ResourceType| cover.practitioner.is_some() || of_patient(found);
         let of_instance = cover.expected.of_instance();
         let consent = cover.consent.is_some();
         of_instance.is_some_and(|found| foreign(found) || consent || !cover.granted.is_all())
@@ -374,7 +375,13 @@ impl Screen {
                 }
                 bundle::meta(value)
             }
-            "total" if rule.cover.total => bundle::total(value),
+            // To a patient it is told on trust, which an entry that had to be removed ends.
+            "total"
+                if rule.cover.total
+                    && !(rule.cover.patient.is_some() && self.counts.removed > 0) =>
+            {
+                bundle::total(value)
+            }
             "link" => {
                 self.bundle.link = true;
                 Some(bundle::links(value, rule.cover, rule.resource_type))

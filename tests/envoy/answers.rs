@@ -183,6 +183,11 @@ async fn walk(world: &World, opaque: bool) {
             "/Observation?subject=p1&status=final&_count=7",
             "/Observation?subject=p1&status=final&_count=1000",
         ),
+        // Whose it is is added, to every page.
+        (
+            "/Observation?status=final&_count=7",
+            "/Observation?patient=p1&status=final&_count=1000",
+        ),
         ("/Patient/p1/_history?_count=1", "/Patient/p1/_history"),
     ] {
         let mut expected: Vec<Value> = resources(&direct(world, all).await)

@@ -10,7 +10,7 @@ use crate::access::hidden::searched;
 use crate::access::rules::Rule;
 use crate::consent::{Action, Actor, Caller, Ruling};
 use crate::denial::Denial;
-use crate::fhir::{Compartment, ResourceType};
+use crate::fhir::{Compartment, Owner, ResourceType};
 use crate::identity::Principal;
 use crate::request::{Change, FhirPolicy, Interaction, OperationAnswer, Search};
 
@@ -65,12 +65,16 @@ impl Permit {
 
     /// Whether each resource of an answer is looked at for whose it is.
     pub(in crate::access) fn is_confined(&self) -> bool {
-        let consent = match &self.consent {
+        self.rests_on_consent() || self.patient.is_some() || self.practitioner.is_some()
+    }
+
+    /// Whether a consent says what of an answer leaves.
+    pub(super) fn rests_on_consent(&self) -> bool {
+        match &self.consent {
             Consent::NotNeeded => false,
             Consent::Needed(need) => !need.report,
             Consent::Given(..) => true,
-        };
-        consent || self.patient.is_some()
+        }
     }
 
     /// The permit with the consent that was asked for.
@@ -233,10 +237,10 @@ fn whose(
             Some((Compartment::Patient, id)) => (id.to_owned(), true),
             _ => (named(&search, *resource_type, fhir)?, false),
         };
-        let terms = (&*fhir.compartment, confined);
+        let owner = Owner::patient(&own, &fhir.compartment);
         let absent = Denial::Absent { forbidden: false };
-        confine_search(&own, &search, *resource_type, terms, absent).ok()?;
-        if found.get_or_insert_with(|| own.clone()) != &own {
+        let confined = confine_search(&owner, &search, *resource_type, confined, absent).ok()?;
+        if !confined || found.get_or_insert_with(|| own.clone()) != &own {
             return None;
         }
     }

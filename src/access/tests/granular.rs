@@ -108,7 +108,14 @@ fn a_granular_scope_narrows_searches() {
     let patient = "patient/Observation.rs?category=lab";
     for (query, expected) in [
         ("patient=p1", "/Observation?patient=Patient/p1&category=lab"),
-        ("category=lab", "refused: request.not-supported.parameter"),
+        (
+            "category=lab",
+            "/Observation?category=lab&patient=Patient/p1",
+        ),
+        (
+            "code=x",
+            "/Observation?code=x&patient=Patient/p1&category=lab",
+        ),
         ("patient=p2", "refused: compartment"),
     ] {
         let found = forwarded(patient, &format!("GET /Observation?{query}"));

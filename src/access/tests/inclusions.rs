@@ -72,12 +72,7 @@ fn each_type_that_is_sent_along_is_decided_on_bypass_4() {
             Err("lacks user/Provenance.s"),
         ),
         ("patient/*.s", own, Ok("Patient, Provenance")),
-        // It brings along, and confines nothing.
-        (
-            "patient/*.s",
-            subject,
-            Err("request.not-supported.parameter"),
-        ),
+        ("patient/*.s", subject, Ok("Patient")),
         (
             "patient/*.s",
             "GET /Observation?patient=p2&_include=Observation:subject",

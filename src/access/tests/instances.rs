@@ -31,7 +31,7 @@ fn a_patient_reads_what_the_answer_can_be_decided_on() {
         ("GET /Device/d1", absent(), absent()),
         ("GET /Organization?name=x", unconfined(), Ok(())),
         ("GET /Location?name=x", unconfined(), unconfined()),
-        ("GET /Task?status=draft", unconfined(), unconfined()),
+        ("GET /Task?status=draft", unconfined(), Ok(())),
         ("GET /Task?patient=p1", unconfined(), Ok(())),
         ("GET /Task?subject=Patient/p1", unconfined(), Ok(())),
         ("GET /Task?patient=p2", unconfined(), absent()),
@@ -40,7 +40,7 @@ fn a_patient_reads_what_the_answer_can_be_decided_on() {
             unconfined(),
             absent(),
         ),
-        ("GET /Observation?code=x", unconfined(), unconfined()),
+        ("GET /Observation?code=x", Ok(()), Ok(())),
     ] {
         for (policy, expected) in [(&plain, by_default), (&more, configured)] {
             let terms = Terms {

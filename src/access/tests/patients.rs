@@ -31,11 +31,11 @@ fn a_patient_scope_opens_the_own_patient_only() {
         ("GET /Patient?_id=p1,p1", open),
         ("GET /Patient?_id=p1&link=RelatedPerson/r", open),
         ("GET /Patient?_id=p1&link=Patient/p2", absent),
-        // Who links to a patient is another one.
-        ("GET /Patient?link=Patient/p1", parameter),
-        ("GET /Patient", parameter),
-        ("GET /Patient?name=x", parameter),
-        ("GET /Patient?identifier=x", parameter),
+        // Who links to a patient is another one: the own one is asked for as well.
+        ("GET /Patient?link=Patient/p1", open),
+        ("GET /Patient", open),
+        ("GET /Patient?name=x", open),
+        ("GET /Patient?identifier=x", open),
         ("GET /Observation?patient=p1", open),
         ("GET /Observation?patient=Patient/p1&code=x", open),
         ("GET /Observation?subject=p1&_sort=-date", open),
@@ -51,9 +51,9 @@ fn a_patient_scope_opens_the_own_patient_only() {
         ("GET /Observation?performer=Patient/p2&patient=p1", absent),
         ("GET /Observation?performer=Patient/p1", open),
         ("GET /Observation?performer=Patient/p2", absent),
-        // What is no patient narrows, but confines nothing.
-        ("GET /Observation?performer=Practitioner/a", parameter),
-        ("GET /Observation?subject=Group/p1", parameter),
+        // What is no patient narrows, but confines nothing, and the own one among others does neither.
+        ("GET /Observation?performer=Practitioner/a", open),
+        ("GET /Observation?subject=Group/p1", open),
         ("GET /Observation?subject=Patient/p1,Group/g", parameter),
         ("GET /Observation?performer=Practitioner/a&patient=p1", open),
         ("GET /Observation?subject=Group/g&patient=p1", open),
@@ -67,7 +67,7 @@ fn a_patient_scope_opens_the_own_patient_only() {
         ),
         // No membership element: it selects among what is the patient's.
         ("GET /Observation?focus=Patient/p2&patient=p1", open),
-        ("GET /Observation?focus=Patient/p1", parameter),
+        ("GET /Observation?focus=Patient/p1", open),
         ("GET /AuditEvent?patient=p1", open),
         ("GET /AuditEvent?agent=Patient/p1", open),
         ("GET /AuditEvent?entity=Patient/p2&patient=p1", absent),
@@ -77,9 +77,9 @@ fn a_patient_scope_opens_the_own_patient_only() {
         // Not in the compartment, whoever is named.
         ("GET /Task?patient=p1", parameter),
         ("GET /Device?patient=p1", parameter),
-        ("GET /Observation", parameter),
-        ("GET /Observation?code=x", parameter),
-        ("GET /Observation?_id=p1", parameter),
+        ("GET /Observation", open),
+        ("GET /Observation?code=x", open),
+        ("GET /Observation?_id=p1", open),
         ("GET /Coverage?patient=p1", open),
         ("GET /Organization?name=x", parameter),
         ("GET /Practitioner?_id=p1", parameter),

@@ -22,6 +22,11 @@ fn what_decides_is_asked_for_too_bypass_19() {
         ),
         (
             "patient/*.s",
+            "GET /Observation?_elements=id",
+            "/Observation?patient=Patient/p1&_elements=id,meta,performer,subject,contained",
+        ),
+        (
+            "patient/*.s",
             "GET /Appointment?actor=Patient/p1&_elements=status",
             "/Appointment?actor=Patient/p1&_elements=status,id,meta,participant,contained",
         ),
@@ -106,6 +111,92 @@ fn a_number_is_for_who_may_see_all_bypass_20() {
 }
 
 #[test]
+fn a_server_that_is_trusted_counts_for_patients_too_bypass_20() {
+    let total = Err("request.not-supported.total");
+    let summary = Err("request.not-supported.summary");
+    let organization = ResourceType::parse("Organization").expect("a type");
+    let trusting = FhirPolicy {
+        search: SearchPolicy {
+            trusted_total: true,
+            ..SearchPolicy::default()
+        },
+        compartment: Rc::new(crate::fhir::PatientCompartment {
+            universal: vec![organization],
+            ..Default::default()
+        }),
+        ..fhir()
+    };
+    let terms = Terms {
+        fhir: &trusting,
+        ..terms()
+    };
+    for (scope, target, expected) in [
+        (
+            "patient/*.s",
+            "/Observation?_summary=count",
+            Ok("/Observation?patient=Patient/p1&_summary=count"),
+        ),
+        (
+            "patient/*.s",
+            "/Observation?performer=Patient/p1&_total=accurate",
+            Ok("/Observation?performer=Patient/p1&_total=accurate"),
+        ),
+        (
+            "patient/*.s",
+            "/Patient?_total=estimate",
+            Ok("/Patient?_id=p1&_total=estimate"),
+        ),
+        ("patient/*.s", "/Observation?_summary=true", summary),
+        ("patient/*.s", "/Observation?_summary=text", summary),
+        // What does not match a granular scope is counted all the same.
+        (
+            "patient/Observation.s?category=a",
+            "/Observation?_total=accurate",
+            total,
+        ),
+        (
+            "user/Observation.s?category=a",
+            "/Observation?_summary=count",
+            total,
+        ),
+        // Nothing in the query confines these, or not each of them.
+        ("patient/*.s", "/Organization?_summary=count", total),
+        (
+            "patient/*.s",
+            "/Patient/p1/Observation?_summary=count",
+            total,
+        ),
+        (
+            "patient/*.s",
+            "?_type=Observation,Condition&_total=accurate",
+            total,
+        ),
+        (
+            "patient/*.s",
+            "/Observation?patient=p2&_summary=count",
+            Err("compartment"),
+        ),
+    ] {
+        let found = authorize(
+            &principal(scope, &[]),
+            &request(&format!("GET {target}")),
+            &terms,
+        );
+        let found = found.map(|permit| {
+            assert!(permit.shows_total(), "{target}");
+            permit.request().interaction.target()
+        });
+        let found = found.map_err(|denial| denial.rule());
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(found, expected, "{scope} {target}");
+    }
+    // Not asked for, not told.
+    let caller = principal("patient/*.s", &[]);
+    let permit = authorize(&caller, &request("GET /Observation"), &terms).expect("a permit");
+    assert!(!permit.shows_total());
+}
+
+#[test]
 fn a_modifier_confines_nothing_and_narrows_no_scope_bypass_12() {
     // `not` is the opposite of what the scope asks for.
     let caller = principal("user/Observation.s?category=a", &[]);
@@ -122,15 +213,18 @@ fn a_modifier_confines_nothing_and_narrows_no_scope_bypass_12() {
             "GET /Observation?patient=p1&code:missing=true",
             Ok("scope:patient/*.s"),
         ),
-        (
-            "GET /Observation?code:not=a",
-            Err("request.not-supported.parameter"),
-        ),
-        (
-            "GET /Patient?family:exact=a",
-            Err("request.not-supported.parameter"),
-        ),
     ] {
         check(target, "patient/*.s", &[], target, expected);
+    }
+    let caller = principal("patient/*.s", &[]);
+    for (target, expected) in [
+        (
+            "/Observation?code:not=a",
+            "/Observation?code:not=a&patient=Patient/p1",
+        ),
+        ("/Patient?family:exact=a", "/Patient?family:exact=a&_id=p1"),
+    ] {
+        let permit = decided(&caller, &format!("GET {target}")).expect(target);
+        assert_eq!(permit.request().interaction.target(), expected);
     }
 }

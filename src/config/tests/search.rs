@@ -27,6 +27,7 @@ pub(super) fn of_complete() -> SearchPolicy {
         ]
         .map(|(reverse, text)| Inclusion::parse(reverse, text).expect(text))
         .to_vec(),
+        trusted_total: true,
     }
 }
 

@@ -142,22 +142,30 @@ fn writes_are_read_or_explained() {
             json!(["batch"]),
             "/fhir/bundles: expected an object with types, found a list".into(),
         ),
+        ("/fhir/user_access", json!("all"), String::new()),
+        (
+            "/fhir/user_access",
+            json!("practitioner"),
+            "/fhir/user_access: expected \"all\" or \"compartment\", found \"practitioner\"".into(),
+        ),
+        (
+            "/fhir/user_access",
+            json!(null),
+            "/fhir/user_access: expected \"all\" or \"compartment\", found null".into(),
+        ),
         ("/fhir/upstream/trust", json!([]), String::new()),
         ("/fhir/upstream/trust", json!(["if_match"]), String::new()),
-        (
-            "/fhir/upstream/trust",
-            json!(["total"]),
-            "/fhir/upstream/trust/0: \"total\" is not available in this version; expected \"if_match\"".into(),
-        ),
+        ("/fhir/upstream/trust", json!(["total"]), String::new()),
+        ("/fhir/upstream/trust", json!(["if_match", "total"]), String::new()),
         (
             "/fhir/upstream/trust",
             json!(["If-Match"]),
-            "/fhir/upstream/trust/0: expected \"if_match\", found \"If-Match\" (did you mean \"if_match\"?)".into(),
+            "/fhir/upstream/trust/0: expected \"if_match\" or \"total\", found \"If-Match\" (did you mean \"if_match\"?)".into(),
         ),
         (
             "/fhir/upstream/trust",
-            json!(["if_match", "if_match"]),
-            "/fhir/upstream/trust: expected a list of 0 to 1 words, found 2".into(),
+            json!(["if_match", "total", "total"]),
+            "/fhir/upstream/trust: expected a list of 0 to 2 words, found 3".into(),
         ),
         ("/fhir/upstream/trust", json!(true), "/fhir/upstream/trust: expected a list of words, found true".into()),
     ] {

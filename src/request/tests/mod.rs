@@ -34,6 +34,7 @@ fn policy() -> FhirPolicy {
         body_check: body::BodyCheck::Structure,
         writes: WritePolicy::default(),
         compartment: Default::default(),
+        user_access: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
         bundles: BundlePolicy::default(),

@@ -18,6 +18,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         body_limit: 1,
         body_check: crate::request::body::BodyCheck::Structure,
         writes: WritePolicy::default(),
+        user_access: Default::default(),
         compartment: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),

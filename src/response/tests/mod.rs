@@ -26,6 +26,7 @@ fn cover(expected: Expected) -> Cover {
     Cover {
         expected,
         patient: None,
+        practitioner: None,
         consent: None,
         compartment: Default::default(),
         granted: Granted::All,

@@ -85,3 +85,29 @@ fn a_total_leaves_only_where_it_may_be_told_bypass_20() {
         assert_eq!(left(told, total).as_deref(), expected, "{told} {total}");
     }
 }
+
+#[test]
+fn a_total_is_told_to_a_patient_until_something_was_removed_bypass_20() {
+    let (total, own, other) = (
+        r#""total":2"#,
+        r#""entry":[{"resource":{"resourceType":"Observation","id":"a","subject":{"reference":"Patient/1"}}}]"#,
+        r#""entry":[{"resource":{"resourceType":"Observation","id":"b","subject":{"reference":"Patient/2"}}}]"#,
+    );
+    for (name, patient, parts, told) in [
+        ("before", Some("1"), [total, own], true),
+        ("after", Some("1"), [own, total], true),
+        // What stands before the entries is told on trust.
+        ("before what is removed", Some("1"), [total, other], true),
+        ("after what was removed", Some("1"), [other, total], false),
+        ("nobody's in particular", None, [other, total], true),
+    ] {
+        let mut cover = bundle(BundleKind::Searchset, "Observation", None);
+        cover.total = true;
+        cover.patient = patient.map(str::to_owned);
+        let body = format!(
+            r#"{{"resourceType":"Bundle","type":"searchset",{},{}}}"#,
+            parts[0], parts[1]
+        );
+        assert_eq!(passed(name, cover, &body).contains(total), told, "{name}");
+    }
+}

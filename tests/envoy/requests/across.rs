@@ -248,7 +248,7 @@ async fn refused(table: &mut Table<'_>) {
         (PATIENT, "", NOT_SUPPORTED, parameter),
         (
             PATIENT,
-            "?_type=Observation,Condition",
+            "?_type=Observation,Patient",
             NOT_SUPPORTED,
             parameter,
         ),
@@ -324,12 +324,7 @@ async fn refused(table: &mut Table<'_>) {
             MALFORMED,
             "request.malformed.repeated-parameter",
         ),
-        (
-            "Observation/_search",
-            "code=718-7",
-            NOT_SUPPORTED,
-            parameter,
-        ),
+        ("Device/_search", "status=active", NOT_SUPPORTED, parameter),
         (
             "Observation/_search",
             "patient=p1&_method=DELETE",

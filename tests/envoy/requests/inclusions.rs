@@ -39,6 +39,12 @@ async fn included(world: &World) {
             "Observation Patient",
         ),
         (
+            PATIENT,
+            "Observation?_include=Observation:subject",
+            "Observation?patient=Patient/p1&_include=Observation:subject:Patient",
+            "Observation Patient",
+        ),
+        (
             USER,
             "Patient?_id=p2&_include=Patient:general-practitioner",
             "Patient?_id=p2&_include=Patient:general-practitioner:Practitioner",
@@ -142,7 +148,7 @@ async fn refused(table: &mut Table<'_>) {
         ),
         (
             PATIENT,
-            "Observation?_include=Observation:subject",
+            "Observation?performer=Patient/p1,Practitioner/practitioner-1&_include=Observation:subject",
             NOT_SUPPORTED,
             "request.not-supported.parameter",
         ),

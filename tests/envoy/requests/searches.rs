@@ -134,19 +134,10 @@ async fn others(table: &mut Table<'_>) {
             .await;
     }
     for path in [
-        "Observation",
-        "Observation?",
-        "Observation?code=8867-4",
-        "Observation?_id=o-p1-1",
-        "Observation?performer=Practitioner/practitioner-1",
         "Observation?performer=Patient/p1,Practitioner/practitioner-1",
-        "Observation?subject=Group/p1",
-        "Observation?focus=Patient/p1",
-        "Patient?link=Patient/p1",
         "Task?patient=p1",
-        "Patient",
-        "Patient?family=Sato",
-        "Patient?gender=male",
+        "Task",
+        "Group?member=Device/d",
         "Practitioner",
         "Practitioner?name=x",
         "Organization?name=x",

@@ -77,6 +77,19 @@ fn what_is_decided_on_is_what_goes_up_bypass_17() {
             "/base/_search",
             "_type=Observation&patient=Patient/p1",
         ),
+        // Whose it is is added where nothing says it.
+        (
+            SEARCH,
+            "code=x",
+            "/base/Observation/_search",
+            "code=x&patient=Patient/p1",
+        ),
+        (
+            "POST /r4/_search?_type=Observation,Condition",
+            "_tag=x",
+            "/base/_search",
+            "_type=Observation,Condition&_tag=x&patient=Patient/p1",
+        ),
     ] {
         let mut exchange = asked(&mut world, target);
         // The proxy keeps what comes, and says only how much there is.
@@ -128,7 +141,12 @@ fn the_merged_search_is_what_is_authorised_bypass_17() {
     let malformed = "request.malformed.repeated-parameter";
     for (target, form, status, rule) in [
         (SEARCH, "patient=p2", 404, "compartment"),
-        (SEARCH, "code=x", 400, "request.not-supported.parameter"),
+        (
+            "POST /r4/Device/_search",
+            "status=active",
+            400,
+            "request.not-supported.parameter",
+        ),
         (
             "POST /r4/Observation/_search?patient=p1",
             "patient=p2",

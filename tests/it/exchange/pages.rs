@@ -93,6 +93,18 @@ fn a_link_of_the_servers_own_form_is_followed_by_its_holder_bypass_22() {
             Some("/base?_getpages=b7-1"),
         ),
         (
+            "of a search that named no patient",
+            "GET /r4/Observation?code=x",
+            "http://fhir/base?_getpages=b7-1",
+            Some("/base?_getpages=b7-1"),
+        ),
+        (
+            "understood, and without the patient that was added",
+            "GET /r4/Observation?code=x",
+            "http://fhir/base/Observation?code=x&_offset=20",
+            None,
+        ),
+        (
             "another type's",
             "GET /r4/Observation?patient=p1",
             "http://fhir/base/Patient?ct=x",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Caller, OFFERED, World, ask_as, judge, not_offered, verdict};
+use super::{Ask, Caller, NARROWED, OFFERED, World, ask_as, judge, not_offered, verdict};
 use crate::account::{Account, Decision, Suite};
 use crate::vectors::{Vectors, list, text};
 
@@ -16,12 +16,22 @@ pub fn checkers(vectors: &Vectors) {
     let mut account = Account::new(Suite {
         title: "FHIR gateway, access checkers and ids",
         rules: &[(OFFERED, 11), (ALLOWED_QUERIES, 7)],
-        corrections: &[(
-            "PatientAccessCheckerTest canAccessPostObservationWithPerformer",
-            OTHERS,
-        )],
-        accepted: 6,
-        refused: 17,
+        corrections: &[
+            (
+                "PatientAccessCheckerTest canAccessPostObservationWithPerformer",
+                OTHERS,
+            ),
+            (
+                "PatientAccessCheckerTest canAccessSearchQueryNotAuthorized",
+                NARROWED,
+            ),
+            (
+                "PatientAccessCheckerTest canAccessBundleGetNullPatientUnauthorized",
+                NARROWED,
+            ),
+        ],
+        accepted: 8,
+        refused: 15,
     });
     let mut world = World::new(vectors, "https://fhir.example.org/r4", |config| {
         config["fhir"]["patient_writes"] = json!(["Observation", "Patient"]);

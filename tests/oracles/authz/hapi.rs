@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Asked, Caller, OFFERED, PATIENT_PATIENT, World, completed, judge, not_offered, verdict,
+    Ask, Asked, Caller, NARROWED, OFFERED, PATIENT_PATIENT, World, completed, judge, not_offered,
+    verdict,
 };
 use crate::account::{Account, Decision, Suite};
 use crate::vectors::{Vectors, list, text};
@@ -30,9 +31,9 @@ pub fn chains(vectors: &Vectors) {
             (LOOSE, 3),
             (PATIENT_PATIENT, 5),
         ],
-        corrections: &[("107", IDS)],
-        accepted: 22,
-        refused: 22,
+        corrections: &[("107", IDS), ("122", NARROWED)],
+        accepted: 23,
+        refused: 21,
     });
     let table = vectors.json("fhir-authz/hapi_authz_cases.json");
     for row in list(&table, "cases") {

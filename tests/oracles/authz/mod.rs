@@ -4,7 +4,8 @@
 //!
 //! - Scopes of several levels in one token are shown one level after the other, for the filter takes one
 //!   level a token. What any of them opens, the token opens.
-//! - A server that confines a patient's search by itself is asked with the patient's own parameter.
+//! - A server that keeps a patient's search of the system within the compartment is asked for a search of
+//!   the compartment.
 //! - An answer has the id and the version that were asked for, where a suite's stand-in for a server did
 //!   not care.
 
@@ -15,7 +16,7 @@ pub mod linux_for_health;
 pub mod microsoft;
 mod world;
 
-use fhir_guard::fhir::{Compartment, ResourceType, search_parameter};
+use fhir_guard::fhir::{Compartment, ResourceType};
 use serde_json::{Value, json};
 
 use crate::account::{Account, Decision};
@@ -40,6 +41,11 @@ const COMPARTMENT_SEARCH: &str =
 const CONDITIONAL_WRITE: &str = "conditional update, patch and delete, by a patient";
 const HISTORY_FOR_PATIENTS: &str = "history of a type or of several, by a patient";
 const INCLUDES: &str = "_include and _revinclude of whatever there is (`*`)";
+
+/// Why a search that several suites refuse is permitted.
+const NARROWED: &str = "a patient scope is for what is about the patient in context (SMART App Launch 2.2, \
+                        scopes for requesting FHIR resources): a search that names no patient is one for \
+                        that, and the filter adds the patient to it";
 
 /// Rules that several suites share.
 const OFFERED: &str = "the interaction is on the list of those that the filter does not offer";
@@ -155,50 +161,21 @@ fn verdict(asked: &[Asked]) -> (Option<&'static str>, Decision) {
     }
 }
 
-/// A search of a patient that names the own patient, where the type has a parameter that does.
+/// A search of the system by a patient, which the server that was asked keeps within the compartment, as one
+/// of the own compartment.
 fn confined(caller: &Caller, ask: &Ask) -> Ask {
-    let (path, query) = ask.path.split_once('?').unwrap_or((&ask.path, ""));
-    let name = path.trim_start_matches('/');
+    let (path, _) = ask.path.split_once('?').unwrap_or((&ask.path, ""));
     let reads = caller.scope.starts_with("patient/") && ask.method == "GET";
-    let Some(patient) = caller.patient.as_ref().filter(|_| reads) else {
-        return ask.clone();
-    };
-    let own = patient.rsplit('/').next().unwrap_or_default();
-    if path.is_empty() && ask.confines {
-        return Ask {
-            path: format!("/Patient/{own}/*{}", ask.path),
-            ..ask.clone()
-        };
+    match &caller.patient {
+        Some(patient) if reads && path.is_empty() && ask.confines => {
+            let own = patient.rsplit('/').next().unwrap_or_default();
+            Ask {
+                path: format!("/Patient/{own}/*{}", ask.path),
+                ..ask.clone()
+            }
+        }
+        _ => ask.clone(),
     }
-    let Some(resource_type) = ResourceType::parse(name) else {
-        return ask.clone();
-    };
-    let parameter = match resource_type.is_patient() {
-        true => Some(format!("_id={own}")),
-        false => own_parameter(resource_type).map(|name| format!("{name}=Patient/{own}")),
-    };
-    let named = |parameter: &str| {
-        let name = parameter.split('=').next().unwrap_or_default();
-        query
-            .split('&')
-            .any(|part| part.split('=').next() == Some(name))
-    };
-    let Some(parameter) = parameter.filter(|parameter| !named(parameter)) else {
-        return ask.clone();
-    };
-    let separator = if query.is_empty() { "" } else { "&" };
-    Ask {
-        path: format!("{path}?{parameter}{separator}{query}"),
-        ..ask.clone()
-    }
-}
-
-/// The parameter by which a patient asks for what is the own patient's.
-fn own_parameter(resource_type: ResourceType) -> Option<&'static str> {
-    let mut parameters = Compartment::Patient.parameters(resource_type);
-    let first = parameters.next()?;
-    let patient = search_parameter(resource_type, "patient");
-    Some(patient.map_or(first.name(), |_| "patient"))
 }
 
 /// Whether a type that is asked for, in the path or by `_type`, is outside the patient compartment.

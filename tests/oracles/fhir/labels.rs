@@ -128,6 +128,7 @@ fn cover(name: &str, id: &str, level: &str, kinds: &[(String, String)]) -> Rc<Co
             version: None,
         },
         patient: None,
+        practitioner: None,
         consent: None,
         compartment: Default::default(),
         granted: Granted::Labelled(None, cleared),

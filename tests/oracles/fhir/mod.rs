@@ -68,6 +68,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
     Rc::new(Cover {
         expected,
         patient: None,
+        practitioner: None,
         consent: None,
         compartment: Default::default(),
         granted: Granted::All,

@@ -76,6 +76,14 @@ fn an_answer_in_part_has_what_it_is_decided_on() {
             refused(400, rule),
             "{more}"
         );
+        // Also to the patient, whatever the server is trusted with.
+        let mut world = requiring(|config| config["fhir"]["upstream"]["trust"] = json!(["total"]));
+        let (exchange, step) = ask(&mut world, "patient/*.rs", &format!("{SEARCH}&{more}"), T);
+        assert_eq!(
+            passed(&world, exchange, step).err(),
+            refused(400, rule),
+            "{more}: to the patient"
+        );
         let mut world = requiring(|config| config["rules"][0]["report"] = json!(true));
         let answer = &permit();
         let found = outcome(&mut world, USER, &format!("{SEARCH}&{more}"), answer).err();
