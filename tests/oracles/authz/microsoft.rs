@@ -16,8 +16,9 @@ const PARAMETERS: &str = "a scope has a parameter that is no token parameter of 
                           all types: it grants nothing, and is not taken for less than it says";
 const PRACTITIONER: &str = "its server confines a practitioner to the own compartment, which the standard \
                             leaves to the server: the filter leaves user/ scopes unconfined";
-const USERS: &str = "user/ scopes are for what a user can access, and who that is the server says (SMART App \
-                     Launch 2.2, \"User-level scopes\"): the practitioner compartment is one server's answer";
+const USERS: &str = "user/ scopes are for what a user can access, and what that is the server says (SMART App \
+                     Launch 2.2, \"User-level scopes\": \"this isn't just data about the user; it's data \
+                     available to that user\"): the practitioner compartment is one server's answer";
 const TYPE: &str = "`_type` in a search of one type: the standard has it for searches of all types";
 const SOME: &str = "a search of several types, or with others sent along, with scopes for some: the server shows \
                     those, the filter wants a scope for each";
