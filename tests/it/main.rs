@@ -5,6 +5,8 @@ mod exchange;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
+mod shelves;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tidy;
