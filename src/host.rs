@@ -10,6 +10,7 @@
 )]
 
 mod allocator;
+mod shelf;
 
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -19,7 +20,8 @@ use crate::identity::HostCheck;
 use crate::remote::Call;
 use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
-use allocator::{Allocator, Piece};
+use allocator::Allocator;
+use shelf::Piece;
 
 /// Which header map (`proxy_header_map_type_t`).
 #[derive(Clone, Copy, Debug)]

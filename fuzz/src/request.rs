@@ -1,105 +1,137 @@
 //! Paths, queries and bodies of requests: what is understood has one form, and reads the same again.
 
 use fhir_guard::json::{Document, Limits};
-use fhir_guard::request::body::BodyCheck;
+use fhir_guard::request::body::{self, BodyCheck};
 use fhir_guard::request::{
-    Authorization, BaseUrl, Batch, BatchKind, BundlePolicy, Change, FhirPolicy, Interaction,
-    Request, RequestHead, SearchPolicy, Upstream, WritePolicy, body, page_of, upstream_headers,
+    Batch, BatchEntry, FhirPolicy, Form, Interaction, Request, RequestHead, page_of,
+    upstream_headers,
 };
 use fhir_guard::wire::Pair;
 
 use crate::input::Input;
 
-const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+mod decision;
+
+/// Methods; two of them with more in the head than a path.
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", SEARCH, CREATE,
+];
+
+/// A `POST` with a form.
+const SEARCH: &str = "POST of a form";
+
+/// A `POST` whose query stands in `If-None-Exist`.
+const CREATE: &str = "POST on a condition";
+
+thread_local! {
+    static POLICY: FhirPolicy = decision::policy().fhir;
+}
 
 /// A method (one byte), a path up to a line feed, and a body or a paging link; says whether the
 /// request is understood.
 ///
 /// # Panics
-/// Where the canonical form is read as something else, or holds what no header may.
+/// Where the canonical form is read as something else, or decided on in another way, or holds what no
+/// header may.
 pub fn check(bytes: &[u8]) -> bool {
-    let mut input = Input(bytes);
-    let method = METHODS[usize::from(input.byte()) % METHODS.len()];
-    let path = input.until(b'\n');
-    let rest = input.0;
-    let policy = policy();
-    bundles(rest, &policy);
-    let Some((head, request)) = parse(method, path, &policy) else {
-        bodies(rest, None);
-        return false;
-    };
-    let target = request.interaction.target();
-    let path = format!("{}{target}", policy.base.path());
-    let (_, again) = parse(method, path.as_bytes(), &policy)
-        .unwrap_or_else(|| panic!("not understood again: {path}"));
-    assert_eq!(again, request, "{path}");
-    assert_eq!(again.interaction.target(), target);
-    for may_read in [true, false] {
-        let fields = upstream_headers(&head, &request, &policy, may_read);
-        upstream(&fields, &format!("/base{target}"));
-    }
-    pages(&request.interaction, &target, rest, &policy);
-    bodies(rest, Some(&request.interaction));
-    true
+    POLICY.with(|policy| understood(bytes, policy))
 }
 
 /// The policy by which requests are read here.
 pub fn policy() -> FhirPolicy {
-    let base = |text| BaseUrl::parse(text).expect("a base");
-    FhirPolicy {
-        base: base("https://fhir.example.org/r4"),
-        public: vec!["metadata".to_owned()],
-        upstream: Upstream {
-            cluster: "fhir".to_owned(),
-            base: base("http://fhir/base"),
-            authorization: Authorization::Strip,
-        },
-        body_limit: 1 << 20,
-        body_check: BodyCheck::Structure,
-        writes: WritePolicy {
-            conditional: vec![
-                Change::Create,
-                Change::Update,
-                Change::Patch,
-                Change::Delete,
-            ],
-            ..WritePolicy::default()
-        },
-        bundles: BundlePolicy {
-            kinds: vec![BatchKind::Batch, BatchKind::Transaction],
-            ..BundlePolicy::default()
-        },
-        compartment: Default::default(),
-        user_access: Default::default(),
-        search: SearchPolicy::default(),
-        operations: Vec::new(),
-    }
+    POLICY.with(FhirPolicy::clone)
 }
 
-fn parse(method: &str, path: &[u8], policy: &FhirPolicy) -> Option<(RequestHead, Request)> {
+fn understood(bytes: &[u8], policy: &FhirPolicy) -> bool {
+    let mut input = Input(bytes);
+    let method = METHODS[usize::from(input.byte()) % METHODS.len()];
+    let path = input.until(b'\n');
+    let rest = input.0;
+    bundles(rest, policy);
+    let Some((head, request)) = parse(method, path, rest, policy) else {
+        bodies(rest, None);
+        return false;
+    };
+    let again = printed(method, &head, &request, policy);
+    assert_eq!(again, request, "{method}");
+    let target = request.interaction.target();
+    assert_eq!(again.interaction.target(), target);
+    for may_read in [true, false] {
+        let fields = upstream_headers(&head, &request, policy, may_read);
+        upstream(&fields);
+    }
+    decision::check(method, &head, &request, policy);
+    pages(&request.interaction, &target, rest, policy);
+    bodies(rest, Some(&request.interaction));
+    true
+}
+
+/// A request as it goes upstream, read again.
+fn printed(method: &str, head: &RequestHead, request: &Request, policy: &FhirPolicy) -> Request {
+    let fields = upstream_headers(head, request, policy, true);
+    let field = |wanted: &str| {
+        let found = fields.iter().find(|(name, _)| name == wanted.as_bytes());
+        found.map(|(_, value)| String::from_utf8_lossy(value))
+    };
+    let path = field(":path").expect("a path");
+    let below = path
+        .strip_prefix("/base")
+        .expect("below the upstream's base");
+    let mut path = format!("{}{below}", policy.base.path());
+    if let Some(query) = field("if-none-exist") {
+        path = format!("{path}?{query}");
+    }
+    let form = request.body().unwrap_or_default();
+    let again = parse(method, path.as_bytes(), form.as_bytes(), policy);
+    let (_, again) =
+        again.unwrap_or_else(|| panic!("not understood again: {method} {path}: {form}"));
+    again
+}
+
+fn parse(
+    method: &str,
+    path: &[u8],
+    body: &[u8],
+    policy: &FhirPolicy,
+) -> Option<(RequestHead, Request)> {
     let content_type = match method {
         "PATCH" => "application/json-patch+json",
+        SEARCH => "application/x-www-form-urlencoded",
         _ => "application/fhir+json",
     };
-    let fields: [(&str, &[u8]); 5] = [
-        (":method", method.as_bytes()),
+    let place = path.iter().position(|byte| *byte == b'?');
+    let (path, condition) = match place.filter(|_| method == CREATE) {
+        Some(place) => (&path[..place], Some(&path[place + 1..])),
+        None => (path, None),
+    };
+    let verb = match method {
+        SEARCH | CREATE => "POST",
+        other => other,
+    };
+    let mut fields: Vec<(&str, &[u8])> = vec![
+        (":method", verb.as_bytes()),
         (":scheme", b"https"),
         (":authority", b"fhir.example.org"),
         (":path", path),
         ("content-type", content_type.as_bytes()),
     ];
+    fields.extend(condition.map(|condition| ("if-none-exist", condition)));
     let head = RequestHead::parse(&fields).1.ok()?;
-    let request = Request::parse(&head, policy).ok()?;
+    let request = match Form::parse(&head, policy).ok()? {
+        Some(form) => form.complete(body, policy).ok()?,
+        None => Request::parse(&head, policy).ok()?,
+    };
     Some((head, request))
 }
 
-fn upstream(fields: &[Pair], path: &str) {
+fn upstream(fields: &[Pair]) {
     for (name, value) in fields {
         let visible = |byte: &u8| (0x20..0x7f).contains(byte);
         assert!(value.iter().all(visible), "{fields:?}");
-        if name == b":path" {
-            assert_eq!(value, path.as_bytes());
-        }
+        assert!(
+            name != b":path" || value.starts_with(b"/base"),
+            "{fields:?}"
+        );
     }
     let paths = fields.iter().filter(|(name, _)| name == b":path");
     assert_eq!(paths.count(), 1);
@@ -109,7 +141,7 @@ fn upstream(fields: &[Pair], path: &str) {
 fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPolicy) {
     let own = format!("{}{target}", policy.base.as_str());
     // A write has no pages.
-    let selects = interaction.search().is_some() && interaction.change().is_none();
+    let selects = interaction.has_pages() && interaction.change().is_none();
     let page = page_of(&own, interaction, policy);
     let expected = (selects && target.contains('?')).then_some(own);
     assert_eq!(page, expected);
@@ -122,7 +154,7 @@ fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPoli
             assert_eq!(again.as_ref(), Some(&page), "{link}");
             let path = policy.base.strip(&page).expect("below the base");
             let path = format!("{}{path}", policy.base.path());
-            let (_, request) = parse("GET", path.as_bytes(), policy).expect("a request");
+            let (_, request) = parse("GET", path.as_bytes(), b"", policy).expect("a request");
             let (own, other) = (interaction, &request.interaction);
             assert_eq!((own.code(), own.id()), (other.code(), other.id()));
             assert_eq!(own.resource_type(), other.resource_type());
@@ -130,30 +162,54 @@ fn pages(interaction: &Interaction, target: &str, link: &[u8], policy: &FhirPoli
     }
 }
 
-/// A Bundle of requests that is written anew is one, and is written so again.
+/// A Bundle of requests that is written anew is one, and is written so again; and what is permitted of it
+/// goes on as what it was permitted for.
 fn bundles(bytes: &[u8], policy: &FhirPolicy) {
-    if let Some(written) = rewritten(bytes, policy) {
-        assert_eq!(
-            rewritten(written.as_bytes(), policy).as_ref(),
-            Some(&written)
-        );
+    let Ok(document) = Document::parse(bytes, &Limits::default()) else {
+        return;
+    };
+    let Ok(batch) = Batch::read(document.root(), policy) else {
+        return;
+    };
+    let whole = batch.entries.iter().all(Result::is_ok);
+    if whole {
+        let all = batch.entries.iter().flatten();
+        let written = rewritten(&batch, all.map(|entry| (entry, entry.request.clone())));
+        read_again(&written, policy, |again| {
+            let all = again.entries.iter().flatten();
+            let all = all.map(|entry| (entry, entry.request.clone()));
+            assert_eq!(rewritten(again, all), written);
+        });
     }
+    decision::check_batch(&batch, whole, policy);
 }
 
-/// What goes on of a Bundle of requests, where all of it is understood.
-fn rewritten(bytes: &[u8], policy: &FhirPolicy) -> Option<String> {
-    let document = Document::parse(bytes, &Limits::default()).ok()?;
-    let batch = Batch::read(document.root(), policy).ok()?;
+/// The Bundle with these entries.
+fn rewritten<'e, 'd: 'e>(
+    batch: &Batch<'d>,
+    entries: impl Iterator<Item = (&'e BatchEntry<'d>, Request)>,
+) -> String {
     let mut out = batch.begin();
-    for (index, entry) in batch.entries.iter().enumerate() {
-        let entry = entry.as_ref().ok()?;
+    for (index, (entry, request)) in entries.enumerate() {
         if index > 0 {
             out.push(',');
         }
-        entry.write(&entry.request, &mut out);
+        entry.write(&request, &mut out);
     }
     out.push_str(Batch::END);
-    Some(out)
+    out
+}
+
+fn read_again(written: &str, policy: &FhirPolicy, check: impl FnOnce(&Batch<'_>)) {
+    let document = Document::parse(written.as_bytes(), &Limits::default());
+    let document = document.unwrap_or_else(|fault| panic!("{fault:?}: {written}"));
+    match Batch::read(document.root(), policy) {
+        Ok(batch) => {
+            assert!(batch.entries.iter().all(Result::is_ok), "{written}");
+            check(&batch);
+        }
+        Err(denial) => panic!("{denial:?}: {written}"),
+    }
 }
 
 /// A body that is taken is strict JSON of the right shape, and rights only ever narrow.

@@ -84,7 +84,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
     };
     let rule = |(name, elements): (&str, &[&str])| {
         let elements: Vec<String> = elements.iter().map(|&text| text.to_owned()).collect();
-        let rule = Redaction::new("hidden".into(), kind(name), &elements, action?);
+        let rule = Redaction::new("hidden".into(), kind(name), &elements, action.clone()?);
         Some(Rc::new(rule.expect("elements that can be used")))
     };
     Cover {

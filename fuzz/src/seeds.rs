@@ -13,8 +13,10 @@ mod current;
 mod keys;
 
 mod proof;
+mod request;
 
 pub use proof::proof;
+pub use request::request;
 
 /// The largest seed, in bytes: a larger one slows the search more than it helps.
 const LARGEST: usize = 4096;
@@ -119,44 +121,6 @@ pub fn token() -> Vec<Vec<u8>> {
         let claims = token::claims(&scope).to_string();
         let header = token::header(false).to_string();
         seeds.push([&[2][..], header.as_bytes(), &[0], claims.as_bytes()].concat());
-    }
-    small(seeds)
-}
-
-/// Paths with every method, bodies and paging links.
-pub fn request() -> Vec<Vec<u8>> {
-    let mut seeds = Vec::new();
-    let texts = literals(&["src/request/tests", "src/request/body/tests.rs"]);
-    let bodies: Vec<&String> = texts
-        .iter()
-        .filter(|text| text.starts_with(['{', '[']) || text.starts_with("http"))
-        .collect();
-    let mut number = 0;
-    for path in texts.iter().filter(|text| text.starts_with('/')) {
-        let below = path.starts_with("/r4");
-        for method in 0..6 {
-            number += 1;
-            let body = bodies[number % bodies.len()];
-            let path = if below {
-                path.clone()
-            } else {
-                format!("/r4{path}")
-            };
-            seeds.push([&[method][..], path.as_bytes(), b"\n", body.as_bytes()].concat());
-        }
-    }
-    for body in bodies {
-        for (method, path) in [
-            (2, "/r4/Patient"),
-            (3, "/r4/Patient/1"),
-            (4, "/r4/Patient/1"),
-        ] {
-            seeds.push([&[method][..], path.as_bytes(), b"\n", body.as_bytes()].concat());
-        }
-    }
-    for query in texts.iter().filter(|text| text.contains('=')) {
-        let query = query.trim_start_matches('?');
-        seeds.push([b"\0/r4/Observation?", query.as_bytes(), b"\n"].concat());
     }
     small(seeds)
 }

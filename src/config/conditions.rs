@@ -115,6 +115,10 @@ const EFFECTS: [(&str, Kind); 3] = [
     ("require", Kind::Require),
 ];
 
+/// Instead of an effect that would choose a limit or a redaction.
+const CHOSEN: &str = "\"allow\", \"deny\" or \"require\", and the condition as \"when\" of the limit or redaction \
+                      that is to be chosen";
+
 fn rule(
     node: &Node<'_>,
     conditions: &Conditions,
@@ -130,9 +134,7 @@ fn rule(
     });
     let effect = object.required("effect", "\"allow\", \"deny\" or \"require\"", m);
     let effect = effect.and_then(|node| match node.value().as_str() {
-        Some(word @ "choose") => {
-            node.unavailable(word, "\"when\" in the redaction or the limit itself", m)
-        }
+        Some(word @ "choose") => node.unavailable(word, CHOSEN, m),
         _ => node.keyword(&EFFECTS, m),
     });
     let place = object.pointer_of("require");

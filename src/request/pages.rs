@@ -70,8 +70,8 @@ impl Request {
     }
 
     /// Whether the canonical form can be read again, here and by the upstream: it is longer than what
-    /// came in where references are written out and characters escaped. What goes in a body is not
-    /// bound to the length of a path.
+    /// came in where references are written out, characters escaped, and a parameter is added. What goes in a
+    /// body is not bound to the length of a path.
     pub(super) fn fits(&self, policy: &FhirPolicy) -> bool {
         let interaction = &self.interaction;
         let values = interaction.search().is_none_or(Search::values_fit);
@@ -79,12 +79,14 @@ impl Request {
             Interaction::Conditional(conditional) => conditional.fits(),
             _ => true,
         };
+        let target = interaction.target();
+        let parameters = target.matches('&').count() < query::MAX_PARAMETERS;
         let length = match self.form {
             true => 0,
-            false => interaction.target().len(),
+            false => target.len(),
         };
         let holds = |base: &BaseUrl| base.path().len() + length <= MAX_PATH;
-        values && condition && holds(&policy.base) && holds(&policy.upstream.base)
+        values && condition && parameters && holds(&policy.base) && holds(&policy.upstream.base)
     }
 }
 

@@ -1,18 +1,15 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
-use super::search::{Direction, MAX_VALUE, Parameter, Search, Summary};
+use super::search::{Direction, MAX_ELEMENTS, MAX_VALUE, Parameter, Search, Summary};
 use super::{FhirPolicy, Inclusion, chain, modifiers, values};
 use crate::denial::Denial;
 use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
-
-/// The most elements in `_elements`.
-const MAX_ELEMENTS: usize = 32;
 
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
 
 /// The most parameters in one query.
-const MAX_PARAMETERS: usize = 64;
+pub(super) const MAX_PARAMETERS: usize = 64;
 
 /// The most parameters of a search over several types, each counted for each type.
 const MAX_READINGS: usize = 1024;

@@ -9,6 +9,10 @@ pub const MAX_COUNT: u32 = 1000;
 /// The longest value, in bytes after decoding.
 pub(super) const MAX_VALUE: usize = 1024;
 
+/// The most elements in `_elements`: those that a client names, and those that the decision on an answer
+/// rests on, of all types of a compartment.
+pub(super) const MAX_ELEMENTS: usize = 64;
+
 /// A search whose every part is understood.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Search {
@@ -122,6 +126,9 @@ impl Search {
 
     /// Whether every value in its canonical form is one that would be read again.
     pub(super) fn values_fit(&self) -> bool {
+        if self.elements.len() > MAX_ELEMENTS {
+            return false;
+        }
         let elements = self
             .elements
             .iter()

@@ -6,6 +6,8 @@ mod answers;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod bypasses;
+#[cfg(test)]
 mod conditional;
 #[cfg(test)]
 mod consent;

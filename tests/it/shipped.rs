@@ -30,6 +30,29 @@ fn all_that_is_missing_in_it_are_the_keys() {
     }
 }
 
+/// Where the module traps, Envoy must not go on without it.
+#[test]
+fn a_filter_that_fails_lets_nothing_through_bypass_97() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = Manifest::load(root.join("envoy/envoy.yaml")).and_then(Manifest::build);
+    let manifest = manifest.expect("the shipped manifest");
+    let mut plugins = 0;
+    let mut values = vec![&manifest];
+    while let Some(value) = values.pop() {
+        if value.get("vm_config").is_some() {
+            assert_eq!(value["failure_policy"], "FAIL_RELOAD");
+            plugins += 1;
+        }
+        assert_ne!(value.get("fail_open"), Some(&json!(true)));
+        match value {
+            Value::Object(members) => values.extend(members.values()),
+            Value::Array(items) => values.extend(items),
+            _ => {}
+        }
+    }
+    assert_eq!(plugins, 2, "one a listener");
+}
+
 #[test]
 fn with_keys_it_is_accepted_on_every_listener() {
     let policies = shipped();

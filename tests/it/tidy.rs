@@ -14,10 +14,10 @@ const GENERATED: (&str, &str) = ("src/fhir/tables/", "Made by `make tables`");
 /// `host` may have, and what it starts is `filter`.
 const ENTRY: (&str, &str) = ("host", "crate::filter::register();");
 
-struct Source {
+pub struct Source {
     /// From the root of the repository, with slashes.
-    path: String,
-    text: String,
+    pub path: String,
+    pub text: String,
 }
 
 impl Source {
@@ -252,7 +252,7 @@ fn is_word(character: char) -> bool {
 }
 
 /// Every Rust file below a folder, by path.
-fn sources(folder: &str) -> Vec<Source> {
+pub fn sources(folder: &str) -> Vec<Source> {
     let mut folders = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -273,7 +273,7 @@ fn sources(folder: &str) -> Vec<Source> {
     found
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|fault| panic!("{path}: {fault}"))
 }
 

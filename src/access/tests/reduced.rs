@@ -71,6 +71,33 @@ fn what_decides_is_asked_for_too_bypass_19() {
     }
 }
 
+/// What goes up would be read again, however many types decide.
+#[test]
+fn what_decides_of_all_types_fits_beside_what_is_asked_for_bypass_19() {
+    let patient = principal("patient/*.s", &[]);
+    let target = |count: usize| {
+        let of = |name: &str| crate::fhir::elements(ResourceType::parse(name).expect("a type"));
+        let mut names: Vec<&str> = of("Claim").chain(of("ExplanationOfBenefit")).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(count);
+        format!("GET /Patient/p1/*?_elements={}", names.join(","))
+    };
+    for count in [1, 25] {
+        let permit = decided(&patient, &target(count)).expect("permitted");
+        let found = permit.request().interaction.target();
+        let again = decided(&patient, &format!("GET {found}")).expect(&found);
+        assert_eq!(again.request(), permit.request());
+        let asked = found
+            .split_once("_elements=")
+            .map(|(_, names)| names.split(',').count());
+        assert!(asked > Some(32), "{found}");
+    }
+    // Too many together.
+    let found = decided(&patient, &target(60)).err();
+    assert_eq!(found, Some(Denial::NotSupported("elements")));
+}
+
 #[test]
 fn a_number_is_for_who_may_see_all_bypass_20() {
     let total = Err("request.not-supported.total");

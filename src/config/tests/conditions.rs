@@ -119,7 +119,7 @@ fn a_wrong_rule_is_said_to_be_wrong() {
         (
             "/rules/0/effect",
             json!("choose"),
-            "/rules/0/effect: \"choose\" is not available in this version; expected \"when\" in the redaction or the limit itself",
+            "/rules/0/effect: \"choose\" is not available in this version; expected \"allow\", \"deny\" or \"require\", and the condition as \"when\" of the limit or redaction that is to be chosen",
         ),
         (
             "/rules/0/effect",

@@ -224,6 +224,18 @@ fn amounts_are_the_operators_bypass_26_27() {
     ] {
         check(&small, path, expected);
     }
+    // What is added must be read again, too.
+    let (free, counted) = (
+        SearchPolicy::default(),
+        SearchPolicy {
+            default_count: Some(20),
+            ..SearchPolicy::default()
+        },
+    );
+    let many = |count: usize| format!("/Observation?{}", vec!["code=a"; count].join("&"));
+    check(&free, &many(64), Ok(&many(64)));
+    check(&counted, &many(63), Ok(&format!("{}&_count=20", many(63))));
+    check(&counted, &many(64), Err("request.malformed.query"));
 }
 
 #[test]
@@ -268,16 +280,17 @@ fn dates_are_asked_for_where_the_operator_wants_them_bypass_27() {
 #[test]
 fn elements_are_bounded_and_read_once_bypass_27() {
     let of = |name: &str| crate::fhir::elements(ResourceType::parse(name).expect("a type"));
-    let mut names: Vec<&str> = of("Observation").chain(of("Encounter")).collect();
+    let types = ["Observation", "Encounter", "Claim", "Patient"];
+    let mut names: Vec<&str> = types.into_iter().flat_map(of).collect();
     names.sort_unstable();
     names.dedup();
     let asked = |count: usize| {
         let names: Vec<&str> = names.iter().take(count).copied().collect();
-        format!("?_type=Observation,Encounter&_elements={}", names.join(","))
+        format!("?_type={}&_elements={}", types.join(","), names.join(","))
     };
     for (path, expected) in [
-        (asked(32), true),
-        (asked(33), false),
+        (asked(64), true),
+        (asked(65), false),
         (format!("?_elements={}", vec!["for"; 200].join(",")), true),
     ] {
         let head = head("GET", &format!("/r4{path}"), &[]).expect(&path);

@@ -19,10 +19,12 @@ const SYSTEM: &str = "a search shows what only a system/ scope covers, to which 
                       no search";
 
 const READS: &str = "`system/Patient.read` is usable, by the suite itself, and a read of a Patient is what it \
-                     is for (SMART App Launch 2.2, \"Scopes and Launch Context\")";
+                     is for (SMART App Launch 2.2, \"Scopes for requesting FHIR Resources\": \"v1 `.read` ⇒ \
+                     v2 `.rs`\", and \"`r` for `read`\" is \"Instance level read\")";
 
 const HISTORY: &str = "its scope_rule gives system/ a read and no history of an instance: `r` is both (SMART \
-                       App Launch 2.2, \"Scopes and Launch Context\")";
+                       App Launch 2.2, \"Scopes for requesting FHIR Resources\": \"`r` for `read`\" is \
+                       \"Instance level read\", \"Instance level vread\" and \"Instance level history\")";
 
 const CROSSED: &str = "a scope of one level, for a caller who is established for another only: to the library the \
                        user is good for patient/ scopes too, and the patient for user/ scopes";

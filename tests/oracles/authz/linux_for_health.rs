@@ -17,8 +17,9 @@ const VERSION: &str = "a patient would write a reference to a version of the own
                        reference to the patient for the filter";
 const PROVENANCE: &str = "a Provenance of another target than a Patient: its server looks up whose the target \
                           is, the compartment of R4 takes Patients only";
-const WRITES: &str = "an update takes `u`, which `.write` is, and not `r` (SMART App Launch 2.2, \
-                      \"Scopes and Launch Context\": \"Permission to update an existing resource\")";
+const WRITES: &str = "an update takes `u`, which `.write` is, and not `r` (SMART App Launch 2.2, \"Scopes for \
+                      requesting FHIR Resources\": \"v1 `.write` ⇒ v2 `.cud`\", and of a scope with `c` alone \
+                      \"Note also that write access does not imply read access\")";
 
 pub fn interactions(vectors: &Vectors) {
     let mut account = Account::new(Suite {
