@@ -65,12 +65,16 @@ impl Permit {
 
     /// Whether each resource of an answer is looked at for whose it is.
     pub(in crate::access) fn is_confined(&self) -> bool {
-        let consent = match &self.consent {
+        self.is_consented() || self.patient.is_some()
+    }
+
+    /// Whether each resource of an answer is held to a consent.
+    pub(super) fn is_consented(&self) -> bool {
+        match &self.consent {
             Consent::NotNeeded => false,
             Consent::Needed(need) => !need.report,
             Consent::Given(..) => true,
-        };
-        consent || self.patient.is_some()
+        }
     }
 
     /// The permit with the consent that was asked for.
@@ -87,7 +91,8 @@ impl Permit {
             Some(Change::Create) => Action::Collect,
             Some(Change::Update | Change::Patch | Change::Delete) => Action::Correct,
         };
-        match ruling.check(action, &interaction.types()) {
+        let written = interaction.change().and(interaction.id());
+        match ruling.check(action, &interaction.types(), written) {
             Err(found) => {
                 let denial = need.denial(found);
                 self.unconsented(denial)

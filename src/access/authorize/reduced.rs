@@ -1,6 +1,7 @@
 //! Answers that are asked for in part, or as a number.
 
 use super::{Granted, Permit, Terms};
+use crate::consent;
 use crate::denial::Denial;
 use crate::fhir::{self, PatientCompartment, ResourceType, is_choice_type};
 use crate::request::{Search, Summary};
@@ -52,6 +53,10 @@ fn needed(
             needed.extend(members.filter_map(|path| path.names().next()));
             // Whom references within the resource lead to.
             needed.extend(named(*resource_type, "contained"));
+        }
+        if permit.is_consented() {
+            let looked_at = consent::elements(*resource_type);
+            needed.extend(looked_at.filter_map(|element| named(*resource_type, element)));
         }
         let rests_on = granted.elements();
         needed.extend(rests_on.filter_map(|element| named(*resource_type, element)));

@@ -41,6 +41,59 @@ fn what_else_a_search_looks_at_is_not_consented_to() {
 }
 
 #[test]
+fn codes_times_and_instances_are_looked_for_in_the_answer() {
+    let coded = |code: &str| json!({"coding": [{"system": "http://loinc.org", "code": code}]});
+    let observation = |id: &str, code: &str, at: &str| {
+        json!({"resourceType": "Observation", "id": id, "code": coded(code),
+            "effectiveDateTime": at, "subject": {"reference": "Patient/p1"}})
+    };
+    let mut words = observation("o5", "1", "2024-06-01");
+    words["code"] = json!({"text": "x"});
+    words["effectiveDateTime"] = json!("June");
+    let all = bundle(&[
+        observation("o1", "1", "2024-06-01"),
+        observation("o2", "2", "2024-06-01"),
+        observation("o3", "1", "2023-06-01"),
+        observation("o4", "2", "2023"),
+        words,
+    ]);
+    let reference = json!({"reference": "Observation/o1/_history/3"});
+    let instance = json!([{"meaning": "instance", "reference": reference}]);
+    for (element, value, permitted, denied) in [
+        (
+            "code",
+            json!([coded("1")]),
+            &["o1", "o3"][..],
+            &["o2", "o4"][..],
+        ),
+        (
+            "dataPeriod",
+            json!({"start": "2024"}),
+            &["o1", "o2"],
+            &["o3", "o4"],
+        ),
+        ("data", instance, &["o1"], &["o2", "o3", "o4", "o5"]),
+    ] {
+        let mut only = json!({"type": "permit"});
+        only[element] = value.clone();
+        for (consents, expected) in [
+            (bundle(&[consent(only)]), permitted),
+            (but(element, value), denied),
+        ] {
+            let found = left(USER, SEARCH, &consents, &all).expect(element);
+            assert_eq!(ids(&found), expected, "{element}");
+        }
+    }
+    // The instance that is read answers as if it were absent.
+    let o1 = observation("o1", "1", "2024-06-01");
+    let consents = but("code", json!([coded("1")]));
+    let read = "GET /r4/Observation/o1";
+    assert_eq!(left("patient/*.rs", read, &consents, &o1), Err(404));
+    let consents = but("code", json!([coded("2")]));
+    assert!(left("patient/*.rs", read, &consents, &o1).is_ok());
+}
+
+#[test]
 fn an_answer_in_part_has_what_it_is_decided_on() {
     let forwarded = |target: &str| {
         let mut world = deployment();
@@ -60,8 +113,21 @@ fn an_answer_in_part_has_what_it_is_decided_on() {
     let path = forwarded("GET /r4/Observation?patient=p1&_elements=status");
     let (_, elements) = path.split_once("_elements=").expect(&path);
     let elements: Vec<&str> = elements.split(['&', ',']).collect();
-    for needed in ["status", "id", "meta", "subject", "performer", "contained"] {
+    for needed in [
+        "status",
+        "id",
+        "meta",
+        "subject",
+        "performer",
+        "contained",
+        "code",
+        "effective",
+    ] {
         assert!(elements.contains(&needed), "{needed}: {path}");
+    }
+    let path = forwarded("GET /r4/MedicationRequest?patient=p1&_elements=status");
+    for needed in ["medication", "dosageInstruction"] {
+        assert!(path.contains(needed), "{needed}: {path}");
     }
     // A number tells of what may not be seen, and a summary may lack the labels.
     for (more, rule) in [
