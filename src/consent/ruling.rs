@@ -35,7 +35,7 @@ pub struct Ruling {
     /// The Consents.
     pub consents: Rc<Consents>,
     /// The caller.
-    pub caller: Caller,
+    pub caller: Rc<Caller>,
     /// What a Consent does whose root rule does not say.
     pub default: Effect,
     /// In nanoseconds since 1970.
@@ -59,6 +59,15 @@ enum Content<'a> {
     /// Nobody will see it.
     Unseen,
     Seen(Seen<'a>),
+}
+
+impl Caller {
+    /// What it holds of the worker's memory, in bytes, about.
+    pub fn held(&self) -> usize {
+        let actors = self.actors.iter().chain(&self.others).map(Actor::len);
+        let purposes = self.purposes.iter().map(String::len);
+        actors.chain(purposes).map(|length| 64 + length).sum()
+    }
 }
 
 impl Ruling {

@@ -68,7 +68,7 @@ fn caller() -> Caller {
 fn ruling(consents: &[Value], default: Effect) -> Ruling {
     Ruling {
         consents: Rc::new(read(&bundle(consents)).expect("Consents")),
-        caller: caller(),
+        caller: Rc::new(caller()),
         default,
         now: NOW,
     }

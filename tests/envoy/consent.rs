@@ -1,5 +1,7 @@
 //! Requests that a patient must have consented to: the Consents are read from the server, by both workers.
 
+mod bundles;
+
 use fhir_guard_harness::client::{Client, Request, Response, Version};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -23,6 +25,7 @@ async fn world(consent: Value) -> World {
             }]);
             policy["consent"] = consent.clone();
             policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
+            policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
             policy["redaction"] = json!([]);
             policy["limits"] = json!([]);
         })),

@@ -35,7 +35,7 @@ pub struct ConsentNeed {
     /// Whose consent it is, by the id of the Patient.
     pub patient: String,
     /// Who is calling, as Consents may name them.
-    pub caller: Caller,
+    pub caller: Rc<Caller>,
 }
 
 impl Permit {
@@ -183,7 +183,7 @@ pub(super) fn needed(
                 rule: rule.name.clone(),
                 report: rule.report,
                 patient,
-                caller,
+                caller: Rc::new(caller),
             })));
         }
         (_, None) => "the request does not tell whose consent it takes",

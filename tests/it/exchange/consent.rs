@@ -1,6 +1,7 @@
 //! Requests that a patient must have consented to.
 
 mod beyond;
+mod bundles;
 mod waits;
 
 use fhir_guard::remote::Call;

@@ -1,5 +1,4 @@
-//! What reaches beyond one type and one request: chains, inclusions, parts of resources, operations and
-//! Bundles of requests.
+//! What reaches beyond one type: chains, inclusions, parts of resources, and operations.
 
 use super::*;
 
@@ -222,51 +221,4 @@ fn operations_take_consent_where_their_answer_is_looked_at() {
     ] {
         assert_eq!(found.contains(id), expected, "{id}: {found}");
     }
-}
-
-#[test]
-fn in_a_bundle_of_requests_nobody_is_asked() {
-    let entry = |url: &str| json!({"request": {"method": "GET", "url": url}});
-    let post = |kind: &str, report: bool| {
-        let mut world = requiring(|config| {
-            config["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
-            config["rules"][0]["types"] = json!(["Patient"]);
-            config["rules"][0]["report"] = json!(report);
-        });
-        let claims = world
-            .claims()
-            .scope("user/*.rs")
-            .fhir_user("Practitioner/7");
-        let token = world.token(&claims);
-        let fields = [
-            ("content-type", "application/fhir+json"),
-            ("content-length", "1"),
-        ];
-        let head = world.head_with(&token, "POST /r4", &fields);
-        let mut exchange = Exchange::default();
-        assert_eq!(world.ask(&mut exchange, head, false), Step::Wait);
-        let bundle = json!({"resourceType": "Bundle", "type": kind,
-            "entry": [entry("Patient/p1"), entry("Observation?patient=p1")]});
-        let step = world.body(&mut exchange, bundle.to_string().as_bytes(), true);
-        (world.record(&mut exchange), step)
-    };
-    let (record, step) = post("batch", false);
-    let Step::Rewrite { body, .. } = step else {
-        panic!("{step:?}")
-    };
-    let sent = String::from_utf8(body).expect("text");
-    assert!(
-        !sent.contains("\"Patient/p1") && sent.contains("Observation?"),
-        "{sent}"
-    );
-    assert_eq!(slug(&record["entries"][0]["rule"]), "consent.c");
-    let (record, step) = post("transaction", false);
-    assert!(
-        matches!(&step, Step::Reply(reply) if reply.status == 403),
-        "{step:?}"
-    );
-    assert_eq!(slug(&record["rule"]), "consent.c");
-    let (record, step) = post("transaction", true);
-    assert!(matches!(step, Step::Rewrite { .. }), "{step:?}");
-    assert_eq!(slug(&record["reported"][0]), "consent.c");
 }
