@@ -9,6 +9,7 @@
 pub mod certificate;
 pub mod condition;
 pub mod configuration;
+pub mod consent;
 pub mod exchange;
 pub mod host;
 mod input;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// Every property.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target {
         name: "lexer",
         check: lexer::check,
@@ -112,6 +113,11 @@ pub const TARGETS: [Target; 15] = [
         name: "patch",
         check: patch::check,
         seeds: patch::seeds,
+    },
+    Target {
+        name: "consent",
+        check: consent::check,
+        seeds: consent::seeds,
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Consents as a server sends them.
 
 use super::period::Period;
-use super::terms::{self, Actor, Deed, Label, only};
+use super::terms::{self, Actor, Concept, Deed, Instance, Label, only};
 use super::{DEPTH, Effect, KEPT};
 use crate::fhir::ResourceType;
 use crate::json::{Kind, Node};
@@ -46,6 +46,10 @@ pub(super) struct Rule {
     pub labels: Criterion<Label>,
     pub purposes: Criterion<String>,
     pub classes: Criterion<ResourceType>,
+    pub codes: Criterion<Concept>,
+    pub instances: Criterion<Instance>,
+    /// When what it is about was.
+    pub dates: Option<Period>,
     pub exceptions: Vec<Rule>,
 }
 
@@ -210,7 +214,6 @@ fn rule(node: Node<'_>, base: &Base<'_>, depth: usize, budget: &mut Budget) -> R
         Some(Some("deny")) => Says::Effect(Effect::Deny),
         _ => Says::Unreadable,
     };
-    // `code`, `dataPeriod` and `data` are not among them: they are not decided.
     let known = [
         "type",
         "period",
@@ -219,11 +222,14 @@ fn rule(node: Node<'_>, base: &Base<'_>, depth: usize, budget: &mut Budget) -> R
         "securityLabel",
         "purpose",
         "class",
+        "code",
+        "data",
+        "dataPeriod",
         "provision",
     ];
     let mut partly = only(node, &known).is_none();
-    let period = node.get("period").map(Period::read);
-    partly |= period == Some(None);
+    let [period, dates] = ["period", "dataPeriod"].map(|name| node.get(name).map(Period::read));
+    partly |= period == Some(None) || dates == Some(None);
     let mut exceptions = Vec::new();
     if let Some(nested) = node.get("provision") {
         // An empty list is none of the standard's: something was lost.
@@ -243,6 +249,11 @@ fn rule(node: Node<'_>, base: &Base<'_>, depth: usize, budget: &mut Budget) -> R
         labels: criterion(node, "securityLabel", budget, Label::len, Label::read)?,
         purposes: criterion(node, "purpose", budget, String::len, terms::purpose)?,
         classes: criterion(node, "class", budget, |_| 0, terms::class)?,
+        codes: criterion(node, "code", budget, Concept::len, Concept::read)?,
+        instances: criterion(node, "data", budget, Instance::len, |item| {
+            Instance::read(item, base)
+        })?,
+        dates: dates.flatten(),
         exceptions,
     })
 }

@@ -9,6 +9,7 @@
 //!
 //! Rules are [`DEPTH`] deep, and what is kept of all Consents of one patient costs at most [`KEPT`] bytes.
 
+mod content;
 mod document;
 mod period;
 mod purpose;
@@ -17,6 +18,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use content::elements;
 pub use document::{Asked, Consents, Fault};
 pub use ruling::{Action, Caller, Ruling};
 pub use terms::Actor;
@@ -56,6 +58,15 @@ impl Match {
     /// Of alternatives.
     fn any(parts: impl IntoIterator<Item = Match>) -> Match {
         Match::first(parts, [Match::Yes, Match::Unknown, Match::Open], Match::No)
+    }
+
+    /// Of parts of one thing, for which it must be the same; unknown of none.
+    fn alike(mut parts: impl Iterator<Item = Match>) -> Match {
+        let first = parts.next().unwrap_or(Match::Unknown);
+        match parts.all(|part| part == first) {
+            true => first,
+            false => Match::Unknown,
+        }
     }
 
     fn of(holds: bool) -> Match {

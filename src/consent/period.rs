@@ -14,12 +14,21 @@ const EAST: i128 = 14 * HOUR;
 /// or this much later.
 const WEST: i128 = 12 * HOUR;
 
-/// A Period (<https://hl7.org/fhir/R4/datatypes.html#Period>), both ends included. Each end is known to lie
-/// between two instants, in nanoseconds since 1970.
+/// A Period (<https://hl7.org/fhir/R4/datatypes.html#Period>), both ends included.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Period {
-    start: Option<[i128; 2]>,
-    end: Option<[i128; 2]>,
+    start: Option<Edge>,
+    /// When it is over.
+    end: Option<Edge>,
+}
+
+/// When a date or time begins, or when it is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Edge {
+    /// In nanoseconds since 1970; of a date in UTC.
+    at: i128,
+    /// It is that of a date.
+    of_date: bool,
 }
 
 impl Period {
@@ -32,42 +41,96 @@ impl Period {
         for member in node.members() {
             let text = member.value.str();
             match member.name().as_ref() {
-                "start" => period.start = Some(span(&text?)?.map(|[start, _]| start)),
-                "end" => period.end = Some(span(&text?)?.map(|[_, end]| end)),
+                "start" => period.start = Some(span(&text?)?[0]),
+                "end" => period.end = Some(span(&text?)?[1]),
                 "id" | "extension" => {}
                 _ => return None,
             }
         }
-        // The standard knows no empty element.
-        (period != Period::default()).then_some(period)
+        match (period.start, period.end) {
+            // The standard knows no empty element.
+            (None, None) => None,
+            (Some(start), Some(end)) if end.is_until(start) => None,
+            _ => Some(period),
+        }
+    }
+
+    /// That of a date or a dateTime; `None` where it is none.
+    pub fn of(text: &str) -> Option<Period> {
+        let [start, end] = span(text)?.map(Some);
+        Some(Period { start, end })
     }
 
     /// Whether an instant lies in it.
     pub fn matches(&self, now: i128) -> Match {
-        let start = self.start.map_or(Match::Yes, |[from, until]| match now {
-            now if now >= until => Match::Yes,
-            now if now < from => Match::No,
+        let start = self.start.map_or(Match::Yes, |edge| match now {
+            now if now >= edge.latest() => Match::Yes,
+            now if now < edge.earliest() => Match::No,
             _ => Match::Unknown,
         });
-        let end = self.end.map_or(Match::Yes, |[from, until]| match now {
-            now if now >= until => Match::No,
-            now if now < from => Match::Yes,
+        let end = self.end.map_or(Match::Yes, |edge| match now {
+            now if now >= edge.latest() => Match::No,
+            now if now < edge.earliest() => Match::Yes,
             _ => Match::Unknown,
         });
         Match::all([start, end])
     }
+
+    /// Whether all of another lies in it; it cannot be told where a part does.
+    pub fn contains(&self, other: &Period) -> Match {
+        // An end that is open is none that lies before anything.
+        let is_until = |one: Option<Edge>, other: Option<Edge>| {
+            one.zip(other)
+                .is_some_and(|(one, other)| one.is_until(other))
+        };
+        let since = self.start.is_none() || is_until(self.start, other.start);
+        let until = self.end.is_none() || is_until(other.end, self.end);
+        if is_until(other.end, self.start) || is_until(self.end, other.start) {
+            Match::No
+        } else if since && until {
+            Match::Yes
+        } else {
+            Match::Unknown
+        }
+    }
 }
 
-/// When a dateTime begins and ends, in the zone where that is earliest, and in the one where it is latest.
-fn span(text: &str) -> Option<[[i128; 2]; 2]> {
-    if text.len() > 10 {
-        let start = Timestamp::parse(text)?.nanoseconds();
-        let span = [start, start.saturating_add(SECOND)];
-        return Some([span, span]);
+impl Edge {
+    fn earliest(self) -> i128 {
+        match self.of_date {
+            true => self.at.saturating_sub(EAST),
+            false => self.at,
+        }
     }
-    let [start, end] = date_span(text)?;
-    let shifted = |by: i128| [start, end].map(|instant| instant.saturating_add(by));
-    Some([shifted(-EAST), shifted(WEST)])
+
+    fn latest(self) -> i128 {
+        match self.of_date {
+            true => self.at.saturating_add(WEST),
+            false => self.at,
+        }
+    }
+
+    /// Whether it is certainly not later than another. Dates are compared with dates as in one calendar.
+    fn is_until(self, other: Edge) -> bool {
+        match self.of_date == other.of_date {
+            true => self.at <= other.at,
+            false => self.latest() <= other.earliest(),
+        }
+    }
+}
+
+/// When a date or a dateTime begins, and when it is over.
+fn span(text: &str) -> Option<[Edge; 2]> {
+    let of_date = text.len() <= 10;
+    let [start, end] = match of_date {
+        true => date_span(text)?,
+        false => {
+            let start = Timestamp::parse(text)?.nanoseconds();
+            let second = start.div_euclid(SECOND).saturating_mul(SECOND);
+            [start, second.saturating_add(SECOND)]
+        }
+    };
+    Some([start, end].map(|at| Edge { at, of_date }))
 }
 
 #[cfg(test)]

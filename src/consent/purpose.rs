@@ -22,7 +22,7 @@ const FAMILIES: [(&str, &str); 10] = [
 /// Whether one of the codes of a rule is for all that a caller asks for; `purposes` are `system|code`, or
 /// a code of this system. Who says nothing may ask for anything.
 pub(super) fn matches(codes: &[Option<String>], purposes: &[String]) -> Match {
-    let each = purposes.iter().map(|purpose| {
+    Match::alike(purposes.iter().map(|purpose| {
         let code = match purpose.rsplit_once('|') {
             None => Some(purpose.as_str()),
             Some((SYSTEM, code)) => Some(code),
@@ -32,16 +32,7 @@ pub(super) fn matches(codes: &[Option<String>], purposes: &[String]) -> Match {
             (Some(wanted), Some(code)) => compare(wanted, code),
             _ => Match::Unknown,
         }))
-    });
-    let mut all = None;
-    for found in each {
-        match all {
-            None => all = Some(found),
-            Some(before) if before == found => {}
-            Some(_) => return Match::Unknown,
-        }
-    }
-    all.unwrap_or(Match::Unknown)
+    }))
 }
 
 fn compare(wanted: &str, code: &str) -> Match {

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::content::{Seen, has_codes, has_dates};
 use super::document::{Consents, Criterion, Rule, Says};
-use super::terms::{Actor, Label};
+use super::terms::{Actor, Instance};
 use super::{Effect, Match, purpose};
 use crate::fhir::ResourceType;
 use crate::json::Node;
@@ -34,7 +35,7 @@ pub struct Ruling {
     /// The Consents.
     pub consents: Rc<Consents>,
     /// The caller.
-    pub caller: Caller,
+    pub caller: Rc<Caller>,
     /// What a Consent does whose root rule does not say.
     pub default: Effect,
     /// In nanoseconds since 1970.
@@ -46,25 +47,42 @@ struct Question<'a> {
     ruling: &'a Ruling,
     action: Action,
     resource_type: ResourceType,
-    content: &'a Content,
+    /// What it is, or is contained in, with its id where that is known.
+    instance: (ResourceType, Option<&'a str>),
+    content: &'a Content<'a>,
 }
 
-/// The labels of what it is about.
-enum Content {
+/// What it is about.
+enum Content<'a> {
     /// It will be seen before it leaves.
     Coming,
-    /// Nobody will see it, or it cannot be told.
+    /// Nobody will see it.
     Unseen,
-    Labels(Vec<Label>),
+    Seen(Seen<'a>),
+}
+
+impl Caller {
+    /// What it holds of the worker's memory, in bytes, about.
+    pub fn held(&self) -> usize {
+        let actors = self.actors.iter().chain(&self.others).map(Actor::len);
+        let purposes = self.purposes.iter().map(String::len);
+        actors.chain(purposes).map(|length| 64 + length).sum()
+    }
 }
 
 impl Ruling {
-    /// Whether something of these types may be done. Where only the answer tells whether it may be seen,
-    /// it may: [`Ruling::covers`] decides then.
+    /// Whether something of these types may be done, where `written` is the id of what is there already and
+    /// is written. Where only the answer tells whether it may be seen, it may: [`Ruling::covers`] decides
+    /// then.
     ///
     /// # Errors
     /// What stands against it, for the record.
-    pub fn check(&self, action: Action, types: &[ResourceType]) -> Result<(), &'static str> {
+    pub fn check(
+        &self,
+        action: Action,
+        types: &[ResourceType],
+        written: Option<&str>,
+    ) -> Result<(), &'static str> {
         let content = match action {
             Action::Access => Content::Coming,
             Action::Collect | Action::Correct => Content::Unseen,
@@ -74,6 +92,7 @@ impl Ruling {
                 ruling: self,
                 action,
                 resource_type: *resource_type,
+                instance: (*resource_type, written),
                 content: &content,
             };
             match question.decide() {
@@ -85,16 +104,26 @@ impl Ruling {
         Ok(())
     }
 
-    /// Whether a resource of this type may be seen.
-    pub fn covers(&self, resource_type: ResourceType, resource: Node<'_>) -> bool {
-        let content = Label::of(resource).map_or(Content::Unseen, Content::Labels);
-        let question = Question {
-            ruling: self,
-            action: Action::Access,
-            resource_type,
-            content: &content,
-        };
-        question.decide() == Some(Effect::Permit)
+    /// Whether a resource of this type may be seen, with each that it contains.
+    pub fn covers<'d>(
+        &self,
+        resource_type: ResourceType,
+        resource: Node<'d>,
+        contained: &[(ResourceType, Node<'d>)],
+    ) -> bool {
+        let id = resource.get("id").and_then(|id| id.str());
+        let contained = contained.iter().copied();
+        let mut all = std::iter::once((resource_type, resource)).chain(contained);
+        all.all(|(of_type, part)| {
+            let question = Question {
+                ruling: self,
+                action: Action::Access,
+                resource_type: of_type,
+                instance: (resource_type, id.as_deref()),
+                content: &Content::Seen(Seen::new(of_type, part)),
+            };
+            question.decide() == Some(Effect::Permit)
+        })
     }
 }
 
@@ -167,10 +196,38 @@ impl Question<'_> {
             any(&rule.labels, |label| match self.content {
                 Content::Coming => Match::Open,
                 Content::Unseen => Match::Unknown,
-                Content::Labels(labels) => label.matches(labels, effect),
+                Content::Seen(seen) => match seen.labels() {
+                    Some(labels) => label.matches(labels, effect),
+                    None => Match::Unknown,
+                },
+            }),
+            any(&rule.codes, |concept| match self.content {
+                Content::Coming if has_codes(self.resource_type) => Match::Open,
+                Content::Coming | Content::Unseen => Match::Unknown,
+                Content::Seen(seen) => concept.matches(seen.codes()),
+            }),
+            any(&rule.instances, |instance| self.is(instance)),
+            rule.dates.map_or(Match::Yes, |dates| match self.content {
+                Content::Coming if has_dates(self.resource_type) => Match::Open,
+                Content::Coming | Content::Unseen => Match::Unknown,
+                Content::Seen(seen) => Match::alike(seen.dates().iter().map(|date| match date {
+                    Some(date) => dates.contains(date),
+                    None => Match::Unknown,
+                })),
             }),
             purposes,
         ])
+    }
+
+    /// Whether this resource is what it is about.
+    fn is(&self, instance: &Instance) -> Match {
+        let (resource_type, id) = self.instance;
+        match (id, self.content) {
+            _ if resource_type != instance.resource_type => Match::No,
+            (Some(id), _) => Match::of(id == instance.id),
+            (None, Content::Coming) => Match::Open,
+            (None, Content::Unseen | Content::Seen(_)) => Match::Unknown,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a rule may be about, beside its period and purpose: actors, actions, types and labels.
+//! What a rule may be about, beside its periods and purpose: actors, actions, types, instances, labels and
+//! codes.
 
 use super::document::Base;
 use super::{Action, Effect, Match};
@@ -44,6 +45,17 @@ pub(super) enum Deed {
     /// To use or disclose, which follows from access.
     Further,
 }
+
+/// One resource of this server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Instance {
+    pub resource_type: ResourceType,
+    pub id: String,
+}
+
+/// Codes that all mean the same.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Concept(Vec<Label>);
 
 /// A code of a system, where one is stated.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -148,6 +160,57 @@ impl Deed {
     }
 }
 
+impl Instance {
+    /// What stands in `data`: one resource, and nothing that is known by it.
+    pub fn read(node: Node<'_>, base: &Base<'_>) -> Option<Instance> {
+        only(node, &["meaning", "reference"])?;
+        node.get("meaning")?.is_str("instance").then_some(())?;
+        let reference = node.get("reference")?;
+        only(reference, &["reference", "type", "identifier", "display"])?;
+        let text = reference.get("reference")?.str()?;
+        let path = base.relative(&text);
+        // Whatever its version.
+        let path = match path.split_once("/_history/") {
+            Some((path, version)) => is_id(version).then_some(path)?,
+            None => path,
+        };
+        match Actor::parse(path)? {
+            Actor::Reference { resource_type, id } => Some(Instance { resource_type, id }),
+            Actor::Identifier { .. } => None,
+        }
+    }
+
+    /// Bytes of its text.
+    pub fn len(&self) -> usize {
+        self.id.len()
+    }
+}
+
+impl Concept {
+    /// A CodeableConcept in `code`.
+    pub fn read(node: Node<'_>) -> Option<Concept> {
+        only(node, &["coding", "text"])?;
+        let codings: Option<Vec<Label>> = node.get("coding")?.items().map(Label::read).collect();
+        codings.filter(|codings| !codings.is_empty()).map(Concept)
+    }
+
+    /// Bytes of its texts, and of what keeps them.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|label| 64 + label.len()).sum()
+    }
+
+    /// Whether one of its codes is among those of a resource.
+    pub fn matches(&self, codes: &[Option<Label>]) -> Match {
+        let of_one = |label: &Label| {
+            Match::any(codes.iter().map(|code| match code {
+                Some(code) => label.is(code),
+                None => Match::Unknown,
+            }))
+        };
+        Match::any(self.0.iter().map(of_one))
+    }
+}
+
 /// The type of a Coding in `class`.
 pub(super) fn class(node: Node<'_>) -> Option<ResourceType> {
     only(
@@ -193,20 +256,22 @@ impl Label {
         let Some(labels) = resource.get("meta").and_then(|meta| meta.get("security")) else {
             return Some(Vec::new());
         };
-        let text = |label: Node<'_>, name: &str| match label.get(name) {
-            None => Some(None),
-            Some(text) => text.str().map(|text| Some(text.into_owned())),
-        };
         if labels.kind() != Kind::Array || labels.items().nth(LABELS).is_some() {
             return None;
         }
-        let read = |label: Node<'_>| {
-            Some(Label {
-                system: text(label, "system")?,
-                code: text(label, "code")??,
-            })
+        labels.items().map(Label::found).collect()
+    }
+
+    /// A Coding of a resource; `None` where it is not understood.
+    pub fn found(coding: Node<'_>) -> Option<Label> {
+        let text = |name: &str| match coding.get(name) {
+            None => Some(None),
+            Some(text) => text.str().map(|text| Some(text.into_owned())),
         };
-        labels.items().map(read).collect()
+        Some(Label {
+            system: text("system")?,
+            code: text("code")??,
+        })
     }
 
     /// Whether a resource with these labels is one that a rule with this label is for. Confidentiality has
@@ -230,11 +295,16 @@ impl Label {
                 Effect::Deny => Match::any(compared),
             };
         }
-        Match::any(labels.iter().map(|label| match &label.system {
-            _ if label.code != self.code => Match::No,
+        Match::any(labels.iter().map(|label| self.is(label)))
+    }
+
+    /// Whether it is the same as one of a resource.
+    fn is(&self, found: &Label) -> Match {
+        match &found.system {
+            _ if found.code != self.code => Match::No,
             None => Match::Unknown,
             system => Match::of(*system == self.system),
-        }))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What Consents say, row by row.
 
 mod answers;
+mod content;
 mod hostile;
 mod rules;
 
@@ -12,6 +13,7 @@ use super::*;
 use crate::fhir::ResourceType;
 use crate::json::{Document, Limits};
 use crate::request::BaseUrl;
+use crate::request::body::Shape;
 
 /// 2027-01-15T08:00:00Z
 const NOW: u64 = 1_800_000_000_000_000_000;
@@ -66,7 +68,7 @@ fn caller() -> Caller {
 fn ruling(consents: &[Value], default: Effect) -> Ruling {
     Ruling {
         consents: Rc::new(read(&bundle(consents)).expect("Consents")),
-        caller: caller(),
+        caller: Rc::new(caller()),
         default,
         now: NOW,
     }
@@ -78,7 +80,7 @@ fn named(name: &str) -> ResourceType {
 
 /// Nothing where it may be done.
 fn said(ruling: &Ruling, action: Action, type_name: &str) -> &'static str {
-    let found = ruling.check(action, &[named(type_name)]);
+    let found = ruling.check(action, &[named(type_name)], None);
     found.err().unwrap_or_default()
 }
 
@@ -87,9 +89,19 @@ const MISSING: &str = "no consent permits it";
 
 /// Whether an Observation with these labels may be seen.
 fn covers(ruling: &Ruling, labels: &Value) -> bool {
-    let resource = json!({"resourceType": "Observation", "meta": {"security": labels}}).to_string();
-    let document = Document::parse(resource.as_bytes(), &Limits::default()).expect("JSON");
-    ruling.covers(named("Observation"), document.root())
+    seen(
+        ruling,
+        &json!({"resourceType": "Observation", "meta": {"security": labels}}),
+    )
+}
+
+/// Whether a resource may be seen, with what it contains.
+fn seen(ruling: &Ruling, resource: &Value) -> bool {
+    let text = resource.to_string();
+    let document = Document::parse(text.as_bytes(), &Limits::default()).expect("JSON");
+    let root = document.root();
+    let shape = Shape::of(root).expect("a resource");
+    ruling.covers(shape.resource_type, root, &shape.contained)
 }
 
 fn actor(reference: Value) -> Value {

@@ -4,12 +4,15 @@
 //! The order differs from that of other requests: what is asked for stands in the body, so the body comes
 //! before the permits. It stays in the proxy's buffer meanwhile, and what goes on is written anew.
 
+mod consent;
+
 use std::rc::Rc;
 
 use super::body::{check_body, expected_body};
+use super::consent::Held;
 use super::cover::{cover, is_veiled};
 use super::entry::{Asked, reference, tell};
-use super::{Exchange, ExpectedBody, Guard, Phase, Sent, Step};
+use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step};
 use crate::access::Permit;
 use crate::audit::{EntryRecord, Outcome};
 use crate::denial::{Denial, Reply};
@@ -21,6 +24,7 @@ use crate::request::{
 };
 use crate::response::{Answered, BatchCover, Part};
 use crate::wire::Pair;
+use consent::among;
 
 /// The most decisions on one Bundle: one for each type that an entry reaches.
 const DECISIONS: usize = 1024;
@@ -43,12 +47,19 @@ pub(super) struct Permitted {
     /// Those that are charged.
     limits: Vec<Limit>,
     headers: Vec<Pair>,
-    /// What goes on, and in the place of how many bytes.
-    body: Vec<u8>,
-    came: usize,
+    body: Written,
     /// `DPoP-Nonce` of the answer.
     nonce: Option<String>,
     sent: SentBundle,
+}
+
+/// What goes on in the place of the body.
+struct Written {
+    begin: String,
+    /// Each permitted entry.
+    entries: Vec<String>,
+    /// The length of what came, in bytes.
+    came: usize,
 }
 
 /// A Bundle that is on its way to the upstream.
@@ -58,6 +69,24 @@ pub(super) struct SentBundle {
     entries: Vec<Result<Permit, Denial>>,
     /// What this holds of the worker's memory, in bytes.
     pub held: usize,
+}
+
+impl Permitted {
+    /// The head that goes upstream.
+    pub fn headers(&self) -> &[Pair] {
+        &self.headers
+    }
+
+    /// The permits of the entries that go on.
+    pub fn permits(&self) -> impl Iterator<Item = &Permit> + Clone {
+        self.sent.permits()
+    }
+}
+
+impl Written {
+    fn text(&self) -> String {
+        [&self.begin, self.entries.join(",").as_str(), Batch::END].concat()
+    }
 }
 
 impl SentBundle {
@@ -149,8 +178,13 @@ impl Exchange {
         let document = document.map_err(|fault| malformed(fault.kind.text()))?;
         let batch = Batch::read(document.root(), &guard.policy().fhir)?;
         self.record.interaction = Some(batch.kind.code());
-        let mut body = batch.begin();
-        let begun = body.len();
+        let mut body = Written {
+            begin: batch.begin(),
+            entries: Vec::with_capacity(batch.entries.len()),
+            came: bytes.len(),
+        };
+        let mut length = body.begin.len();
+        let mut patients: Vec<String> = Vec::new();
         let mut sent = SentBundle {
             kind: batch.kind,
             entries: Vec::with_capacity(batch.entries.len()),
@@ -168,16 +202,18 @@ impl Exchange {
                 .ok_or(Denial::TooCostly("types".into()))?;
             let permit = read.and_then(|entry| {
                 let permit = permit(guard, principal, asked, entry, &batch.targets)?;
-                if body.len() > begun {
-                    body.push(',');
-                }
-                entry.write(permit.request(), &mut body);
+                let permit = among(permit, &mut patients)?;
+                let mut written = String::new();
+                entry.write(permit.request(), &mut written);
+                length = length.saturating_add(written.len() + 1);
+                body.entries.push(written);
                 let target = permit.request().interaction.target().len();
-                sent.held += HELD.0 + HELD.1 * target;
+                let caller = permit.needs_consent().map_or(0, |need| need.caller.held());
+                sent.held += HELD.0 + HELD.1 * target + caller;
                 Ok(permit)
             });
             // Escaped, it may be longer than what came; what goes on is bounded alike.
-            if body.len() > body_limit {
+            if length > body_limit {
                 return Err(Denial::TooLarge);
             }
             let own = entry.as_ref().ok();
@@ -188,7 +224,6 @@ impl Exchange {
                 permit => sent.entries.push(permit),
             }
         }
-        body.push_str(Batch::END);
         let all = bytes.len().saturating_mul(2).saturating_add(sent.held);
         if !self.share.hold_body(all) {
             return Err(Denial::Unavailable("memory"));
@@ -197,7 +232,7 @@ impl Exchange {
         if sent.permits().next().is_none() {
             return self.refused_all(guard, sent).map(Bundle::Answered);
         }
-        self.charge_bundle(guard, principal, asked, sent, body, bytes.len())
+        self.charge_bundle(guard, principal, asked, sent, body)
     }
 
     /// Writes into the record what was asked, and what was decided.
@@ -215,6 +250,10 @@ impl Exchange {
                 Err(denial) => denial.rule(),
             },
         });
+        self.note_reported(permit);
+    }
+
+    fn note_reported(&mut self, permit: &Result<Permit, Denial>) {
         for rule in permit.iter().flat_map(Permit::reported) {
             if !self.record.reported.contains(rule) {
                 self.record.reported.push(rule.clone());
@@ -253,8 +292,7 @@ impl Exchange {
         principal: &Rc<Principal>,
         asked: &Asked,
         sent: SentBundle,
-        body: String,
-        came: usize,
+        body: Written,
     ) -> Result<Bundle, Denial> {
         let fhir = &guard.policy().fhir;
         let costs = guard.costs(sent.permits());
@@ -274,7 +312,7 @@ impl Exchange {
             |permit: &Permit| permit.may_read() || permit.request().interaction.change().is_none();
         let mut headers = bundle_headers(
             &asked.head,
-            body.len(),
+            body.text().len(),
             sent.permits().any(searches),
             sent.permits().all(may_read),
             fhir,
@@ -284,27 +322,46 @@ impl Exchange {
             charging,
             limits: costs.into_iter().map(|(limit, _)| limit).collect(),
             headers,
-            body: body.into_bytes(),
-            came,
+            body,
             nonce: asked.next_nonce.clone(),
             sent,
         })))
     }
 
     /// The limits have been charged, or refused.
-    pub(super) fn bundle_charged(&mut self, permitted: Permitted, verdict: &Verdict) -> Step {
-        let fields = self.verdict(&permitted.limits, verdict);
-        match fields {
-            Ok(mut fields) => {
-                fields.extend(permitted.nonce.map(|nonce| ("dpop-nonce", nonce)));
-                self.forward(Sent::Bundle(Box::new(permitted.sent)), fields);
-                Step::Rewrite {
-                    headers: permitted.headers,
-                    came: permitted.came,
-                    body: permitted.body,
-                }
-            }
-            Err(denial) => self.refuse(&denial),
+    pub(super) fn bundle_charged(
+        &mut self,
+        guard: &Guard,
+        permitted: Permitted,
+        verdict: &Verdict,
+    ) -> Step {
+        let mut fields = match self.verdict(&permitted.limits, verdict) {
+            Ok(fields) => fields,
+            Err(denial) => return self.refuse(&denial),
+        };
+        let nonce = permitted.nonce.clone();
+        fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
+        let needs = permitted.permits().any(|one| one.needs_consent().is_some());
+        match needs {
+            true => self.consent(guard, Held::Bundle(Box::new(permitted), fields)),
+            false => self.send_bundle(permitted, fields),
+        }
+    }
+
+    fn send_bundle(&mut self, permitted: Permitted, fields: Vec<Field>) -> Step {
+        let body = permitted.body.text().into_bytes();
+        let mut headers = permitted.headers;
+        // Entries may have gone since.
+        let mut named = headers.iter_mut();
+        if let Some((_, length)) = named.find(|(name, _)| name == b"content-length") {
+            *length = body.len().to_string().into_bytes();
+        }
+        let came = permitted.body.came;
+        self.forward(Sent::Bundle(Box::new(permitted.sent)), fields);
+        Step::Rewrite {
+            headers,
+            came,
+            body,
         }
     }
 }
@@ -332,11 +389,6 @@ fn permit(
             None => "granular-write",
         }));
     }
-    let permit = match permit.needs_consent().map(Rc::clone) {
-        // The same.
-        Some(need) => permit.unconsented(need.denial("it is not asked for in a Bundle"))?,
-        None => permit,
-    };
     match (expected_body(&permit.request().interaction), entry.resource) {
         (ExpectedBody::Empty, None) => {}
         (_, None) => return Err(Denial::Request("body")),

@@ -4,23 +4,22 @@
 //! The order is that of cost: permitted, charged, and only then the server is asked. The body stays in the
 //! proxy's buffer meanwhile.
 
-use std::borrow::Cow;
+mod question;
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
+use super::bundle::Permitted;
 use super::waiting::{Body, Seat};
 use super::{CallAnswer, Exchange, Field, Guard, Phase, Step};
-use crate::access::{ConsentNeed, Permit};
-use crate::consent::{Asked, Consents, Fault, Ruling};
-use crate::denial::{Denial, TokenFault};
-use crate::identity::Generations;
-use crate::json::{Document, Limits};
+use crate::access::Permit;
+use crate::consent::{Consents, Ruling};
+use crate::denial::Denial;
+use crate::identity::{Generations, Principal};
 use crate::remote::{Call, SLACK};
-use crate::request::Authorization;
-use crate::response::AnswerHead;
 use crate::wire::Pair;
+use question::{Question, question, read};
 
 /// The most answers remembered; an eviction costs a question, never an answer.
 const KNOWN: usize = 512;
@@ -28,27 +27,74 @@ const KNOWN: usize = 512;
 /// A failure is not asked about again for this long, unless it took longer itself.
 const FAILED: u64 = 1_000_000_000;
 
-/// A permitted and charged request whose patient's Consents are to be read.
+/// What is permitted and charged, and rests on the Consents of patients that are to be read.
 pub(super) struct Consenting {
     /// Taken for as long as it waits.
     _seat: Seat,
     pub held: Held,
-    question: Question,
-    answer: Rc<OnceCell<Said>>,
-    /// This request is the one that asks.
-    asks: Option<Rc<()>>,
+    /// One for each patient.
+    reads: Vec<Read>,
     /// When somebody first looked at the clock, in nanoseconds since 1970.
     since: Option<u64>,
 }
 
+/// The Consents of one patient.
+struct Read {
+    patient: String,
+    question: Question,
+    answer: Rc<OnceCell<Said>>,
+    /// This exchange is the one that asks.
+    asks: Option<Rc<()>>,
+}
+
+/// What is kept back.
+pub(super) enum Held {
+    /// A request.
+    Request(Box<HeldRequest>),
+    /// The requests of a Bundle, with our own fields for the answer. The body is whole.
+    Bundle(Box<Permitted>, Vec<Field>),
+}
+
 /// A request that is kept back.
-pub(super) struct Held {
+pub(super) struct HeldRequest {
     pub permit: Permit,
-    pub need: Rc<ConsentNeed>,
     pub headers: Vec<Pair>,
     pub fields: Vec<Field>,
     /// What is there of its body.
     pub body: Body,
+}
+
+impl Held {
+    /// The head that goes upstream.
+    fn headers(&self) -> &[Pair] {
+        match self {
+            Held::Request(request) => &request.headers,
+            Held::Bundle(permitted, _) => permitted.headers(),
+        }
+    }
+
+    /// Who is calling.
+    fn caller(&self) -> Option<&Principal> {
+        self.permits().find_map(Permit::principal).map(Rc::as_ref)
+    }
+
+    /// Whose consent is needed, each once.
+    fn patients(&self) -> Vec<String> {
+        let mut patients: Vec<String> = Vec::new();
+        for need in self.permits().filter_map(Permit::needs_consent) {
+            if !patients.contains(&need.patient) {
+                patients.push(need.patient.clone());
+            }
+        }
+        patients
+    }
+
+    fn permits(&self) -> Box<dyn Iterator<Item = &Permit> + '_> {
+        match self {
+            Held::Request(request) => Box::new(std::iter::once(&request.permit)),
+            Held::Bundle(permitted, _) => Box::new(permitted.permits()),
+        }
+    }
 }
 
 /// What the server said.
@@ -59,13 +105,6 @@ pub(super) enum Said {
     TooMuch,
     /// It could not be asked; what was found.
     Failed(&'static str),
-}
-
-/// A question for the server. Its name is a hash of all that the answer may depend on.
-#[derive(Clone)]
-struct Question {
-    name: [u8; 32],
-    call: Call,
 }
 
 /// What one worker knows of Consents, and who is asking for them.
@@ -144,29 +183,49 @@ impl ConsentReads {
 }
 
 impl Exchange {
-    /// Reads the Consents that the permit needs, or goes on where they are known.
+    /// Reads the Consents that the permits need, or goes on where they are known.
     pub(super) fn consent(&mut self, guard: &Guard, held: Held) -> Step {
-        let question = match question(guard, &held, &self.record.request_id) {
-            Ok(question) => question,
-            Err(denial) => return self.refuse(&denial),
-        };
         let reads = guard.consent_reads();
-        if let Some(said) = reads.known(&question.name, self.record.began) {
-            return self.rule_on(guard, held, said);
+        let mut needed = Vec::new();
+        for patient in held.patients() {
+            match question(guard, &held, &patient, &self.record.request_id) {
+                Ok(question) => {
+                    let known = reads.known(&question.name, self.record.began);
+                    needed.push((patient, question, known));
+                }
+                Err(denial) => return self.refuse(&denial),
+            }
+        }
+        if needed.iter().all(|(_, _, known)| known.is_some()) {
+            let said = needed.into_iter();
+            let said = said.filter_map(|(patient, _, known)| Some((patient, known?)));
+            return self.rule_on(guard, held, &said.collect::<Vec<_>>());
         }
         let most = guard.policy().waiting.requests;
-        let joined = Seat::take(guard.consenting(), most)
-            .and_then(|seat| Ok((seat, reads.join(question.name, most)?)));
-        let (seat, answer) = match joined {
+        let join = |(patient, question, known): (String, Question, Option<Said>)| {
+            let answer = match known {
+                Some(said) => Rc::new(OnceCell::from(said)),
+                None => reads.join(question.name, most)?,
+            };
+            Ok(Read {
+                patient,
+                question,
+                answer,
+                asks: None,
+            })
+        };
+        let joined = Seat::take(guard.consenting(), most).and_then(|seat| {
+            let reads: Result<Vec<Read>, Denial> = needed.into_iter().map(join).collect();
+            Ok((seat, reads?))
+        });
+        let (seat, reads) = match joined {
             Ok(joined) => joined,
             Err(denial) => return self.refuse(&denial),
         };
         self.phase = Phase::Consenting(Box::new(Consenting {
             _seat: seat,
             held,
-            question,
-            answer,
-            asks: None,
+            reads,
             since: None,
         }));
         Step::Wait
@@ -176,21 +235,23 @@ impl Exchange {
     pub(super) fn consents_answered(
         &mut self,
         guard: &Guard,
-        consenting: Box<Consenting>,
+        mut consenting: Box<Consenting>,
         answer: Option<CallAnswer<'_>>,
     ) -> Step {
-        let said = read(guard, &consenting.held.need.patient, answer);
-        let policy = &guard.policy().consent;
-        let time = match said {
-            Said::Failed(_) => FAILED,
-            Said::Consents(_) | Said::TooMuch => policy.cache,
-        };
-        // From when the request came: the answer is not older.
-        let since = self.record.began;
-        let (reads, name) = (guard.consent_reads(), consenting.question.name);
-        reads.learn(name, &said, since, since.saturating_add(time));
-        // Those that wait with it see it when they are woken.
-        let _ = consenting.answer.set(said);
+        if let Some(asked) = consenting.reads.iter_mut().find(|read| read.is_asked()) {
+            let said = read(guard, &asked.patient, answer);
+            let time = match said {
+                Said::Failed(_) => FAILED,
+                Said::Consents(_) | Said::TooMuch => guard.policy().consent.cache,
+            };
+            // From when the request came: the answer is not older.
+            let since = self.record.began;
+            let (reads, name) = (guard.consent_reads(), asked.question.name);
+            reads.learn(name, &said, since, since.saturating_add(time));
+            // Those that wait with it see it when they are woken.
+            let _ = asked.answer.set(said);
+            asked.asks = None;
+        }
         self.settle(guard, consenting)
     }
 
@@ -201,155 +262,120 @@ impl Exchange {
         mut consenting: Box<Consenting>,
         now: u64,
     ) -> Step {
-        if consenting.answer.get().is_some() {
-            return self.settle(guard, consenting);
-        }
         let since = *consenting.since.get_or_insert(now);
         let time = guard.policy().waiting.time.saturating_add(SLACK);
         if now >= since.saturating_add(time) || now.saturating_add(SLACK) < since {
-            return self.settle(guard, consenting);
+            return self.give_up(guard, *consenting);
         }
-        self.phase = Phase::Consenting(consenting);
-        Step::Wait
+        self.settle(guard, consenting)
     }
 
     fn settle(&mut self, guard: &Guard, consenting: Box<Consenting>) -> Step {
-        let said = consenting.answer.get().cloned();
-        self.rule_on(guard, consenting.held, said.unwrap_or(Said::Failed(SILENT)))
+        if consenting
+            .reads
+            .iter()
+            .any(|read| read.answer.get().is_none())
+        {
+            self.phase = Phase::Consenting(consenting);
+            return Step::Wait;
+        }
+        self.give_up(guard, *consenting)
     }
 
-    fn rule_on(&mut self, guard: &Guard, held: Held, said: Said) -> Step {
-        let Held {
-            permit,
-            need,
-            headers,
-            fields,
-            body,
-        } = held;
-        let permit = match said {
-            Said::Consents(consents) => permit.consented(Ruling {
-                consents,
-                caller: need.caller.clone(),
-                default: guard.policy().consent.default,
-                now: self.record.began,
-            }),
-            Said::TooMuch => permit.unconsented(need.denial("there is more than is looked at")),
-            Said::Failed(found) => permit.unconsented(Denial::Unavailable(found)),
+    /// Goes on with what is there.
+    fn give_up(&mut self, guard: &Guard, consenting: Consenting) -> Step {
+        let said = consenting.reads.into_iter().map(|read| {
+            let said = read.answer.get().cloned();
+            (read.patient, said.unwrap_or(Said::Failed(SILENT)))
+        });
+        self.rule_on(guard, consenting.held, &said.collect::<Vec<_>>())
+    }
+
+    fn rule_on(&mut self, guard: &Guard, held: Held, said: &[(String, Said)]) -> Step {
+        let request = match held {
+            Held::Request(request) => *request,
+            Held::Bundle(permitted, fields) => {
+                return self.rule_on_bundle(guard, *permitted, fields, said);
+            }
         };
-        match permit {
+        match self.ruled(guard, request.permit, said) {
             Ok(permit) => {
                 self.record.reported = permit.reported().to_vec();
+                let HeldRequest {
+                    headers,
+                    fields,
+                    body,
+                    ..
+                } = request;
                 self.proceed(guard, permit, headers, fields, body)
             }
             Err(denial) => self.refuse(&denial),
         }
     }
+
+    /// The permit with the consent that it needs, by what the server said of each patient.
+    pub(super) fn ruled(
+        &self,
+        guard: &Guard,
+        permit: Permit,
+        said: &[(String, Said)],
+    ) -> Result<Permit, Denial> {
+        let Some(need) = permit.needs_consent().map(Rc::clone) else {
+            return Ok(permit);
+        };
+        let of_patient = said.iter().find(|(patient, _)| *patient == need.patient);
+        match of_patient.map(|(_, said)| said) {
+            Some(Said::Consents(consents)) => permit.consented(Ruling {
+                consents: Rc::clone(consents),
+                caller: Rc::clone(&need.caller),
+                default: guard.policy().consent.default,
+                now: self.record.began,
+            }),
+            Some(Said::TooMuch) => {
+                permit.unconsented(need.denial("there is more than is looked at"))
+            }
+            Some(Said::Failed(found)) => permit.unconsented(Denial::Unavailable(found)),
+            None => permit.unconsented(Denial::Unavailable(SILENT)),
+        }
+    }
 }
 
 impl Consenting {
-    /// The call that is to be made, where nobody makes it.
+    /// The call that is to be made, where nobody makes it: one after the other.
     pub fn call(&mut self, guard: &Guard) -> Option<Call> {
-        if self.asks.is_some() || self.answer.get().is_some() {
+        if self.reads.iter().any(Read::is_asked) {
             return None;
         }
-        self.asks = Some(guard.consent_reads().lead(&self.question.name)?);
-        Some(self.question.call.clone())
+        let mut open = self
+            .reads
+            .iter_mut()
+            .filter(|read| read.answer.get().is_none());
+        open.find_map(|read| {
+            read.asks = Some(guard.consent_reads().lead(&read.question.name)?);
+            Some(read.question.call.clone())
+        })
     }
 
     /// Nobody will hear the answer: somebody asks again.
     pub fn orphaned(&mut self) {
-        self.asks = None;
+        for read in &mut self.reads {
+            read.asks = None;
+        }
+    }
+
+    /// The body of what is kept back is whole.
+    pub fn set_body(&mut self, body: Body) {
+        if let Held::Request(request) = &mut self.held {
+            request.body = body;
+        }
+    }
+}
+
+impl Read {
+    /// Whether this exchange has asked, and has no answer.
+    fn is_asked(&self) -> bool {
+        self.asks.is_some() && self.answer.get().is_none()
     }
 }
 
 const SILENT: &str = "consent: no answer in time";
-
-/// The search for the Consents of a patient, as the server gets everything else: in the name of the same
-/// caller. The client's token goes to the upstream only.
-fn question(guard: &Guard, held: &Held, request_id: &str) -> Result<Question, Denial> {
-    let policy = guard.policy();
-    let (consent, upstream) = (&policy.consent, &policy.fhir.upstream);
-    let path = format!(
-        "{}/Consent?patient=Patient/{}&status=active&_count={}",
-        consent.base.path(),
-        held.need.patient,
-        consent.count.saturating_add(1)
-    );
-    let mut fields: Vec<(Cow<'static, str>, String)> = vec![
-        (":method".into(), "GET".to_owned()),
-        (":path".into(), path),
-        (":authority".into(), consent.base.authority().to_owned()),
-        ("accept".into(), "application/fhir+json".to_owned()),
-        ("accept-encoding".into(), "identity".to_owned()),
-        ("prefer".into(), "handling=strict".to_owned()),
-    ];
-    let same = consent.cluster == upstream.cluster && consent.base == upstream.base;
-    if same && upstream.authorization == Authorization::Keep {
-        let token = held
-            .headers
-            .iter()
-            .find(|(name, _)| name == b"authorization");
-        let token = token.and_then(|(_, value)| std::str::from_utf8(value).ok());
-        fields.extend(token.map(|token| ("authorization".into(), token.to_owned())));
-    }
-    // Without the request's own id: the answer is for others, too.
-    let caller = held.permit.principal().map(Rc::as_ref);
-    let told = policy.told.fields(caller, "");
-    let told = told.ok_or(Denial::Token(TokenFault::Claims))?;
-    fields.extend(told.into_iter().map(|(name, value)| (name.into(), value)));
-    let mut name = blake3::Hasher::new();
-    for (field, value) in &fields {
-        for part in [field.as_bytes(), value.as_bytes()] {
-            name.update(&part.len().to_le_bytes());
-            name.update(part);
-        }
-    }
-    if !request_id.is_empty() {
-        fields.push(("x-request-id".into(), request_id.to_owned()));
-    }
-    let call = Call {
-        cluster: consent.cluster.clone(),
-        headers: fields,
-        body: Vec::new(),
-        timeout: Duration::from_nanos(policy.waiting.time),
-    };
-    let name = *name.finalize().as_bytes();
-    Ok(Question { name, call })
-}
-
-/// What an answer says.
-fn read(guard: &Guard, patient: &str, answer: Option<CallAnswer<'_>>) -> Said {
-    let Some((head, body)) = answer else {
-        return Said::Failed(SILENT);
-    };
-    match AnswerHead::read(head) {
-        Ok(head) if head.status == 200 && head.check_body().is_ok() => {}
-        Ok(head) if head.status == 200 => {
-            return Said::Failed(
-                "consent: the answer's content type or encoding is not that of plain json",
-            );
-        }
-        _ => return Said::Failed("consent: the answer's status is not 200"),
-    }
-    if body.len() > Exchange::answer_limit(guard) {
-        return Said::TooMuch;
-    }
-    let Ok(document) = Document::parse(body, &Limits::default()) else {
-        return Said::Failed("consent: the answer is no well-formed json");
-    };
-    let policy = guard.policy();
-    let asked = Asked {
-        patient,
-        bases: &[
-            &policy.fhir.base,
-            &policy.fhir.upstream.base,
-            &policy.consent.base,
-        ],
-        most: policy.consent.count,
-    };
-    match Consents::read(document.root(), &asked) {
-        Ok(consents) => Said::Consents(Rc::new(consents)),
-        Err(Fault::TooMuch) => Said::TooMuch,
-        Err(Fault::Answer(found)) => Said::Failed(found),
-    }
-}

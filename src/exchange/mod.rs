@@ -22,8 +22,6 @@ mod possession;
 mod subscription;
 mod waiting;
 
-use std::rc::Rc;
-
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial, Reply};
@@ -34,7 +32,7 @@ use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 use bundle::{Bundle, SentBundle};
-use consent::{Consenting, Held};
+use consent::{Consenting, Held, HeldRequest};
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
@@ -239,7 +237,9 @@ impl Exchange {
                 ..
             } => (permit, headers, nonce, body),
             Phase::Bundle(bundle) => match *bundle {
-                Bundle::Charging(permitted) => return self.bundle_charged(*permitted, verdict),
+                Bundle::Charging(permitted) => {
+                    return self.bundle_charged(guard, *permitted, verdict);
+                }
                 Bundle::Answered(_) => return self.host_failed(),
             },
             // A verdict that nobody asked for; a part of an answer may have left already.
@@ -253,19 +253,16 @@ impl Exchange {
             Err(denial) => return self.refuse(&denial),
         };
         fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
-        match permit.needs_consent().map(Rc::clone) {
-            Some(need) => {
-                let held = Held {
-                    permit,
-                    need,
-                    headers,
-                    fields,
-                    body,
-                };
-                self.consent(guard, held)
-            }
-            None => self.proceed(guard, permit, headers, fields, body),
+        if permit.needs_consent().is_none() {
+            return self.proceed(guard, permit, headers, fields, body);
         }
+        let held = HeldRequest {
+            permit,
+            headers,
+            fields,
+            body,
+        };
+        self.consent(guard, Held::Request(Box::new(held)))
     }
 
     /// From the permit with all that it needs, to the upstream, or to what must be known before.

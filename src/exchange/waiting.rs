@@ -154,7 +154,7 @@ impl Exchange {
         let body = Body::Whole(sofar.to_vec());
         match &mut self.phase {
             Phase::Waiting(waiting) => waiting.asked.body = body,
-            Phase::Consenting(consenting) => consenting.held.body = body,
+            Phase::Consenting(consenting) => consenting.set_body(body),
             _ => {}
         }
         Step::Wait

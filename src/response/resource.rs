@@ -60,12 +60,9 @@ pub(super) fn screen<'d>(
     if !granted.covers(root) {
         return Ok(None);
     }
-    if let Some(consent) = &cover.consent {
-        let contained = shape.contained.iter().copied();
-        let mut all = std::iter::once((shape.resource_type, root)).chain(contained);
-        if !all.all(|(resource_type, resource)| consent.covers(resource_type, resource)) {
-            return Ok(None);
-        }
+    let consent = cover.consent.as_ref();
+    if consent.is_some_and(|ruling| !ruling.covers(resource_type, root, &shape.contained)) {
+        return Ok(None);
     }
     let mut marks = Marks::default();
     if let Some(patient) = &cover.patient {

@@ -1,5 +1,7 @@
 //! Requests that a patient must have consented to: the Consents are read from the server, by both workers.
 
+mod bundles;
+
 use fhir_guard_harness::client::{Client, Request, Response, Version};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -23,6 +25,7 @@ async fn world(consent: Value) -> World {
             }]);
             policy["consent"] = consent.clone();
             policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
+            policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
             policy["redaction"] = json!([]);
             policy["limits"] = json!([]);
         })),
@@ -201,6 +204,85 @@ async fn consents_decide_what_is_asked_and_what_leaves() {
 fn observation(id: &str) -> Value {
     json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
         "subject": {"reference": "Patient/p1"}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_times_and_instances_decide_what_leaves() {
+    let world = world(json!({"cache": "0s"})).await;
+    let loinc = |code: &str| json!({"coding": [{"system": "http://loinc.org", "code": code}]});
+    let made = |id: &str, code: &str, at: &str| {
+        let mut made = observation(id);
+        made["code"] = loinc(code);
+        made["effectiveDateTime"] = json!(at);
+        made
+    };
+    for resource in [
+        made("d-hiv", "75622-1", "2025-03-01"),
+        made("d-old", "718-7", "2019-12-31"),
+        made("d-named", "718-7", "2025-03-01"),
+        made("d-plain", "718-7", "2025-03-02"),
+        observation("d-words"),
+    ] {
+        world.put(&resource).await;
+    }
+    let named = json!({"meaning": "instance", "reference": {"reference": "Observation/d-named"}});
+    let with = |says: &str, element: &str, value: &Value| {
+        let mut rule = json!({"type": says});
+        rule[element] = value.clone();
+        rule
+    };
+    let rules = [
+        ("code", json!([loinc("75622-1")])),
+        ("dataPeriod", json!({"end": "2020-12-31"})),
+        ("data", json!([named])),
+    ];
+    for version in [Version::Http1, Version::Http2] {
+        let certificate = world.pki.client("clinic-a");
+        let client = world.client_of(Some(&certificate), version, "secure");
+        let search = "/r4/Observation?patient=p1&_count=100&_elements=status";
+        let own = async || {
+            let answer = world.send(&client, ask(&world, "GET", search)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let mut found = ids(&answer);
+            found.retain(|id| id.starts_with("d-"));
+            found.sort();
+            found
+        };
+        let denials: Vec<_> = rules
+            .iter()
+            .map(|(name, value)| with("deny", name, value))
+            .collect();
+        put(
+            &world,
+            "p1",
+            "",
+            "active",
+            json!({"type": "permit", "provision": denials}),
+        )
+        .await;
+        assert_eq!(own().await, ["d-plain"]);
+        for ((name, value), expected) in rules.iter().zip(["d-hiv", "d-old", "d-named"]) {
+            put(&world, "p1", "", "active", with("permit", name, value)).await;
+            assert_eq!(own().await, [expected], "{name}");
+        }
+        put(
+            &world,
+            "p1",
+            "",
+            "active",
+            with("deny", "code", &rules[0].1),
+        )
+        .await;
+        // Of an Encounter nobody can tell a code.
+        check_refused(
+            &world,
+            &client,
+            ask(&world, "GET", "/r4/Encounter?patient=p1"),
+            DENIED,
+        )
+        .await;
+    }
+    world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ pub struct ConsentNeed {
     /// Whose consent it is, by the id of the Patient.
     pub patient: String,
     /// Who is calling, as Consents may name them.
-    pub caller: Caller,
+    pub caller: Rc<Caller>,
 }
 
 impl Permit {
@@ -68,7 +68,7 @@ impl Permit {
         self.rests_on_consent() || self.patient.is_some() || self.practitioner.is_some()
     }
 
-    /// Whether a consent says what of an answer leaves.
+    /// Whether each resource of an answer is held to a consent.
     pub(super) fn rests_on_consent(&self) -> bool {
         match &self.consent {
             Consent::NotNeeded => false,
@@ -91,7 +91,8 @@ impl Permit {
             Some(Change::Create) => Action::Collect,
             Some(Change::Update | Change::Patch | Change::Delete) => Action::Correct,
         };
-        match ruling.check(action, &interaction.types()) {
+        let written = interaction.change().and(interaction.id());
+        match ruling.check(action, &interaction.types(), written) {
             Err(found) => {
                 let denial = need.denial(found);
                 self.unconsented(denial)
@@ -182,7 +183,7 @@ pub(super) fn needed(
                 rule: rule.name.clone(),
                 report: rule.report,
                 patient,
-                caller,
+                caller: Rc::new(caller),
             })));
         }
         (_, None) => "the request does not tell whose consent it takes",

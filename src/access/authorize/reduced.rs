@@ -1,6 +1,7 @@
 //! Answers that are asked for in part, or as a number.
 
 use super::{Granted, Permit, Terms};
+use crate::consent;
 use crate::denial::Denial;
 use crate::fhir::{self, Compartment, PatientCompartment, ResourceType, is_choice_type};
 use crate::request::{Search, Summary};
@@ -66,6 +67,10 @@ fn needed(
             }
             let carry = ["contained", "extension", "modifierExtension"].into_iter();
             needed.extend(carry.filter_map(|element| named(*resource_type, element)));
+        }
+        if permit.rests_on_consent() {
+            let looked_at = consent::elements(*resource_type);
+            needed.extend(looked_at.filter_map(|element| named(*resource_type, element)));
         }
         let rests_on = granted.elements();
         needed.extend(rests_on.filter_map(|element| named(*resource_type, element)));

@@ -146,7 +146,7 @@ fn a_rule_that_only_reports_gives_way_to_one_that_refuses() {
 fn a_permit_with_consent_is_confined_to_who_consents() {
     let empty = |default| Ruling {
         consents: Rc::new(Consents::default()),
-        caller: Caller::default(),
+        caller: Rc::new(Caller::default()),
         default,
         now: NOW * 1_000_000_000,
     };

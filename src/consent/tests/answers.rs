@@ -146,8 +146,11 @@ fn actors_are_known_by_identifiers_as_well() {
                 &[consent(json!({"type": says, "actor": [named]}))],
                 Effect::Deny,
             );
-            ruling.caller.actors = vec![identifier("urn:x", "1")];
-            ruling.caller.others = vec![identifier("urn:x", "2")];
+            ruling.caller = Rc::new(Caller {
+                actors: vec![identifier("urn:x", "1")],
+                others: vec![identifier("urn:x", "2")],
+                purposes: Vec::new(),
+            });
             let found = said(&ruling, Action::Access, "Observation");
             assert_eq!(found, expected, "{says} {system} {value}");
         }

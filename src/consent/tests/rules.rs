@@ -161,13 +161,13 @@ fn each_element_of_a_rule_is_matched_or_fails_closed() {
         (
             "data period",
             "dataPeriod",
-            json!({"start": "2020"}),
+            json!({"start": "June"}),
             unknown,
         ),
         (
             "data",
             "data",
-            json!([{"meaning": "instance", "reference": {"reference": "Observation/1"}}]),
+            json!([{"meaning": "related", "reference": {"reference": "Observation/1"}}]),
             unknown,
         ),
         (
@@ -439,7 +439,7 @@ fn several_consents_deny_together() {
     let ruling = ruling(&[permit(), of("deny", "Condition")], Effect::Deny);
     let types = ["Observation", "Condition"].map(named);
     assert_eq!(
-        ruling.check(Action::Access, &types),
+        ruling.check(Action::Access, &types, None),
         Err(DENIED),
         "one of two types"
     );

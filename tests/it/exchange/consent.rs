@@ -1,6 +1,7 @@
 //! Requests that a patient must have consented to.
 
 mod beyond;
+mod bundles;
 mod waits;
 
 use fhir_guard::remote::Call;
@@ -381,6 +382,12 @@ fn left(scope: &str, target: &str, consents: &Value, body: &Value) -> Result<Val
     }
 }
 
+fn ids(bundle: &Value) -> Vec<String> {
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    let id = |entry: &Value| entry["resource"]["id"].as_str().expect("an id").to_owned();
+    entries.iter().map(id).collect()
+}
+
 #[test]
 fn what_is_not_consented_to_does_not_leave() {
     let acts = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
@@ -406,11 +413,6 @@ fn what_is_not_consented_to_does_not_leave() {
         contained,
         observation("o5", "p2"),
     ]);
-    let ids = |bundle: &Value| -> Vec<String> {
-        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
-        let id = |entry: &Value| entry["resource"]["id"].as_str().expect("an id").to_owned();
-        entries.iter().map(id).collect()
-    };
     for (name, consents, expected) in [
         ("all but another's", permit(), vec!["o1", "o2", "o3", "o4"]),
         ("no such label", psy.clone(), vec!["o1", "o3"]),

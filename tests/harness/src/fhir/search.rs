@@ -253,8 +253,13 @@ pub fn elements(resource: &Value, parameters: &[(String, String)]) -> Value {
         "patient",
         "intent",
     ];
+    // Of a choice the name without its type means all of them.
+    let is = |name: &str, element: &str| {
+        let rest = name.strip_prefix(element);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_uppercase))
+    };
     let keep =
-        |name: &str| always.contains(&name) || wanted.split(',').any(|element| element == name);
+        |name: &str| always.contains(&name) || wanted.split(',').any(|element| is(name, element));
     let mut subset = resource.clone();
     if let Some(members) = subset.as_object_mut() {
         members.retain(|name, _| keep(name));

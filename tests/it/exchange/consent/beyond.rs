@@ -1,5 +1,4 @@
-//! What reaches beyond one type and one request: chains, inclusions, parts of resources, operations and
-//! Bundles of requests.
+//! What reaches beyond one type: chains, inclusions, parts of resources, and operations.
 
 use super::*;
 
@@ -41,6 +40,59 @@ fn what_else_a_search_looks_at_is_not_consented_to() {
 }
 
 #[test]
+fn codes_times_and_instances_are_looked_for_in_the_answer() {
+    let coded = |code: &str| json!({"coding": [{"system": "http://loinc.org", "code": code}]});
+    let observation = |id: &str, code: &str, at: &str| {
+        json!({"resourceType": "Observation", "id": id, "code": coded(code),
+            "effectiveDateTime": at, "subject": {"reference": "Patient/p1"}})
+    };
+    let mut words = observation("o5", "1", "2024-06-01");
+    words["code"] = json!({"text": "x"});
+    words["effectiveDateTime"] = json!("June");
+    let all = bundle(&[
+        observation("o1", "1", "2024-06-01"),
+        observation("o2", "2", "2024-06-01"),
+        observation("o3", "1", "2023-06-01"),
+        observation("o4", "2", "2023"),
+        words,
+    ]);
+    let reference = json!({"reference": "Observation/o1/_history/3"});
+    let instance = json!([{"meaning": "instance", "reference": reference}]);
+    for (element, value, permitted, denied) in [
+        (
+            "code",
+            json!([coded("1")]),
+            &["o1", "o3"][..],
+            &["o2", "o4"][..],
+        ),
+        (
+            "dataPeriod",
+            json!({"start": "2024"}),
+            &["o1", "o2"],
+            &["o3", "o4"],
+        ),
+        ("data", instance, &["o1"], &["o2", "o3", "o4", "o5"]),
+    ] {
+        let mut only = json!({"type": "permit"});
+        only[element] = value.clone();
+        for (consents, expected) in [
+            (bundle(&[consent(only)]), permitted),
+            (but(element, value), denied),
+        ] {
+            let found = left(USER, SEARCH, &consents, &all).expect(element);
+            assert_eq!(ids(&found), expected, "{element}");
+        }
+    }
+    // The instance that is read answers as if it were absent.
+    let o1 = observation("o1", "1", "2024-06-01");
+    let consents = but("code", json!([coded("1")]));
+    let read = "GET /r4/Observation/o1";
+    assert_eq!(left("patient/*.rs", read, &consents, &o1), Err(404));
+    let consents = but("code", json!([coded("2")]));
+    assert!(left("patient/*.rs", read, &consents, &o1).is_ok());
+}
+
+#[test]
 fn an_answer_in_part_has_what_it_is_decided_on() {
     let forwarded = |target: &str| {
         let mut world = deployment();
@@ -60,8 +112,21 @@ fn an_answer_in_part_has_what_it_is_decided_on() {
     let path = forwarded("GET /r4/Observation?patient=p1&_elements=status");
     let (_, elements) = path.split_once("_elements=").expect(&path);
     let elements: Vec<&str> = elements.split(['&', ',']).collect();
-    for needed in ["status", "id", "meta", "subject", "performer", "contained"] {
+    for needed in [
+        "status",
+        "id",
+        "meta",
+        "subject",
+        "performer",
+        "contained",
+        "code",
+        "effective",
+    ] {
         assert!(elements.contains(&needed), "{needed}: {path}");
+    }
+    let path = forwarded("GET /r4/MedicationRequest?patient=p1&_elements=status");
+    for needed in ["medication", "dosageInstruction"] {
+        assert!(path.contains(needed), "{needed}: {path}");
     }
     // A number tells of what may not be seen, and a summary may lack the labels.
     for (more, rule) in [
@@ -164,51 +229,4 @@ fn operations_take_consent_where_their_answer_is_looked_at() {
     ] {
         assert_eq!(found.contains(id), expected, "{id}: {found}");
     }
-}
-
-#[test]
-fn in_a_bundle_of_requests_nobody_is_asked() {
-    let entry = |url: &str| json!({"request": {"method": "GET", "url": url}});
-    let post = |kind: &str, report: bool| {
-        let mut world = requiring(|config| {
-            config["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
-            config["rules"][0]["types"] = json!(["Patient"]);
-            config["rules"][0]["report"] = json!(report);
-        });
-        let claims = world
-            .claims()
-            .scope("user/*.rs")
-            .fhir_user("Practitioner/7");
-        let token = world.token(&claims);
-        let fields = [
-            ("content-type", "application/fhir+json"),
-            ("content-length", "1"),
-        ];
-        let head = world.head_with(&token, "POST /r4", &fields);
-        let mut exchange = Exchange::default();
-        assert_eq!(world.ask(&mut exchange, head, false), Step::Wait);
-        let bundle = json!({"resourceType": "Bundle", "type": kind,
-            "entry": [entry("Patient/p1"), entry("Observation?patient=p1")]});
-        let step = world.body(&mut exchange, bundle.to_string().as_bytes(), true);
-        (world.record(&mut exchange), step)
-    };
-    let (record, step) = post("batch", false);
-    let Step::Rewrite { body, .. } = step else {
-        panic!("{step:?}")
-    };
-    let sent = String::from_utf8(body).expect("text");
-    assert!(
-        !sent.contains("\"Patient/p1") && sent.contains("Observation?"),
-        "{sent}"
-    );
-    assert_eq!(slug(&record["entries"][0]["rule"]), "consent.c");
-    let (record, step) = post("transaction", false);
-    assert!(
-        matches!(&step, Step::Reply(reply) if reply.status == 403),
-        "{step:?}"
-    );
-    assert_eq!(slug(&record["rule"]), "consent.c");
-    let (record, step) = post("transaction", true);
-    assert!(matches!(step, Step::Rewrite { .. }), "{step:?}");
-    assert_eq!(slug(&record["reported"][0]), "consent.c");
 }
