@@ -198,16 +198,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
         consent::check_complete(&policy);
         assert_eq!(policy.step_up, [identity::step_up_of_complete()]);
-        let [rule] = policy.redactions.as_slice() else {
-            panic!("{form}")
-        };
-        assert_eq!(rule.unless, Scope::parse("user/Patient.rs"));
-        assert_eq!(rule.redaction.name, "demographics");
-        assert_eq!(
-            Some(rule.redaction.resource_type),
-            ResourceType::parse("Patient")
-        );
-        assert_eq!(rule.redaction.action, Action::Remove);
+        redaction::check_complete(&policy);
         assert_eq!(
             policy.response,
             ResponsePolicy {

@@ -314,3 +314,15 @@ fn the_values_that_are_looked_at_are_bounded() {
     assert!(with(499));
     assert!(!with(500));
 }
+
+/// An exception of a rule is for whoever sees everything of a type.
+#[test]
+fn a_granular_scope_spares_nobody() {
+    let holds = |scope| {
+        let permit = decided(&principal(scope, &[]), "GET /Patient").expect(scope);
+        permit.holds_scope(&Scope::parse("user/Patient.r").expect("a scope"))
+    };
+    assert!(holds("user/Patient.rs"));
+    assert!(!holds("user/Patient.rs?gender=female"));
+    assert!(!holds("user/Patient.rs?gender=female user/Patient.s"));
+}

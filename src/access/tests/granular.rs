@@ -442,15 +442,3 @@ fn the_record_names_parameters_but_no_values() {
         assert_eq!(permit.rule(), expected, "{scope}");
     }
 }
-
-/// An exception of a rule is for whoever sees everything of a type.
-#[test]
-fn a_granular_scope_spares_nobody() {
-    let holds = |scope| {
-        let permit = decided(&principal(scope, &[]), "GET /Patient").expect(scope);
-        permit.holds_scope(&Scope::parse("user/Patient.r").expect("a scope"))
-    };
-    assert!(holds("user/Patient.rs"));
-    assert!(!holds("user/Patient.rs?gender=female"));
-    assert!(!holds("user/Patient.rs?gender=female user/Patient.s"));
-}

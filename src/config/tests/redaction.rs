@@ -3,6 +3,18 @@
 use super::*;
 use crate::response::Precision;
 
+/// What `complete` says of redactions.
+pub(super) fn check_complete(policy: &Policy) {
+    let [rule] = policy.redactions.as_slice() else {
+        panic!("{:?}", policy.redactions)
+    };
+    assert_eq!(rule.unless, Scope::parse("user/Patient.rs"));
+    assert_eq!(rule.redaction.name, "demographics");
+    let patient = ResourceType::parse("Patient");
+    assert_eq!(Some(rule.redaction.resource_type), patient);
+    assert_eq!(rule.redaction.action, Action::Remove);
+}
+
 /// What is said of a redaction of Patient with these members beside name and type.
 fn said_of(elements: &[&str], more: Value) -> String {
     let mut rule = json!({"name": "r", "resource": "Patient", "elements": elements});
