@@ -71,10 +71,11 @@ impl Marks {
     /// Goes on below a member that the first segment matches.
     fn enter(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: &Action) {
         match first {
-            Segment::Extension { url, .. } => {
+            Segment::Extension { .. } | Segment::Slice { .. } => {
+                // One where a list belongs is one all the same.
                 let one = (member.value.kind() == Kind::Object).then_some(member.value);
-                let matching = member.value.items().chain(one);
-                for item in matching.filter(|item| has_url(*item, url)) {
+                let items = member.value.items().chain(one);
+                for item in items.filter(|item| first.selects(*item)) {
                     self.go_on(item, rest, action);
                 }
             }
@@ -166,10 +167,6 @@ impl Sorted {
 /// (<https://hl7.org/fhir/R4/json.html#primitive>).
 pub(super) fn is_sibling(member: &Member<'_>) -> bool {
     member.initial() == Some(b'_')
-}
-
-fn has_url(extension: Node<'_>, url: &str) -> bool {
-    extension.get("url").is_some_and(|own| own.is_str(url))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Element paths of a redaction, as an operator writes them.
 
 use crate::fhir::{Content, Structure, is_choice, is_choice_type};
+use crate::json::Node;
 
 /// The most segments a path may have.
 pub(super) const DEEPEST: usize = 8;
@@ -19,6 +20,15 @@ pub(super) enum Segment {
     Element(String),
     /// A choice, every type of it: `value[x]`.
     Choice(String),
+    /// Those of an element that say this of themselves: `identifier(system=URL)`.
+    Slice {
+        /// The element.
+        element: String,
+        /// The member that tells them apart.
+        member: String,
+        /// What it says.
+        value: String,
+    },
     /// The extensions of one URL.
     Extension {
         /// `extension` or `modifierExtension`.
@@ -111,7 +121,18 @@ impl Segment {
             Segment::Choice(own) => name.strip_prefix(own.as_str()).is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_uppercase())
             }),
+            Segment::Slice { element, .. } => name == element,
             Segment::Extension { element, .. } => name == *element,
+        }
+    }
+
+    /// Whether one of several values of this name is one that it leads to.
+    pub fn selects(&self, value: Node<'_>) -> bool {
+        let says = |name: &str, wanted: &str| value.get(name).is_some_and(|own| own.is_str(wanted));
+        match self {
+            Segment::Element(_) | Segment::Choice(_) => true,
+            Segment::Slice { member, value, .. } => says(member, value),
+            Segment::Extension { url, .. } => says("url", url),
         }
     }
 
@@ -119,33 +140,52 @@ impl Segment {
         match self {
             Segment::Element(name) => of.element(name).map(|element| element.content),
             Segment::Choice(_) => None,
+            Segment::Slice { element, .. } => of.element(element).map(|found| found.content),
             Segment::Extension { element, .. } => of.element(element).map(|found| found.content),
         }
     }
 
     fn parse(text: &str) -> Result<Segment, String> {
-        if let Some((element, url)) = text.split_once('(') {
-            let element = match element {
-                "extension" => "extension",
-                "modifierExtension" => "modifierExtension",
-                _ => return Err(format!("found {text}, expected extension(URL)")),
-            };
-            let url = url
+        if let Some((element, inner)) = text.split_once('(') {
+            let inner = inner
                 .strip_suffix(')')
-                .ok_or_else(|| format!("found {text}, expected ')' behind the url"))?;
-            let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '"' | '\\');
-            if url.is_empty() || !url.chars().all(plain) {
-                return Err(format!(
-                    "found {text}, expected the url of the extension in ( )"
-                ));
-            }
-            let url = url.to_owned();
-            return Ok(Segment::Extension { element, url });
+                .ok_or_else(|| format!("found {text}, expected ')' at the end"))?;
+            return Segment::selecting(text, element, inner);
         }
         if let Some(base) = text.strip_suffix("[x]") {
             return name(base).map(Segment::Choice);
         }
         name(text).map(Segment::Element)
+    }
+
+    /// `element(inner)`.
+    fn selecting(text: &str, element: &str, inner: &str) -> Result<Segment, String> {
+        let plain = |text: &str| {
+            let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '"' | '\\');
+            !text.is_empty() && text.chars().all(fits)
+        };
+        let own = match element {
+            "extension" => Some("extension"),
+            "modifierExtension" => Some("modifierExtension"),
+            _ => None,
+        };
+        match (own, inner.split_once('=')) {
+            (Some(element), _) if plain(inner) => {
+                let url = inner.to_owned();
+                Ok(Segment::Extension { element, url })
+            }
+            (Some(_), _) => Err(format!(
+                "found {text}, expected the url of the extension in ( )"
+            )),
+            (None, Some((member, value))) if plain(value) => Ok(Segment::Slice {
+                element: name(element)?,
+                member: name(member)?,
+                value: value.to_owned(),
+            }),
+            (None, _) => Err(format!(
+                "found {text}, expected extension(URL), or what tells one from the others, such as identifier(system=URL)"
+            )),
+        }
     }
 
     fn overlaps(&self, other: &Segment) -> bool {
@@ -162,6 +202,7 @@ impl Segment {
     fn base(&self) -> &str {
         match self {
             Segment::Element(name) | Segment::Choice(name) => name,
+            Segment::Slice { element, .. } => element,
             Segment::Extension { element, .. } => element,
         }
     }
@@ -219,6 +260,8 @@ mod tests {
             deepest,
             "contained",
             "text",
+            "identifier(system=http://a.example/b?c=d)",
+            "telecom(system=phone).value",
         ] {
             assert!(Path::parse(good).is_ok(), "{good}");
         }
@@ -247,10 +290,18 @@ mod tests {
             ("birth date", "a name such as"),
             ("birthDaté", "a name such as"),
             ("extension()", "the url"),
+            ("identifier()", "what tells one from the others"),
+            ("identifier(system)", "what tells one from the others"),
+            ("identifier(system=)", "what tells one from the others"),
+            ("identifier(=x)", "an empty element"),
+            ("identifier(System=x)", "without the resource type"),
+            ("identifier(system=a b)", "what tells one from the others"),
+            ("Identifier(system=x)", "without the resource type"),
             ("extension(a b)", "the url"),
             ("extension(http://a", "')'"),
             ("extension(a)b", "')'"),
             ("value(a)", "extension(URL)"),
+            ("identifier(system=x", "')'"),
             (long.as_str(), "a name such as"),
             (longest.as_str(), "a shorter path"),
         ] {

@@ -86,7 +86,7 @@ pub struct Redaction {
 
 impl Redaction {
     /// Reads the operator's list of elements: `birthDate`, `address.line`, `value[x]`,
-    /// `contact.extension(URL)`; arrays are implied, at most 8 elements in a row. A path names each
+    /// `contact.extension(URL)`, `identifier(system=URL)`; arrays are implied, at most 8 elements in a row. A path names each
     /// step: `item.answer` does not reach the answers of items within items.
     ///
     /// # Errors
@@ -178,6 +178,9 @@ mod tests {
             ("onset[x]", "onsetDateTime", true),
             ("onset", "onset[x]", true),
             ("deceased[x]", "birthDate", false),
+            ("identifier(system=http://a)", "identifier", true),
+            ("identifier(system=http://a)", "identifier.value", true),
+            ("identifier(system=http://a)", "name", false),
             ("extension(http://a.example)", "extension", true),
             (
                 "extension(http://a.example)",

@@ -14,6 +14,7 @@ async fn values_leave_less_exact_and_cannot_be_searched_or_written_back() {
                 {"name": "dates", "resource": "Patient", "elements": ["birthDate"], "action": "generalize", "to": "year"},
                 {"name": "areas", "resource": "Patient", "elements": ["address.postalCode"], "action": "generalize", "to": "area"},
                 {"name": "names", "resource": "Patient", "elements": ["name.family", "name.given"], "action": "replace", "with": "***"},
+                {"name": "numbers", "resource": "Patient", "elements": ["identifier(system=http://hl7.org/fhir/sid/us-ssn)"], "action": "remove"},
                 {"name": "ages", "resource": "Condition", "elements": ["onsetAge"], "action": "generalize", "to": "age"},
             ]);
         })),
@@ -27,6 +28,10 @@ async fn values_leave_less_exact_and_cannot_be_searched_or_written_back() {
             "name": [{"family": "CANARY", "given": ["CANARY", "CANARY"], "use": "official"}],
             "text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">CANARY</div>"},
             "address": [{"postalCode": "02139", "state": "MA"}],
+            "identifier": [
+                {"system": "http://hl7.org/fhir/sid/us-ssn", "value": "CANARY"},
+                {"system": "http://example.org/mrn", "value": "7"},
+            ],
         }))
         .await;
     let years = "http://unitsofmeasure.org";
@@ -57,6 +62,11 @@ async fn values_leave_less_exact_and_cannot_be_searched_or_written_back() {
         assert_eq!(
             patient["name"],
             json!([{"family": "***", "given": ["***"], "use": "official"}]),
+            "{path}"
+        );
+        assert_eq!(
+            patient["identifier"],
+            json!([{"system": "http://example.org/mrn", "value": "7"}]),
             "{path}"
         );
         assert_eq!(patient["meta"]["tag"][0]["code"], "SUBSETTED", "{path}");

@@ -194,3 +194,47 @@ fn a_rule_is_for_elements_that_it_leaves_valid() {
     };
     assert!(age("onsetAge") && age("abatementAge") && !age("onset") && !age("onsetPeriod"));
 }
+
+#[test]
+fn a_rule_can_be_for_some_of_several_values() {
+    let ssn = "identifier(system=http://hl7.org/fhir/sid/us-ssn)";
+    check(
+        "removed",
+        &[(Action::Remove, ssn)],
+        r#""identifier":[{"system":"http://mrn","value":"1"},{"system":"http:\/\/hl7.org/fhir/sid/us-ssn","value":"2"}],"active":true"#,
+        r#""identifier":[{"system":"http://mrn","value":"1"}],"active":true"#,
+    );
+    check(
+        "all of them",
+        &[(Action::Remove, ssn)],
+        r#""identifier":[{"system":"http://hl7.org/fhir/sid/us-ssn","value":"2"}],"active":true"#,
+        r#""active":true"#,
+    );
+    check(
+        "masked",
+        &[(Action::Mask, ssn)],
+        r#""identifier":[{"system":"http://mrn","value":"1"},{"system":"http://hl7.org/fhir/sid/us-ssn","value":"2"}]"#,
+        r#""identifier":[{"system":"http://mrn","value":"1"},ABSENT]"#,
+    );
+    check(
+        "a part of them",
+        &[(with("***"), "telecom(system=phone).value")],
+        r#""telecom":[{"system":"phone","value":"555","_value":{"id":"x"}},{"system":"email","value":"a@b"},{"value":"5"}]"#,
+        r#""telecom":[{"system":"phone","value":"***"},{"system":"email","value":"a@b"},{"value":"5"}]"#,
+    );
+    check(
+        "one where a list belongs",
+        &[(Action::Mask, "telecom(system=phone).value")],
+        r#""telecom":{"system":"phone","value":"555"},"active":true"#,
+        r#""telecom":{"system":"phone","_value":ABSENT},"active":true"#,
+    );
+    check(
+        "within one of an element",
+        &[(
+            Action::Remove,
+            "maritalStatus.coding(system=http://a).display",
+        )],
+        r#""maritalStatus":{"coding":[{"system":"http://a","code":"M","display":"x"},{"system":"http://b","display":"y"}]}"#,
+        r#""maritalStatus":{"coding":[{"system":"http://a","code":"M"},{"system":"http://b","display":"y"}]}"#,
+    );
+}
