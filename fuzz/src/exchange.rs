@@ -255,6 +255,7 @@ fn gives(step: &Step) -> bool {
     match step {
         Step::Release(_) => true,
         Step::Write(bytes) => !bytes.is_empty(),
+        Step::Finish { .. } => true,
         _ => false,
     }
 }

@@ -26,6 +26,8 @@ pub struct Rules {
     pub consent: ConsentTerms,
     /// Security labels, where they are looked at.
     pub labels: Option<LabelTerms>,
+    /// When an answer is signed, where answers are; `None` is always.
+    pub signature: Option<Condition>,
 }
 
 /// Who may see what carries which security labels.
@@ -93,6 +95,8 @@ pub(super) struct Spared {
     pub redactions: u64,
     /// Limits that do not apply.
     pub limits: u64,
+    /// The answer is not signed.
+    pub signature: bool,
 }
 
 impl Spared {
@@ -101,6 +105,7 @@ impl Spared {
         Spared {
             redactions: self.redactions & other.redactions,
             limits: self.limits & other.limits,
+            signature: self.signature && other.signature,
         }
     }
 }
@@ -117,6 +122,7 @@ impl Rules {
             .chain(others)
             .chain(actors)
             .chain(clearances.filter_map(|(_, when)| when.as_ref()))
+            .chain(&self.signature)
             .any(|when| when.uses(fact.place()))
     }
 
@@ -196,6 +202,11 @@ impl Rules {
         Ok(Spared {
             redactions: spared(&self.redactions, "redaction")?,
             limits: spared(&self.limits, "limit")?,
+            // Where it cannot be decided it is signed: that opens nothing.
+            signature: self
+                .signature
+                .as_ref()
+                .is_some_and(|when| !when.holds(facts).unwrap_or(true)),
         })
     }
 

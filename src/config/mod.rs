@@ -88,6 +88,7 @@
 //! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
+//! | `secrets.signing_key` | `{env: NAME}` or `{inline: TEXT}`: a private key in DER, in base64 | none |
 //! | `issuers[].introspection.uri` | URL without user name and fragment | none |
 //! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
 //! | `issuers[].introspection.client` | `id` of 1 to 256 bytes and `secret`, `{env: NAME}` or `{inline: TEXT}` | none |
@@ -153,6 +154,8 @@
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
 //! | `redaction[].to` | `year`, `month`, `area`, `age` | required with `generalize` |
 //! | `redaction[].with` | text of 1 to 256 bytes | required with `replace` |
+//! | `signing.key_id` | name | required with `signing` |
+//! | `signing.when` | condition, as `rules[].when` | always |
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
 //! | `response.hold_limit` | size, 1KiB to 16MiB | `512KiB` |
 //! | `response.resource_limit` | size, 1KiB to 64MiB, at least `hold_limit` | `8MiB` |
@@ -191,6 +194,7 @@ mod revocation;
 mod rules;
 mod search;
 mod secrets;
+mod signing;
 mod step_up;
 mod structure;
 #[cfg(test)]

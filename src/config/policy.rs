@@ -18,6 +18,7 @@ use super::reader::{Node, each, or};
 use super::revocation;
 use super::rules::{self, RedactionRule};
 use super::secrets::{self, Environment, Outside, Secrets};
+use super::signing;
 use super::step_up;
 use crate::access::{Fact, Rules, StepUp};
 use crate::audit::AuditPolicy;
@@ -28,6 +29,7 @@ use crate::identity::{
 use crate::limit::Limit;
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
+use crate::response::Signer;
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct Policy {
     pub consent: ConsentPolicy,
     /// `redaction`: what is hidden, and from whom; no two of the same name.
     pub redactions: Vec<RedactionRule>,
+    /// `signing`: what answers are signed with.
+    pub signer: Option<Rc<Signer>>,
     /// `response`: what inspecting an answer may cost.
     pub response: ResponsePolicy,
     /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
@@ -188,6 +192,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let response = or(object.optional("response"), response, |node| {
         response_policy(node, response, m)
     });
+    let signing = signing::read(&mut object, secrets.as_ref(), &conditions, m);
     let known = issuers.as_deref();
     let discovery = or(
         object.optional("discovery"),
@@ -209,10 +214,12 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
     let (consent, consent_terms) = consent?;
+    let (signer, signature) = signing?;
     let rules = Rules {
         rules: with_conditions?,
         consent: consent_terms,
         labels: labels?,
+        signature,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
     };
@@ -238,6 +245,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         rules,
         consent,
         redactions,
+        signer,
         response: response?,
         discovery,
         audit: audit?,

@@ -1,5 +1,8 @@
 //! `secrets`: what must be known to nobody but this deployment.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::mistakes::Mistakes;
 use super::reader::{Node, or};
 use crate::identity::MacKey;
@@ -15,6 +18,8 @@ pub(super) struct Secrets {
     pub nonce_key: Option<MacKey>,
     /// The key of links to further pages.
     pub page_key: Option<MacKey>,
+    /// The private key by which answers are signed, in DER.
+    pub signing_key: Option<Vec<u8>>,
 }
 
 /// Bytes of the name of a variable.
@@ -36,17 +41,25 @@ pub(super) fn read(
     outside: &mut Outside<'_>,
     m: &mut Mistakes,
 ) -> Option<Secrets> {
-    let mut object = node.object("an object with nonce_key or page_key", m)?;
+    let mut object = node.object("an object with nonce_key, page_key or signing_key", m)?;
     let nonce_key = or(object.optional("nonce_key"), None, |node| {
         key(node, outside, m).map(Some)
     });
     let page_key = or(object.optional("page_key"), None, |node| {
         key(node, outside, m).map(Some)
     });
+    let signing_key = or(object.optional("signing_key"), None, |node| {
+        let (place, text) = secret(node, outside, m)?;
+        let expected = "a private key in DER, in base64";
+        let der = STANDARD.decode(text.trim()).ok();
+        der.map(Some)
+            .or_else(|| place.refuse(expected, "other text", m))
+    });
     object.finish(m);
     Some(Secrets {
         nonce_key: nonce_key?,
         page_key: page_key?,
+        signing_key: signing_key?,
     })
 }
 

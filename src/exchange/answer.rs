@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use super::cover::{cover, is_veiled};
-use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Step};
+use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Signing, Step};
 use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
 use crate::request::Change;
 use crate::response::{AnswerHead, Counts, Fault, Limits, Screen, check_status};
+use crate::wire::Pair;
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
 /// every other value means that the proxy answers itself.
@@ -64,7 +65,15 @@ impl Exchange {
                 screen,
                 on_fault,
                 head_only,
-            } => self.hold(guard, screen, on_fault, head_only, piece, ended),
+                signing,
+            } => {
+                let kept = Kept {
+                    on_fault,
+                    head_only,
+                    signing,
+                };
+                self.hold(guard, screen, kept, piece, ended)
+            }
             Phase::Streaming { screen, on_fault } => self.stream(screen, on_fault, piece, ended),
             Phase::Discarding => {
                 self.phase = Phase::Discarding;
@@ -175,10 +184,12 @@ impl Exchange {
             self.phase = Phase::Streaming { screen, on_fault };
             return Ok(Step::Release(leaving));
         }
+        let signing = signing(guard, !head_only && permit.signs(), &leaving);
         self.phase = Phase::Holding {
             screen,
             on_fault,
             head_only,
+            signing,
         };
         Ok(Step::HoldHead(leaving))
     }
@@ -216,11 +227,13 @@ impl Exchange {
                 }
             };
         }
+        let signing = signing(guard, bundle.signs(), &leaving);
         let cover = bundle.cover(guard, request_id, self.record.began)?;
         self.phase = Phase::Holding {
             screen: Screen::of_batch(Rc::new(cover), limits(guard)),
             on_fault,
             head_only: false,
+            signing,
         };
         Ok(Step::HoldHead(leaving))
     }
@@ -231,11 +244,15 @@ impl Exchange {
         &mut self,
         guard: &Guard,
         mut screen: Screen,
-        on_fault: OnFault,
-        head_only: bool,
+        kept: Kept,
         piece: &[u8],
         ended: bool,
     ) -> Step {
+        let Kept {
+            on_fault,
+            head_only,
+            signing,
+        } = kept;
         let hold_limit = guard.policy().response.hold_limit;
         let mut screened = screen.push(piece);
         if ended && screened.is_ok() {
@@ -263,7 +280,11 @@ impl Exchange {
             if screen.held() <= hold_limit {
                 self.note_statuses(screen.statuses());
                 self.done(screen.counts());
-                return Step::Write(screen.take());
+                let body = screen.take();
+                return match signing {
+                    None => Step::Write(body),
+                    Some(signing) => signing.finish(body, self.record.began),
+                };
             }
             if !ended {
                 // The end of the body comes in a callback of its own (over HTTP/1.1 always), and
@@ -293,6 +314,7 @@ impl Exchange {
             screen,
             on_fault,
             head_only,
+            signing,
         };
         Step::Hold
     }
@@ -355,6 +377,34 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
+}
+
+/// What is known of an answer while its head is kept back.
+struct Kept {
+    on_fault: OnFault,
+    head_only: bool,
+    signing: Option<Box<Signing>>,
+}
+
+impl Signing {
+    /// The answer with its signature; `began` is when the exchange did, in nanoseconds since 1970.
+    fn finish(self, body: Vec<u8>, began: u64) -> Step {
+        let Signing { signer, head } = self;
+        let fields = signer.fields(&head, &body, began / 1_000_000_000);
+        Step::Finish {
+            headers: head.into_iter().chain(fields).collect(),
+            body,
+        }
+    }
+}
+
+/// What an answer with this head is signed with, where it is to be.
+fn signing(guard: &Guard, signs: bool, head: &[Pair]) -> Option<Box<Signing>> {
+    let signer = guard.policy().signer.as_ref().filter(|_| signs)?;
+    Some(Box::new(Signing {
+        signer: Rc::clone(signer),
+        head: head.to_vec(),
+    }))
 }
 
 /// `:status`; 0 where it is no number.

@@ -100,6 +100,11 @@ impl SentBundle {
             .any(|permit| permit.request().interaction.change().is_some())
     }
 
+    /// Whether the answer is to be signed: where that of one of its requests would be.
+    pub fn signs(&self) -> bool {
+        self.permits().any(Permit::signs)
+    }
+
     /// What the answer may contain; `began` is when the exchange did, in nanoseconds since 1970.
     pub fn cover(self, guard: &Guard, request_id: &str, began: u64) -> Result<BatchCover, Denial> {
         let policy = guard.policy();

@@ -311,6 +311,7 @@ impl Stream {
             | Step::ShutOut
             | Step::Charge
             | Step::Release(_)
+            | Step::Finish { .. }
             | Step::DropTrailers => {
                 return self.stop(step);
             }
@@ -367,6 +368,10 @@ impl Stream {
             Step::Hold => host::set_buffer(Buffer::Response, size, &[]).then_some(Action::Pause),
             Step::Write(bytes) => {
                 host::set_buffer(Buffer::Response, size, bytes).then_some(Action::Continue)
+            }
+            Step::Finish { headers, body } => {
+                let written = replace(headers) && host::set_buffer(Buffer::Response, size, body);
+                written.then_some(Action::Continue)
             }
             Step::DropTrailers => {
                 host::set_header_map(Map::ResponseTrailers, &[]).then_some(Action::Continue)

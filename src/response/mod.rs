@@ -20,6 +20,7 @@ mod redaction;
 mod resource;
 mod rewrite;
 mod screen;
+mod signature;
 mod splitter;
 #[cfg(test)]
 mod tests;
@@ -32,3 +33,4 @@ pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
 pub use rewrite::Precision;
 pub use screen::{Counts, Screen};
+pub use signature::Signer;

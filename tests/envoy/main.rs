@@ -50,6 +50,8 @@ mod revocation;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod signing;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod soak;

@@ -180,6 +180,13 @@ impl Model {
                 assert!(self.left, "a body without a head");
                 self.body.extend(bytes);
             }
+            Step::Finish { body, .. } => {
+                assert!(screens && self.held && !self.over, "{step:?}");
+                assert!(body.len() <= HOLD, "{} into a held body", body.len());
+                self.held = false;
+                self.left = true;
+                self.body.extend(body);
+            }
             Step::Hold => assert!(self.held, "held after the head left"),
             Step::Continue => assert!(self.over || self.foreign, "passed unseen"),
             Step::Reply(_) | Step::Reset => {}

@@ -129,6 +129,11 @@ impl Permit {
         bit(self.spared.limits, place)
     }
 
+    /// Whether the answer is to be signed, where answers are.
+    pub fn signs(&self) -> bool {
+        !self.spared.signature
+    }
+
     /// What rules that only report would have refused it for, as the audit record names them.
     pub fn reported(&self) -> &[String] {
         &self.reported

@@ -314,6 +314,15 @@ impl Deployment {
                     }
                     seen.body.extend(bytes);
                 }
+                Step::Finish { headers, body } => {
+                    assert!(
+                        held.take().is_some(),
+                        "a head that has left is written anew"
+                    );
+                    assert!(body.len() <= HOLD, "{} bytes into a held body", body.len());
+                    seen.head = Some(headers);
+                    seen.body.extend(body);
+                }
                 step => return seen.ended_by(step),
             }
         }

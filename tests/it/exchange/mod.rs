@@ -26,6 +26,7 @@ mod requests;
 mod revocation;
 mod rules;
 mod signatures;
+mod signing;
 mod step_up;
 mod subscriptions;
 mod tenants;

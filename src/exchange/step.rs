@@ -1,0 +1,61 @@
+//! What the shell is to do.
+
+use crate::denial::Reply;
+use crate::wire::Pair;
+
+/// What the shell is to do after a callback.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Ask the host whether a signature holds, of the token or of its proof: [`Exchange::verifying`],
+    /// then call [`Exchange::verified`].
+    Verify,
+    /// Note the proof as used: carry out [`Exchange::noting`], then call [`Exchange::noted`].
+    Note,
+    /// Shut somebody out on all workers: carry out [`Exchange::shutting_out`], then call
+    /// [`Exchange::shut_out`].
+    ShutOut,
+    /// Keep the request back, with what comes of its body: [`Exchange::wake`] is to be called when
+    /// something new is known, and every now and then. Where there is an [`Exchange::call`], it is to
+    /// be made.
+    Wait,
+    /// Charge the caller's limits: carry out [`Exchange::charging`], then call
+    /// [`Exchange::charged`].
+    Charge,
+    /// Let it go on as it is.
+    Continue,
+    /// Put these fields in the place of the request's head and let it go on.
+    Forward(Vec<Pair>),
+    /// As [`Step::Forward`], and put these bytes in the place of the whole body, which is in the proxy's
+    /// buffer and has this length.
+    Rewrite {
+        /// The fields of the head.
+        headers: Vec<Pair>,
+        /// The length of what came, in bytes.
+        came: usize,
+        /// What goes on.
+        body: Vec<u8>,
+    },
+    /// Put these fields in the place of the head and keep it back; pieces of the body come in the
+    /// meantime.
+    HoldHead(Vec<Pair>),
+    /// Take the piece out of the proxy's buffer and wait for more.
+    Hold,
+    /// Put these fields in the place of the answer's head and let it go on.
+    Release(Vec<Pair>),
+    /// Put these bytes in the place of the piece and let it go on.
+    Write(Vec<u8>),
+    /// Put these fields in the place of the answer's head, which was kept back, and these bytes in the place
+    /// of the piece, and let both go on.
+    Finish {
+        /// The fields of the head.
+        headers: Vec<Pair>,
+        /// The whole body.
+        body: Vec<u8>,
+    },
+    /// Answer with this instead; nothing else follows.
+    Reply(Reply),
+    /// Cut the stream: a part has left, the rest must not.
+    Reset,
+    /// Let the trailers go on empty.
+    DropTrailers,
+}
