@@ -50,6 +50,17 @@ impl Granted {
         }
     }
 
+    /// The same, of less that the caller may see by its labels; `None` where that is no less.
+    pub fn narrowed(&self, narrow: impl Fn(&Cleared) -> Option<Cleared>) -> Option<Granted> {
+        match self {
+            Granted::Labelled(scopes, cleared) => {
+                let cleared = Rc::new(narrow(cleared)?);
+                Some(Granted::Labelled(scopes.clone(), cleared))
+            }
+            Granted::All | Granted::Matching(_) => None,
+        }
+    }
+
     /// Whether it is for all resources of the type.
     pub fn is_all(&self) -> bool {
         matches!(self, Granted::All)

@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 use crate::fhir::{Confidentiality, PolicyCode};
 use crate::json::Node;
+use wanted::Wanted;
 pub use wanted::{INLINE, MAX_LABELS};
-use wanted::{Wanted, inline};
 
 /// What a label marks, beside how confidential it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,21 +79,33 @@ impl Cleared {
     }
 
     /// Whether a resource may be seen, with all that it contains. Elements with labels of their own are
-    /// looked at by [`covers_element`](Self::covers_element).
+    /// looked at by [`within`](Self::within).
     pub fn covers(&self, resource: Node<'_>) -> bool {
         let wanted = Wanted::of(resource, &self.policy);
-        wanted.is_some_and(|wanted| self.are_enough(&wanted))
+        wanted.is_some_and(|wanted| self.enough(&wanted).next().is_some())
     }
 
-    /// Whether an element may be seen, by the labels that it carries itself.
-    pub fn covers_element(&self, element: Node<'_>) -> bool {
-        inline(element).all(|label| self.are_enough(&Wanted::by_label(label)))
+    /// The clearances that are enough for a resource: one of them must be for each element of it, too.
+    pub fn of_resource(&self, resource: Node<'_>) -> Cleared {
+        self.narrowed(Wanted::of(resource, &self.policy))
     }
 
-    /// Whether what has this `meta` may be seen, where no label of it is no restriction: a Bundle is as
-    /// confidential as its entries are.
-    pub fn covers_bundle(&self, meta: Node<'_>) -> bool {
-        Wanted::of_meta(meta).is_some_and(|wanted| self.are_enough(&wanted))
+    /// The clearances that are enough for an element besides, by the labels that it carries itself; `None`
+    /// where it carries none.
+    pub fn within(&self, element: Node<'_>) -> Option<Cleared> {
+        Wanted::of_element(element).map(|wanted| self.narrowed(Some(wanted)))
+    }
+
+    /// The clearances that are enough for a Bundle besides, by its `meta`; `None` where they all are. No label
+    /// is no restriction: a Bundle is as confidential as its entries are.
+    pub fn in_bundle(&self, meta: Node<'_>) -> Option<Cleared> {
+        let cleared = self.narrowed(Wanted::of_meta(meta));
+        (cleared.held.len() < self.held.len()).then_some(cleared)
+    }
+
+    /// Whether nothing may be seen.
+    pub fn sees_nothing(&self) -> bool {
+        self.held.is_empty()
     }
 
     /// Whether labels are derived from codes, so that a resource must be there whole.
@@ -101,9 +113,18 @@ impl Cleared {
         !self.policy.codes.is_empty()
     }
 
-    fn are_enough(&self, wanted: &Wanted) -> bool {
+    /// What it is for something; where that cannot be told, nothing.
+    fn narrowed(&self, wanted: Option<Wanted>) -> Cleared {
+        let held = wanted.map(|wanted| self.enough(&wanted).map(Rc::clone).collect());
+        Cleared {
+            policy: Rc::clone(&self.policy),
+            held: held.unwrap_or_default(),
+        }
+    }
+
+    fn enough<'c>(&'c self, wanted: &'c Wanted) -> impl Iterator<Item = &'c Rc<Clearance>> {
         self.held
             .iter()
-            .any(|clearance| wanted.is_covered_by(clearance))
+            .filter(|clearance| wanted.is_covered_by(clearance))
     }
 }

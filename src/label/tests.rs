@@ -164,6 +164,17 @@ fn what_is_not_understood_is_for_whoever_may_see_everything() {
         check("security is no list", &["V HIV"], &resource, false);
         check("security is no list", &["V *"], &resource, true);
     }
+    let restricted = coding(R4, "R");
+    for meta in [
+        format!(r#"[{{"security":[{restricted}]}}]"#),
+        "null".to_owned(),
+        "1".to_owned(),
+    ] {
+        let resource = format!(r#"{{"contained":[{{"meta":{meta}}}]}}"#);
+        check("meta is no object", &["N"], &resource, false);
+    }
+    let lists = format!(r#"{{"extension":[[{{"url":"{INLINE}","valueCoding":{restricted}}}]]}}"#);
+    check("a list in the list of extensions", &["N"], &lists, false);
 }
 
 #[test]

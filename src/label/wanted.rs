@@ -1,6 +1,6 @@
 //! What the labels of a resource ask of whoever is to see it.
 
-use super::{Clearance, Kind, LabelPolicy};
+use super::{Clearance, CodeRule, Kind, LabelPolicy};
 use crate::fhir::{Confidentiality, PolicyCode};
 use crate::json::{self, Node};
 
@@ -35,20 +35,22 @@ impl Wanted {
                 wanted.resource(resource, policy)?;
             }
         }
-        if !policy.codes.is_empty() {
-            wanted.derive(resource, policy);
-        }
+        wanted.derive(resource, &mut policy.codes.iter().collect());
         Some(wanted)
     }
 
-    /// Of something with this label alone.
-    pub fn by_label(label: Option<Node<'_>>) -> Wanted {
+    /// Of an element by its own labels; `None` where it has none.
+    pub fn of_element(element: Node<'_>) -> Option<Wanted> {
+        let mut labels = inline(element).peekable();
+        labels.peek()?;
         let mut wanted = Wanted::new();
-        match label {
-            Some(label) => wanted.label(label),
-            None => wanted.not_understood(),
+        for label in labels {
+            match label.filter(|_| wanted.count().is_some()) {
+                Some(label) => wanted.label(label),
+                None => wanted.not_understood(),
+            }
         }
-        wanted
+        Some(wanted)
     }
 
     /// Of a `meta` alone.
@@ -94,6 +96,9 @@ impl Wanted {
     }
 
     fn meta(&mut self, meta: Node<'_>) -> Option<()> {
+        if meta.kind() != json::Kind::Object {
+            return None;
+        }
         let Some(labels) = meta.get("security") else {
             return Some(());
         };
@@ -151,28 +156,29 @@ impl Wanted {
         self.unknown = true;
     }
 
-    /// Adds what the operator says of codes, wherever they stand.
-    fn derive(&mut self, value: Node<'_>, policy: &LabelPolicy) {
+    /// Adds what the operator says of codes, wherever they stand; each rule is `left` until it is used.
+    fn derive(&mut self, value: Node<'_>, left: &mut Vec<&CodeRule>) {
+        if left.is_empty() {
+            return;
+        }
         if let (Some(system), Some(code)) = (value.get("system"), value.get("code"))
             && let (Some(system), Some(code)) = (system.str(), code.str())
         {
             let coding = (system.into_owned(), code.into_owned());
-            for rule in policy
-                .codes
-                .iter()
-                .filter(|rule| rule.codes.contains(&coding))
-            {
-                self.confidentiality = self.confidentiality.max(rule.confidentiality);
-                let new = rule.kinds.iter().filter(|kind| !self.kinds.contains(kind));
-                let new: Vec<Kind> = new.cloned().collect();
-                self.kinds.extend(new);
-            }
+            left.retain(|rule| {
+                let given = rule.codes.contains(&coding);
+                if given {
+                    self.confidentiality = self.confidentiality.max(rule.confidentiality);
+                    self.kinds.extend_from_slice(&rule.kinds);
+                }
+                !given
+            });
         }
         for member in value.members() {
-            self.derive(member.value, policy);
+            self.derive(member.value, left);
         }
         for item in value.items() {
-            self.derive(item, policy);
+            self.derive(item, left);
         }
     }
 }
@@ -201,7 +207,12 @@ pub(super) fn inline<'d>(element: Node<'d>) -> impl Iterator<Item = Option<Node<
             let one = (list.kind() != json::Kind::Array).then_some(list);
             list.items().chain(one)
         });
+    // A list in the list may hold one; what it says of the element is not understood.
+    let is_label = |extension: &Node<'_>| {
+        let url = extension.get("url");
+        extension.kind() == json::Kind::Array || url.is_some_and(|url| url.is_str(INLINE))
+    };
     extensions
-        .filter(|extension| extension.get("url").is_some_and(|url| url.is_str(INLINE)))
+        .filter(is_label)
         .map(|extension| extension.get("valueCoding"))
 }

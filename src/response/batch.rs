@@ -103,24 +103,21 @@ pub(super) fn screen(
     if !is("resourceType", "Bundle") || !is("type", cover.kind.response()) {
         return Err(Fault::Uninspectable("the answer is no bundle of answers"));
     }
-    let meta = root.get("meta");
-    let seen = |entry: &Answered| match (entry, meta) {
-        (Answered::Sent(part), Some(meta)) => part.cover.covers_bundle(meta),
-        (Answered::Sent(_), None) | (Answered::Refused(_), _) => true,
-    };
-    if !cover.entries.iter().all(seen) {
-        return Err(Fault::Uninspectable(
-            "the bundle has labels that the caller is not cleared for",
-        ));
-    }
     let mut answers = root.get("entry").into_iter().flat_map(Node::items);
+    let meta = root.get("meta");
     let mut writing = Writing::of(cover, limits);
     for entry in &cover.entries {
         match entry {
             Answered::Refused(denial) => writing.refusal(denial),
             Answered::Sent(part) => {
                 let answer = answers.next().ok_or(MISCOUNTED)?;
-                match writing.decide(part, answer) {
+                // The labels of the Bundle and of the entry hold for what is in it.
+                let in_bundle =
+                    meta.and_then(|meta| part.cover.narrowed(|labels| labels.in_bundle(meta)));
+                let in_bundle = in_bundle.as_ref().unwrap_or(&part.cover);
+                let within = in_bundle.narrowed(|labels| labels.within(answer));
+                let cover = within.as_ref().unwrap_or(in_bundle);
+                match writing.decide(part, cover, answer) {
                     Ok((status, resource)) => writing.write(part, answer, status, resource),
                     Err(denial) => writing.refusal(&denial),
                 }
@@ -158,7 +155,12 @@ impl<'c> Writing<'c> {
     }
 
     /// The status of an answer, and what of its resource may leave; or what the caller is told instead.
-    fn decide(&mut self, part: &Part, answer: Node<'_>) -> Result<(u16, Option<String>), Denial> {
+    fn decide(
+        &mut self,
+        part: &Part,
+        cover: &Rc<Cover>,
+        answer: Node<'_>,
+    ) -> Result<(u16, Option<String>), Denial> {
         let forbidden = self.cover.forbidden;
         let status = text(answer, "response", "status");
         let status = status.as_deref().and_then(status_code);
@@ -168,19 +170,24 @@ impl<'c> Writing<'c> {
         let resource = match (part.change, answer.get("resource")) {
             // What was written is written, whatever is said of it.
             (Some(Change::Delete), _) | (Some(_), None) => None,
-            (Some(_), Some(resource)) if part.may_read => self.screened(part, resource).ok(),
+            (Some(_), Some(resource)) if part.may_read => self.screened(part, cover, resource).ok(),
             (Some(_), Some(_)) => None,
             (None, None) => return Err(Denial::Uninspectable("empty")),
             (None, Some(resource)) => {
-                Some(self.screened(part, resource)?).filter(|_| !part.head_only)
+                Some(self.screened(part, cover, resource)?).filter(|_| !part.head_only)
             }
         };
         Ok((status, resource))
     }
 
     /// What may leave of a resource, which is screened as if it were the answer to a request of its own.
-    fn screened(&mut self, part: &Part, resource: Node<'_>) -> Result<String, Denial> {
-        let mut screen = Screen::new(Rc::clone(&part.cover), self.limits);
+    fn screened(
+        &mut self,
+        part: &Part,
+        cover: &Rc<Cover>,
+        resource: Node<'_>,
+    ) -> Result<String, Denial> {
+        let mut screen = Screen::new(Rc::clone(cover), self.limits);
         let screened = screen.push(resource.raw().as_bytes());
         let screened = screened.and_then(|()| screen.finish());
         let own = screen.counts();

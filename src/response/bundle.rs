@@ -75,6 +75,8 @@ impl Rule<'_> {
         let Some((resource_type, granted)) = granted.filter(|_| !outcome) else {
             return Ok(None);
         };
+        let within = granted.narrowed(|labels| labels.within(entry));
+        let granted = within.as_ref().unwrap_or(granted);
         let id = id_of(resource)?;
         if self.kind == BundleKind::History && id.is_none() {
             return Err(Fault::Uninspectable("a version in the history has no id"));

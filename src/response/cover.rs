@@ -6,12 +6,14 @@ use super::Redaction;
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
-use crate::json::{self, Node};
+use crate::json;
+use crate::label::Cleared;
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
 
 /// What an answer may contain: the part of a permit that the screen enforces.
+#[derive(Clone)]
 pub struct Cover {
     /// The shape of the answer.
     pub expected: Expected,
@@ -50,16 +52,29 @@ impl Cover {
         self.patient.is_some() || self.practitioner.is_some()
     }
 
-    /// Whether the labels of a Bundle, in its `meta`, let anything in it be seen: the more restrictive of
-    /// Bundle and entry holds.
-    pub(super) fn covers_bundle(&self, meta: Node<'_>) -> bool {
-        let others = self.others.iter().map(|(_, granted)| granted);
-        let mut all = std::iter::once(&self.granted).chain(others);
-        all.all(|granted| {
-            granted
-                .labels()
-                .is_none_or(|labels| labels.covers_bundle(meta))
-        })
+    /// What may leave within something with labels of its own: of them and those of a resource the more
+    /// restrictive hold. `None` where that is no less.
+    pub(super) fn narrowed(
+        &self,
+        narrow: impl Fn(&Cleared) -> Option<Cleared>,
+    ) -> Option<Rc<Cover>> {
+        let granted = self.granted.narrowed(&narrow);
+        let others = self.others.iter();
+        let others: Vec<_> = others
+            .map(|(_, granted)| granted.narrowed(&narrow))
+            .collect();
+        if granted.is_none() && others.iter().all(Option::is_none) {
+            return None;
+        }
+        let mut cover = self.clone();
+        let own = std::iter::once(&mut cover.granted);
+        let own = own.chain(cover.others.iter_mut().map(|(_, granted)| granted));
+        for (own, less) in own.zip(std::iter::once(granted).chain(others)) {
+            if let Some(less) = less {
+                *own = less;
+            }
+        }
+        Some(Rc::new(cover))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Elements that carry security labels of their own.
 
-use super::marks::Marks;
+use std::collections::BTreeMap;
+
+use super::marks::{Marks, is_sibling};
 use crate::json::{Kind, Member, Node};
 use crate::label::{Cleared, INLINE};
 
@@ -22,20 +24,17 @@ pub(super) fn mask(resource: Node<'_>, cleared: &Cleared, marks: &mut Marks) -> 
     if !urls.any(|url| url.is_str(INLINE)) {
         return Labelled::Seen;
     }
+    // Whoever sees an element sees what it is in: one clearance must be enough for both.
+    let around = cleared.of_resource(resource);
     let mut search = Search {
-        cleared,
         marks,
         masked: false,
     };
-    let mut whole = resource.members().all(|member| match is_fixed(&member) {
-        true => search.has_none(member.value),
-        false => {
-            search.member(resource, member);
-            true
-        }
-    });
+    let (fixed, members): (Vec<_>, Vec<_>) = resource.members().partition(is_fixed);
+    search.members(&members, &around);
+    let mut fixed = fixed.iter();
     // The resource itself carries one that was not enough: it was withheld before.
-    whole &= cleared.covers_element(resource);
+    let whole = !around.sees_nothing() && fixed.all(|member| is_seen(member.value, &around));
     match (whole, search.masked) {
         (false, _) => Labelled::Withheld,
         (true, true) => Labelled::Masked,
@@ -44,38 +43,52 @@ pub(super) fn mask(resource: Node<'_>, cleared: &Cleared, marks: &mut Marks) -> 
 }
 
 struct Search<'s> {
-    cleared: &'s Cleared,
     marks: &'s mut Marks,
     masked: bool,
 }
 
 impl Search<'_> {
-    fn member(&mut self, parent: Node<'_>, member: Member<'_>) {
-        let name = member.name();
-        let Some(base) = name.strip_prefix('_') else {
-            return self.value(member.value);
+    fn members(&mut self, members: &[Member<'_>], around: &Cleared) {
+        // By name, so that a wide object costs no more than reading it; looked at for siblings only.
+        let places: BTreeMap<_, _> = match members.iter().any(is_sibling) {
+            true => members
+                .iter()
+                .map(|member| (member.name(), member.value))
+                .collect(),
+            false => BTreeMap::new(),
         };
-        // The sibling of a primitive: with its label both go, of a list the whole list, for how many there
-        // are must not show.
-        if !self.has_none(member.value) {
-            self.mask(member.value);
-            if let Some(primitive) = parent.get(base) {
-                self.mask(primitive);
+        for member in members {
+            let name = member.name();
+            let Some(base) = name.strip_prefix('_') else {
+                self.value(member.value, around);
+                continue;
+            };
+            // The sibling of a primitive: with its label both go, of a list the whole list, for how many there
+            // are must not show.
+            if !is_seen(member.value, around) {
+                self.mask(member.value);
+                if let Some(primitive) = places.get(base) {
+                    self.mask(*primitive);
+                }
             }
         }
     }
 
-    fn value(&mut self, value: Node<'_>) {
+    fn value(&mut self, value: Node<'_>, around: &Cleared) {
         match value.kind() {
-            Kind::Object if !self.cleared.covers_element(value) => self.mask(value),
             Kind::Object => {
-                for member in value.members() {
-                    self.member(value, member);
+                let within = around.within(value);
+                match within.as_ref().unwrap_or(around) {
+                    cleared if cleared.sees_nothing() => self.mask(value),
+                    cleared => {
+                        let members: Vec<Member<'_>> = value.members().collect();
+                        self.members(&members, cleared);
+                    }
                 }
             }
             Kind::Array => {
                 for item in value.items() {
-                    self.value(item);
+                    self.value(item, around);
                 }
             }
             Kind::Boolean | Kind::Null | Kind::Number | Kind::String => {}
@@ -86,13 +99,15 @@ impl Search<'_> {
         self.marks.mask(value);
         self.masked = true;
     }
+}
 
-    /// Whether nothing here and below carries a label that the caller is not cleared for.
-    fn has_none(&self, value: Node<'_>) -> bool {
-        self.cleared.covers_element(value)
-            && value.members().all(|member| self.has_none(member.value))
-            && value.items().all(|item| self.has_none(item))
-    }
+/// Whether nothing here and below carries a label that the caller is not cleared for.
+fn is_seen(value: Node<'_>, around: &Cleared) -> bool {
+    let within = around.within(value);
+    let cleared = within.as_ref().unwrap_or(around);
+    !cleared.sees_nothing()
+        && value.members().all(|member| is_seen(member.value, cleared))
+        && value.items().all(|item| is_seen(item, cleared))
 }
 
 /// Whether a root element is one that the screen cannot mask.

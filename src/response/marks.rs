@@ -157,7 +157,16 @@ impl Sorted {
 
     /// Whether anything is to happen here or below.
     pub fn touch(&self, value: Node<'_>) -> bool {
+        self.any_in(value.tape_range())
+    }
+
+    /// Whether anything is to happen below.
+    pub fn touch_below(&self, value: Node<'_>) -> bool {
         let Range { start, end } = value.tape_range();
+        self.any_in(start + 1..end)
+    }
+
+    fn any_in(&self, Range { start, end }: Range<usize>) -> bool {
         let index = self.0.partition_point(|(at, _)| *at < start);
         self.0.get(index).is_some_and(|(at, _)| *at < end)
     }

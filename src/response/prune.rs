@@ -128,7 +128,7 @@ impl Pruner<'_> {
         };
         match value.kind() {
             Kind::Object if self.marks.of(value).is_some() => {
-                self.mask_item(value, structure);
+                self.mask_item(value, place, structure);
                 Fate::Changed
             }
             Kind::Object if value.get("resourceType").is_some() => {
@@ -175,7 +175,8 @@ impl Pruner<'_> {
         Fate::Changed
     }
 
-    /// What stands in its place has no sibling. What cannot be rewritten is masked.
+    /// What stands in its place has no sibling. What cannot be rewritten is masked, and so is what has a part
+    /// that is hidden by itself: less of the whole may be more of the part than it leaves.
     fn rewrite_member(
         &mut self,
         member: Member<'_>,
@@ -184,7 +185,7 @@ impl Pruner<'_> {
         siblings: &Places<'_>,
     ) -> Fate {
         // A sibling goes with what is rewritten, and is masked where it stands alone.
-        let rewritten = match is_sibling(&member) {
+        let rewritten = match is_sibling(&member) || self.marks.touch_below(member.value) {
             true => None,
             false => rewritten(member.value, action),
         };
@@ -232,9 +233,10 @@ impl Pruner<'_> {
         Fate::Changed
     }
 
-    /// An extension keeps its url, so that a reader knows what is masked.
-    fn mask_item(&mut self, item: Node<'_>, structure: Option<Structure>) {
-        let masked = match item.get("url") {
+    /// An extension keeps its url, so that a reader knows what is masked. The url of anything else is data.
+    fn mask_item(&mut self, item: Node<'_>, place: Place, structure: Option<Structure>) {
+        let url = item.get("url").filter(|url| url.kind() == Kind::String);
+        let masked = match url.filter(|_| place == Place::Extension) {
             Some(url) => format!("{{\"url\":{},{ABSENT_TAIL}", url.raw()),
             None => absent(structure, false, REQUIRED),
         };

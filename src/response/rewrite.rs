@@ -21,11 +21,15 @@ const EXACT: f64 = 89.0;
 
 const AGED: &str = "90";
 
-/// No age in months, weeks or days above this is told.
+/// No age in a shorter unit above this is told.
 const UNITS: f64 = 1000.0;
 
 /// The code of years (<http://unitsofmeasure.org>).
 const YEARS: &str = "a";
+
+/// Those of what is shorter: minutes, hours, days, weeks, months
+/// (<https://hl7.org/fhir/R4/valueset-age-units.html>).
+const SHORTER: [&str; 5] = ["min", "h", "d", "wk", "mo"];
 
 /// What stands in the place of a value, in JSON; `None` where it is to be masked.
 pub(super) fn rewritten(value: Node<'_>, action: &Action) -> Option<String> {
@@ -98,20 +102,28 @@ fn area(text: &str) -> Option<String> {
     text.get(..end).map(quote)
 }
 
-/// Value and unit, and nothing else of it.
+/// Value and unit, and nothing else of it. An age in any other unit is not told.
 fn age(age: Node<'_>) -> Option<String> {
     let value = age
         .get("value")
         .filter(|value| value.kind() == Kind::Number)?;
     let number: f64 = value.raw().parse().ok()?;
-    let years = age.get("code").is_none_or(|code| code.is_str(YEARS));
-    let (value, aged) = match (years, number) {
-        (true, years) if years > EXACT => (AGED, true),
-        (false, units) if units > UNITS => return None,
-        _ => (value.raw(), false),
+    let code = age.get("code");
+    let years = code.is_none_or(|code| code.is_str(YEARS));
+    let shorter = code.is_some_and(|code| SHORTER.iter().any(|short| code.is_str(short)));
+    let comparator = age.get("comparator");
+    // Less than this may be any age.
+    let below = comparator.is_some_and(|sign| sign.is_str("<") || sign.is_str("<="));
+    let (value, aged) = match number {
+        number if years && number > EXACT => (AGED, true),
+        number if years || (shorter && number <= UNITS) => (value.raw(), false),
+        _ => return None,
     };
+    if aged && below {
+        return None;
+    }
     let mut out = format!("{{\"value\":{value}");
-    let comparator = age.get("comparator").filter(|_| !aged);
+    let comparator = comparator.filter(|sign| !aged && sign.kind() == Kind::String);
     match comparator {
         Some(comparator) => out.push_str(&format!(",\"comparator\":{}", comparator.raw())),
         None if aged => out.push_str(",\"comparator\":\">=\""),
@@ -222,6 +234,25 @@ mod tests {
                 Some(r#"{"value":8,"code":"mo"}"#),
             ),
             (r#"{"value":1200,"code":"mo"}"#, None),
+            // Not every unit that is no year is shorter than one.
+            (r#"{"value":93,"code":"a_j"}"#, None),
+            (r#"{"value":93,"code":"years"}"#, None),
+            (r#"{"value":93,"code":["a"]}"#, None),
+            // It may be much less than 90.
+            (r#"{"value":95,"comparator":"<","code":"a"}"#, None),
+            (r#"{"value":95,"comparator":"<=","code":"a"}"#, None),
+            (
+                r#"{"value":95,"comparator":">","code":"a"}"#,
+                Some(r#"{"value":90,"comparator":">=","code":"a"}"#),
+            ),
+            (
+                r#"{"value":9.3e1,"code":"a"}"#,
+                Some(r#"{"value":90,"comparator":">=","code":"a"}"#),
+            ),
+            (
+                r#"{"value":8,"comparator":{"x":1},"code":"wk"}"#,
+                Some(r#"{"value":8,"code":"wk"}"#),
+            ),
             (r#"{"value":"93"}"#, None),
             (
                 r#"{"value":1e999}"#,

@@ -49,8 +49,6 @@ struct Progress {
     resource_type: bool,
     kind: bool,
     link: bool,
-    /// Whether it has labels that the caller is not cleared for.
-    withheld: bool,
     entries: usize,
     /// Whether a first member has been written.
     begun: bool,
@@ -208,9 +206,10 @@ impl Screen {
         if self.shape_known() {
             self.out.reserve(chunk.len());
         }
-        let subject = self.subject.clone();
         let head = Rc::clone(&self.head);
         while let Some(piece) = self.splitter.next(&mut chunk)? {
+            // The labels of a Bundle change it.
+            let subject = self.subject.clone();
             match (&subject, piece) {
                 (Subject::One(cover), piece) => self.piece(piece, cover, &head)?,
                 (Subject::Batch(cover), Piece::Root(source)) => {
@@ -367,11 +366,13 @@ impl Screen {
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
             "meta" => {
-                self.bundle.withheld = !rule.cover.covers_bundle(value);
-                if self.bundle.withheld && self.bundle.entries > 0 {
-                    return Err(Fault::Uninspectable(
-                        "the labels of the bundle stand behind its entries",
-                    ));
+                if let Some(cover) = rule.cover.narrowed(|labels| labels.in_bundle(value)) {
+                    if self.bundle.entries > 0 {
+                        return Err(Fault::Uninspectable(
+                            "the labels of the bundle stand behind its entries",
+                        ));
+                    }
+                    self.subject = Subject::One(cover);
                 }
                 bundle::meta(value)
             }
@@ -399,8 +400,7 @@ impl Screen {
         if self.bundle.entries > self.limits.entries {
             return Err(Fault::TooLarge);
         }
-        let kept = rule.entry(document.text(), document.root())?;
-        let Some(kept) = kept.filter(|_| !self.bundle.withheld) else {
+        let Some(kept) = rule.entry(document.text(), document.root())? else {
             self.counts.removed += 1;
             return Ok(());
         };

@@ -225,3 +225,137 @@ fn elements_with_labels_of_their_own_are_masked() {
         ),
     );
 }
+
+#[test]
+fn a_masked_element_keeps_no_url_but_that_of_an_extension() {
+    let sud = inline("SUD");
+    const ABSENT: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+    check(
+        "an attachment in a list",
+        &format!(
+            r#""photo":[{{"extension":[{sud}],"url":"https://{CANARY}"}},{{"url":"https://a"}}]"#
+        ),
+        Some(&format!(r#""photo":[{ABSENT},{{"url":"https://a"}}]"#)),
+    );
+    check(
+        "an extension with a url of another kind",
+        &format!(
+            r#""extension":[{{"extension":[{sud}],"url":["{CANARY}"]}},{{"url":"http://a"}}]"#
+        ),
+        Some(&format!(r#""extension":[{ABSENT},{{"url":"http://a"}}]"#)),
+    );
+}
+
+#[test]
+fn a_label_within_what_is_generalised_holds() {
+    let sud = inline("SUD");
+    let body = format!(
+        r#"{{"resourceType":"Patient","id":"p","name":[{{"family":"a","period":{{"start":"1974-12-25","_start":{{"extension":[{sud}]}},"end":"1999-01-01"}}}}]}}"#
+    );
+    let year = Action::Generalize(Precision::Year);
+    let cover = hiding(
+        read("Patient", Some("p")),
+        "Patient",
+        year,
+        &["name.period"],
+    );
+    let text = passed("a label", cleared(cover, "N", Some("HIV")), &body);
+    assert!(!text.contains("1974") && text.contains("masked"), "{text}");
+}
+
+/// A cover for whoever has these clearances, each of a level and a sensitivity.
+fn holding(mut cover: Cover, held: &[(&str, &str)]) -> Cover {
+    let policy = Rc::new(LabelPolicy {
+        unlabelled: Confidentiality::Normal,
+        codes: Vec::new(),
+    });
+    let clearance = |(level, kind): &(&str, &str)| {
+        Rc::new(Clearance {
+            confidentiality: Confidentiality::parse(level).expect(level),
+            kinds: PolicyCode::parse(kind)
+                .map(Kind::Policy)
+                .into_iter()
+                .collect(),
+            every_kind: false,
+        })
+    };
+    let cleared = Cleared::new(&policy, held.iter().map(clearance).collect());
+    cover.granted = Granted::Labelled(None, cleared.expect("not everything"));
+    cover
+}
+
+#[test]
+fn two_halves_of_a_clearance_are_none_for_an_element_in_what_is_labelled() {
+    let restricted = label("v3-Confidentiality", "R");
+    let level = format!(r#"{{"url":"{INLINE}","valueCoding":{restricted}}}"#);
+    let hiv = inline("HIV");
+    let meta = format!(r#""meta":{{"security":[{restricted}]}},"#);
+    let own = format!(r#""maritalStatus":{{"extension":[{hiv},{level}],"text":"{CANARY}"}}"#);
+    let below = format!(
+        r#""contact":[{{"extension":[{level}],"name":{{"extension":[{hiv}],"text":"{CANARY}"}}}}]"#
+    );
+    let alone = format!(r#""maritalStatus":{{"extension":[{hiv}],"text":"{CANARY}"}}"#);
+    let sibling = format!(r#""birthDate":"{CANARY}","_birthDate":{{"extension":[{hiv}]}}"#);
+    for (name, meta, members) in [
+        ("on one element", "", &own),
+        ("of an element and one in it", "", &below),
+        ("of a resource and an element", meta.as_str(), &alone),
+        ("of a resource and a primitive", meta.as_str(), &sibling),
+    ] {
+        let body = format!(r#"{{"resourceType":"Patient","id":"p",{meta}{members}}}"#);
+        let patient = || read("Patient", Some("p"));
+        let halves = holding(patient(), &[("R", ""), ("N", "HIV")]);
+        let text = passed(name, halves, &body);
+        assert!(!text.contains(CANARY), "{name}: {text}");
+        let whole = holding(patient(), &[("N", ""), ("R", "HIV")]);
+        assert_eq!(passed(name, whole, &body), body, "{name}");
+    }
+}
+
+#[test]
+fn two_halves_of_a_clearance_are_none_for_an_entry_in_a_bundle_that_is_labelled() {
+    let restricted = label("v3-Confidentiality", "R");
+    let entry = observation("o", &[label("v3-ActCode", "HIV")]);
+    let body = format!(
+        r#"{{"resourceType":"Bundle","meta":{{"security":[{restricted}]}},"type":"searchset","entry":[{{"resource":{entry}}}]}}"#
+    );
+    let cover = || bundle(BundleKind::Searchset, "Observation", None);
+    for (held, expected) in [
+        ([("R", ""), ("N", "HIV")], false),
+        ([("N", ""), ("R", "HIV")], true),
+    ] {
+        let text = passed("halves", holding(cover(), &held), &body);
+        assert_eq!(text.contains(r#""id":"o""#), expected, "{held:?}: {text}");
+    }
+}
+
+#[test]
+fn the_label_of_an_entry_holds_for_its_resource() {
+    let sud = inline("SUD");
+    let (one, other) = (observation("o", &[]), observation("p", &[]));
+    let body = format!(
+        r#"{{"resourceType":"Bundle","type":"searchset","entry":[{{"extension":[{sud}],"resource":{one}}},{{"resource":{other}}}]}}"#
+    );
+    for (kind, expected) in [("HIV", false), ("SUD", true)] {
+        let cover = bundle(BundleKind::Searchset, "Observation", None);
+        let text = passed(kind, cleared(cover, "N", Some(kind)), &body);
+        assert_eq!(text.contains(r#""id":"o""#), expected, "{kind}: {text}");
+        assert!(text.contains(&other), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn many_labelled_elements_cost_no_more_than_reading_them() {
+    let sud = inline("SUD");
+    let members: Vec<String> = (0..30_000)
+        .map(|at| format!(r#""_a{at}":{{"extension":[{sud}]}},"a{at}":"{CANARY}""#))
+        .collect();
+    let body = format!(
+        r#"{{"resourceType":"Patient","id":"p",{}}}"#,
+        members.join(",")
+    );
+    let cover = cleared(read("Patient", Some("p")), "N", Some("HIV"));
+    let (text, _) =
+        run(&Rc::new(cover), Limits::default(), body.as_bytes(), &[]).expect("it leaves");
+    assert!(!text.contains(CANARY));
+}

@@ -118,6 +118,17 @@ fn where_two_rules_meet_the_one_holds_that_leaves_less() {
         r#""name":[{"family":"x","given":["y"]}]"#,
         r#""name":[ABSENT]"#,
     );
+    // What generalises the whole must not bring out a part that another rule takes.
+    for part in ["name.period.start", "name.period.end"] {
+        for action in [Action::Remove, Action::Mask] {
+            check(
+                "a part of what is generalised",
+                &[(to(Precision::Year), "name.period"), (action, part)],
+                r#""name":[{"period":{"start":"2001-05-06","end":"2002-01-01"},"use":"usual"}]"#,
+                r#""name":[{"period":ABSENT,"use":"usual"}]"#,
+            );
+        }
+    }
 }
 
 #[test]
