@@ -113,6 +113,10 @@ fn fhir() -> FhirPolicy {
 }
 
 fn request(target: &str) -> Request {
+    request_to(target, &fhir()).expect(target)
+}
+
+fn request_to(target: &str, policy: &FhirPolicy) -> Result<Request, Denial> {
     let (method, path) = target.split_once(' ').expect("a method and a path");
     let content_type = match method {
         "PATCH" => "application/json-patch+json",
@@ -124,7 +128,7 @@ fn request(target: &str) -> Request {
         ("content-type", content_type),
     ];
     let head = RequestHead::parse(&pairs).1.expect(target);
-    Request::parse(&head, &fhir()).expect(target)
+    Request::parse(&head, policy)
 }
 
 fn no_rules() -> &'static Rules {

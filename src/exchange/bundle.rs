@@ -20,7 +20,7 @@ use crate::identity::Principal;
 use crate::json::{Document, Limits};
 use crate::limit::{Charging, Limit, Verdict};
 use crate::request::{
-    Batch, BatchEntry, BatchKind, Interaction, Subscription, Targets, bundle_headers,
+    Batch, BatchEntry, BatchKind, Interaction, Search, Subscription, Targets, bundle_headers,
 };
 use crate::response::{Answered, BatchCover, Part};
 use crate::wire::Pair;
@@ -201,7 +201,7 @@ impl Exchange {
             let read = entry.as_ref().map_err(Denial::clone);
             let types = entry
                 .as_ref()
-                .map_or(0, |entry| entry.request.interaction.types().len());
+                .map_or(0, |entry| reached(&entry.request.interaction));
             left = left
                 .checked_sub(types)
                 .ok_or(Denial::TooCostly("types".into()))?;
@@ -369,6 +369,13 @@ impl Exchange {
             body,
         }
     }
+}
+
+/// How many types are decided on for this: those that are asked for, sent along, and looked through.
+fn reached(interaction: &Interaction) -> usize {
+    let through = interaction.search().map(Search::looks_through);
+    let further = interaction.included().len() + through.map_or(0, |types| types.len());
+    interaction.types().len().saturating_add(further)
 }
 
 /// Permits one entry, or refuses it.

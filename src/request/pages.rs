@@ -43,7 +43,7 @@ impl Request {
     }
 
     /// The same search, asking for these root elements besides the ones that it asks for; refused where that
-    /// is too long.
+    /// is too long, and for a page whose link was made when it asked for others.
     pub fn with_elements(
         &self,
         needed: &[&'static str],
@@ -63,7 +63,8 @@ impl Request {
             interaction,
             ..self.clone()
         };
-        match request.fits(policy) {
+        let asks = self.page.is_none() || request == *self;
+        match asks && request.fits(policy) {
             true => Ok(request),
             false => Err(Denial::NotSupported("elements")),
         }

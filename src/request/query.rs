@@ -1,9 +1,9 @@
 //! The query of a request: decoded once, understood wholly, written again in one form.
 
 use super::search::{Direction, MAX_ELEMENTS, MAX_VALUE, Parameter, Search, Summary};
-use super::{FhirPolicy, Inclusion, chain, modifiers, values};
+use super::{FhirPolicy, Inclusion, UserAccess, chain, modifiers, values};
 use crate::denial::Denial;
-use crate::fhir::{self, ResourceType, SearchKind, SearchParameter, search_parameter};
+use crate::fhir::{self, Compartment, ResourceType, SearchKind, SearchParameter, search_parameter};
 
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
@@ -211,7 +211,7 @@ fn search_of(
                     (true, [only]) => chain::read(*only, name, value, policy)?,
                     (true, _) => return Err(Denial::NotSupported("parameter")),
                 };
-                check_once(&search, &parameter)?;
+                check_once(&search, &parameter, policy)?;
                 search.parameters.push(parameter);
             }
         }
@@ -255,11 +255,15 @@ fn parameter(
 
 /// A repetition means *and* to one server, the first or the last to another: where that decides whose data
 /// is meant, it is refused.
-fn check_once(search: &Search, parameter: &Parameter) -> Result<(), Denial> {
+fn check_once(search: &Search, parameter: &Parameter, policy: &FhirPolicy) -> Result<(), Denial> {
     let definition = parameter.definition;
-    let once = definition.targets().any(ResourceType::is_patient)
-        || definition.name() == "_id"
-        || !parameter.path.is_empty();
+    let owns = |of: ResourceType| match Compartment::of(of) {
+        Some(Compartment::Patient) => true,
+        Some(Compartment::Practitioner) => policy.user_access == UserAccess::Compartment,
+        None => false,
+    };
+    let once =
+        definition.targets().any(owns) || definition.name() == "_id" || !parameter.path.is_empty();
     let same = |known: &Parameter| (&known.path, known.definition) == (&parameter.path, definition);
     match once && search.parameters.iter().any(same) {
         true => Err(Denial::Request("repeated-parameter")),

@@ -8,13 +8,20 @@ use crate::label::{Cleared, INLINE};
 
 /// What becomes of a resource for the labels of its elements.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Labelled {
+pub enum Labelled {
     /// Every element may be seen.
     Seen,
     /// Some are masked.
     Masked,
     /// It may not leave: what carries the label cannot be masked.
     Withheld,
+}
+
+impl Labelled {
+    /// What becomes of this resource, which the caller may see by its own labels.
+    pub fn of(resource: Node<'_>, cleared: &Cleared) -> Labelled {
+        mask(resource, cleared, &mut Marks::default())
+    }
 }
 
 /// Marks the elements of a resource that the caller may not see by the labels they carry.

@@ -29,6 +29,7 @@ pub use batch::{Answered, BatchCover, Part, Screened, check_status};
 pub use cover::{BundleKind, Cover, Expected, Limits};
 pub use fault::Fault;
 pub use headers::AnswerHead;
+pub use labels::Labelled;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};
 pub use rewrite::Precision;

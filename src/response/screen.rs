@@ -376,10 +376,9 @@ impl Screen {
                 }
                 bundle::meta(value)
             }
-            // To a patient it is told on trust, which an entry that had to be removed ends.
+            // To whoever is confined it is told on trust, which an entry that had to be removed ends.
             "total"
-                if rule.cover.total
-                    && !(rule.cover.patient.is_some() && self.counts.removed > 0) =>
+                if rule.cover.total && !(rule.cover.is_confined() && self.counts.removed > 0) =>
             {
                 bundle::total(value)
             }

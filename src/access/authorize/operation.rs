@@ -51,7 +51,8 @@ pub(super) fn authorize(
         call.operation.answer,
         OperationAnswer::Bundle | OperationAnswer::Resource(_)
     );
-    if (call.post || !screened) && terms.rules.cleared(&facts(main)).is_some() {
+    let cleared = |resource_type| terms.rules.cleared(&facts(resource_type)).is_none();
+    if (call.post || !screened) && !ResourceType::all().all(cleared) {
         return Err(Denial::NotSupported("operation"));
     }
     if let Some(resource_type) = call.resource_type {

@@ -7,6 +7,7 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
 use crate::json::Node;
+use crate::label::Cleared;
 use crate::request::{Interaction, Request, Search};
 
 impl Permit {
@@ -107,6 +108,11 @@ impl Permit {
     /// Whether the interaction is permitted for this resource of its type.
     pub fn covers(&self, resource: Node<'_>) -> bool {
         self.granted.covers(resource)
+    }
+
+    /// What the caller may see of the type by labels; `None` is everything.
+    pub fn labels(&self) -> Option<&Cleared> {
+        self.granted.labels().map(Rc::as_ref)
     }
 
     /// Whether this resource may be written: refuses one that the interaction is not permitted for.

@@ -26,7 +26,8 @@ fn decide(caller: &Rc<Principal>, target: &str) -> Result<String, String> {
         fhir: &policy,
         ..terms()
     };
-    let found = authorize(caller, &request(target), &terms);
+    let request = request_to(target, &policy);
+    let found = request.and_then(|request| authorize(caller, &request, &terms));
     let permit = found.map_err(|denial| match denial {
         Denial::Scope(lacking) => format!("lacks {lacking}"),
         other => other.rule(),
@@ -130,6 +131,11 @@ fn a_practitioner_may_be_confined_to_the_own_compartment() {
             Ok(
                 "/Encounter?practitioner=Practitioner/d1&_elements=status,id,meta,subject,participant,contained",
             ),
+        ),
+        // The last of two counts for one server, and either of them for another.
+        (
+            "GET /Encounter?practitioner=Practitioner/d1&practitioner=Practitioner/d2",
+            Err("request.malformed.repeated-parameter"),
         ),
         ("POST /Observation", write),
         ("PUT /Observation/o1", write),

@@ -255,3 +255,28 @@ fn a_modifier_confines_nothing_and_narrows_no_scope_bypass_12() {
         assert_eq!(permit.request().interaction.target(), expected);
     }
 }
+
+#[test]
+fn a_page_was_asked_for_with_all_that_decides() {
+    use crate::request::{Page, PageLink};
+    for (elements, expected) in [
+        ("id,meta,performer,subject,contained", None),
+        // Asked for when something else decided: the server's link cannot be changed any more.
+        ("id,meta", Some("request.not-supported.elements")),
+    ] {
+        let target = format!("GET /Observation?patient=p1&_elements={elements}");
+        let request = Request {
+            page: Some(Page {
+                link: PageLink {
+                    resource_type: ResourceType::parse("Observation"),
+                    token: "a".to_owned(),
+                },
+                upstream: "?_getpages=x".to_owned(),
+            }),
+            ..request(&target)
+        };
+        let found = authorize(&principal("patient/*.s", &[]), &request, &terms());
+        let found = found.err().map(|denial| denial.rule());
+        assert_eq!(found.as_deref(), expected, "{elements}");
+    }
+}

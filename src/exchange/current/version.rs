@@ -10,7 +10,7 @@ use crate::json::{self, Document, Limits, Node, patch};
 use crate::request::body::{Shape, check_content};
 use crate::request::labels::LABELS;
 use crate::request::{ClientLabels, Interaction, Targets};
-use crate::response::AnswerHead;
+use crate::response::{AnswerHead, Labelled};
 
 /// Decides on a write by what the upstream says is there now, and gives the tag to which the write is
 /// pinned. What is not there, is another's, is what no scope is for, or cannot be told from that is
@@ -62,6 +62,11 @@ pub(super) fn decide(
     if !own || !permit.covers(root) {
         return Err(Denial::Absent { forbidden });
     }
+    let labelled = permit.labels();
+    let labelled = labelled.map_or(Labelled::Seen, |cleared| Labelled::of(root, cleared));
+    if labelled == Labelled::Withheld {
+        return Err(Denial::Absent { forbidden });
+    }
     // From here on it is one that the caller may write such of, and may be said to be there.
     if membership.is_some_and(|membership| !membership.subject_is_own()) {
         return Err(Denial::Compartment(
@@ -78,6 +83,11 @@ pub(super) fn decide(
     let version = tag.trim_start_matches("W/\"").trim_end_matches('"');
     if said.is_some_and(|said| !said.is_str(version)) {
         return Err(own("its etag and its meta.versionId differ"));
+    }
+    let changes = !matches!(interaction, Interaction::Delete { .. });
+    // The rest would be gone, or lose the label; who deletes it sees nothing of it.
+    if changes && labelled == Labelled::Masked {
+        return Err(Denial::NotSupported("update-of-redacted"));
     }
     check_loss(guard, permit, root, shape.resource_type.is_patient())?;
     if let Some(patch) = patch {

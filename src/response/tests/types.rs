@@ -87,23 +87,33 @@ fn a_total_leaves_only_where_it_may_be_told_bypass_20() {
 }
 
 #[test]
-fn a_total_is_told_to_a_patient_until_something_was_removed_bypass_20() {
+fn a_total_is_told_to_whoever_is_confined_until_something_was_removed_bypass_20() {
     let (total, own, other) = (
         r#""total":2"#,
-        r#""entry":[{"resource":{"resourceType":"Observation","id":"a","subject":{"reference":"Patient/1"}}}]"#,
+        r#""entry":[{"resource":{"resourceType":"Observation","id":"a","subject":{"reference":"Patient/1"},"performer":[{"reference":"Practitioner/1"}]}}]"#,
         r#""entry":[{"resource":{"resourceType":"Observation","id":"b","subject":{"reference":"Patient/2"}}}]"#,
     );
-    for (name, patient, parts, told) in [
-        ("before", Some("1"), [total, own], true),
-        ("after", Some("1"), [own, total], true),
+    let (patient, practitioner) = ((Some("1"), None), (None, Some("1")));
+    for (name, owner, parts, told) in [
+        ("before", patient, [total, own], true),
+        ("after", patient, [own, total], true),
         // What stands before the entries is told on trust.
-        ("before what is removed", Some("1"), [total, other], true),
-        ("after what was removed", Some("1"), [other, total], false),
-        ("nobody's in particular", None, [other, total], true),
+        ("before what is removed", patient, [total, other], true),
+        ("after what was removed", patient, [other, total], false),
+        (
+            "before, to a practitioner",
+            practitioner,
+            [total, other],
+            true,
+        ),
+        ("after own ones", practitioner, [own, total], true),
+        ("after another's", practitioner, [other, total], false),
+        ("nobody's in particular", (None, None), [other, total], true),
     ] {
         let mut cover = bundle(BundleKind::Searchset, "Observation", None);
         cover.total = true;
-        cover.patient = patient.map(str::to_owned);
+        cover.patient = owner.0.map(str::to_owned);
+        cover.practitioner = owner.1.map(str::to_owned);
         let body = format!(
             r#"{{"resourceType":"Bundle","type":"searchset",{},{}}}"#,
             parts[0], parts[1]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod granular;
+mod labelled;
 mod patched;
 mod places;
 

@@ -299,3 +299,40 @@ fn what_is_created_must_be_what_the_caller_may_see() {
         }
     }
 }
+
+#[test]
+fn who_is_cleared_for_one_type_calls_nothing_that_may_tell_of_others() {
+    for (cleared, target, expected) in [
+        (
+            "Observation",
+            "GET /r4/Observation/$check",
+            "request.not-supported.operation",
+        ),
+        ("Observation", "GET /r4/Observation/$lastn", ""),
+    ] {
+        let mut world = Deployment::with(|config| {
+            let of = |name: &str, answer: &str| json!({"name": name, "level": "type", "types": ["Observation"], "answer": answer});
+            config["fhir"]["operations"] = json!([of("check", "outcome"), of("lastn", "bundle")]);
+            config["redaction"] = json!([]);
+            config["labels"] = json!({
+                "unlabelled": "normal",
+                "clearances": [
+                    {"confidentiality": "normal"},
+                    {
+                        "when": format!("fhir.type == '{cleared}'"),
+                        "confidentiality": "very-restricted",
+                        "sensitivities": ["*"],
+                    },
+                ],
+            });
+        });
+        let token = Caller::Anybody.token(&world);
+        let mut exchange = Exchange::default();
+        let head = world.head_with(&token, target, &[]);
+        let found = match world.ask(&mut exchange, head, true) {
+            Step::Reply(_) => world.record(&mut exchange)["rule"].clone(),
+            _ => json!(""),
+        };
+        assert_eq!(found, expected, "{target}");
+    }
+}

@@ -151,3 +151,35 @@ fn a_bundle_is_bounded_in_what_goes_on_and_in_decisions_bypass_98() {
         assert_eq!(found.as_deref(), expected, "{name}: {step:?}");
     }
 }
+
+#[test]
+fn every_type_that_an_entry_reaches_is_a_decision_bypass_98() {
+    // Each takes seven decisions, or ten.
+    let along = "Observation?_include=Observation:performer";
+    let through = "Observation?_include=Observation:performer\
+        &_has:Provenance:target:_has:AuditEvent:entity:date=2024";
+    let too_costly = Some("request.too-costly.types");
+    for (name, url, count, expected) in [
+        ("sent along", along, 146, None),
+        ("one more", along, 147, too_costly),
+        ("looked through besides", through, 102, None),
+        ("one more of those", through, 103, too_costly),
+    ] {
+        let mut world = taking(|config| {
+            config["fhir"]["bundles"]["entries"] = json!(200);
+            config["fhir"]["body_limit"] = json!("64KiB");
+            config["fhir"]["search"] = json!({
+                "include": ["Observation:performer"],
+                "has": ["Provenance:target", "AuditEvent:entity"],
+            });
+            config["redaction"] = json!([]);
+        });
+        let entries = vec![get(url); count];
+        let (mut exchange, step) = post(&mut world, "system/*.cruds", &bundle("batch", &entries));
+        let found = match &step {
+            Step::Reply(_) => Some(slug(&world.record(&mut exchange)["rule"]).to_owned()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), expected, "{name}: {step:?}");
+    }
+}
