@@ -15,6 +15,9 @@ use super::ordered;
 /// The word.
 const SECRET: &str = "LABELLEDCANARY";
 
+/// A date, and the year that must not come out of it: what is no date would be masked for that.
+const DATE: (&str, &str) = ("7391-07-29", "7391");
+
 /// The code to which labels are given.
 const CODED: (&str, &str) = ("http://icd", "F11.20");
 
@@ -83,7 +86,8 @@ pub fn check(caller: u8, cover: &Cover, body: &[u8], screen: impl Fn(&[u8]) -> V
     let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
         return;
     };
-    if value.to_string().contains(SECRET) {
+    let text = value.to_string();
+    if text.contains(SECRET) || text.contains(DATE.1) {
         return;
     }
     let model = Model { caller };
@@ -109,7 +113,9 @@ pub fn check(caller: u8, cover: &Cover, body: &[u8], screen: impl Fn(&[u8]) -> V
     let text = ordered(value);
     let left = screen(text.as_bytes());
     let left = String::from_utf8(left).expect("UTF-8");
-    assert!(!left.contains(SECRET), "{left}\nof {text}");
+    for secret in [SECRET, DATE.1] {
+        assert!(!left.contains(secret), "{left}\nof {text}");
+    }
 }
 
 /// What a label asks for: a level, and a kind; a kind that nobody has is empty.
@@ -156,7 +162,10 @@ fn below(value: &mut Value, held: &[Held]) {
                 match name.strip_prefix('_') {
                     Some(base) if has_hidden(&members[&name], held) => {
                         let list = members[&name].is_array();
-                        let secret = Value::from(SECRET);
+                        let secret = match base {
+                            "start" | "end" | "birthDate" => Value::from(DATE.0),
+                            _ => Value::from(SECRET),
+                        };
                         let secret = if list {
                             Value::Array(vec![secret])
                         } else {

@@ -31,7 +31,7 @@ pub fn screen() -> Vec<Vec<u8>> {
         }
         for (shapes, body) in bodies {
             for shape in shapes {
-                for rules in [0, 2, 3, 4, 6, 8, 11, 16, 32, 48, 26, 59] {
+                for rules in [0, 2, 3, 4, 6, 8, 11, 16, 24, 32, 48, 26, 59] {
                     seeds.push([&[*shape, rules, shape ^ rules][..], body.as_bytes()].concat());
                 }
             }
