@@ -1,15 +1,16 @@
 //! The response screen: however a body is cut the same leaves, within bounds, and nothing hidden.
 
 mod canary;
+mod labels;
 
 use std::rc::Rc;
 
-use fhir_guard::access::Granted;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::json::{Document, Node};
 use fhir_guard::response::{
-    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Redaction, Screen,
+    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Precision, Redaction, Screen,
 };
+use serde_json::Value;
 
 use crate::input::{Input, Numbers};
 
@@ -23,6 +24,29 @@ pub(crate) const HIDDEN: [(&str, &[&str]); 2] = [
     ),
     ("Observation", &["value[x]", "note", "component.value[x]"]),
 ];
+
+/// What of a type is rewritten.
+pub(crate) const REWRITTEN: [(&str, To, &[&str]); 6] = [
+    ("Patient", To::Year, &["birthDate", "name.period"]),
+    ("Patient", To::Area, &["address.postalCode"]),
+    ("Patient", To::Text, &["name.family", "name.given"]),
+    ("Patient", To::Age, &["extension(u).valueAge"]),
+    (
+        "Observation",
+        To::Year,
+        &["effectiveDateTime", "effectivePeriod"],
+    ),
+    ("Observation", To::Text, &["valueString", "note.text"]),
+];
+
+/// What is left of a value.
+#[derive(Clone, Copy)]
+pub(crate) enum To {
+    Year,
+    Area,
+    Age,
+    Text,
+}
 
 /// What leaves of a body, or why it does not.
 type Screened = Result<(Vec<u8>, Counts), Fault>;
@@ -40,21 +64,28 @@ pub fn check(bytes: &[u8]) -> bool {
     let body = input.0;
     let whole = screened(&cover, limits, &[body]).1;
     cut(&cover, limits, body, &whole, cuts);
+    labels::check(rules >> 4, &cover, body, |body| {
+        let (left, whole) = screened(&cover, limits, &[body]);
+        whole.map_or(left, |(left, _)| left)
+    });
     let Ok((left, counts)) = whole else {
         return false;
     };
     let document = Document::parse(&left, &limits.json).expect("strict JSON leaves");
-    untouched(&cover, body, &document);
+    if counts.redacted == 0 {
+        untouched(&cover, body, &document);
+    }
     again(&cover, limits, &left, counts);
     if !cover.redactions.is_empty() {
-        canary::check(&cover, body, |body| {
+        canary::check(&cover, rules, body, |body| {
             screened(&cover, limits, &[body]).1.map(|(left, _)| left)
         });
     }
     true
 }
 
-/// What the first byte expects, and by whom it is asked for; rules are two bits of the second.
+/// What the first byte expects, and by whom it is asked for. Of the second, rules are two bits, the fourth
+/// rewrites, and the next two say who is cleared for what.
 fn cover(shape: u8, rules: u8) -> Cover {
     let kind = |name: &str| ResourceType::parse(name).expect("a type of r4");
     let read = |name: &str, id: Option<&str>| Expected::Resource {
@@ -87,17 +118,33 @@ fn cover(shape: u8, rules: u8) -> Cover {
         let rule = Redaction::new("hidden".into(), kind(name), &elements, action.clone()?);
         Some(Rc::new(rule.expect("elements that can be used")))
     };
+    let rewriting = |(name, to, elements): (&str, To, &[&str])| {
+        let elements: Vec<String> = elements.iter().map(|&text| text.to_owned()).collect();
+        let action = match to {
+            To::Year => Action::Generalize(Precision::Year),
+            To::Area => Action::Generalize(Precision::Area),
+            To::Age => Action::Generalize(Precision::Age),
+            To::Text => Action::Replace("***".into()),
+        };
+        let rule = Redaction::new("rewritten".into(), kind(name), &elements, action);
+        Rc::new(rule.expect("elements that can be used"))
+    };
+    let hidden = HIDDEN.into_iter().filter_map(rule);
+    let rewritten = REWRITTEN.into_iter().map(rewriting);
     Cover {
         expected,
         patient: (rules & 4 != 0).then(|| "1".to_owned()),
         practitioner: None,
         consent: None,
         compartment: Default::default(),
-        granted: Granted::All,
+        granted: labels::granted(rules >> 4),
         others: Vec::new(),
         total: false,
         base: BASE.to_owned(),
-        redactions: HIDDEN.into_iter().filter_map(rule).collect(),
+        redactions: match rules & 8 {
+            0 => hidden.collect(),
+            _ => hidden.chain(rewritten).collect(),
+        },
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;
@@ -214,4 +261,23 @@ fn again(cover: &Rc<Cover>, limits: Limits, left: &[u8], counts: Counts) {
         panic!("{fault}: {}", String::from_utf8_lossy(left));
     });
     assert_eq!((second.passed, second.removed), (counts.passed, 0));
+}
+
+/// As text: in a Bundle the type has to stand first, and the labels before the entries.
+fn ordered(mut value: Value) -> String {
+    let Some(members) = value.as_object_mut() else {
+        return value.to_string();
+    };
+    let mut parts = Vec::new();
+    for name in ["resourceType", "type", "meta"] {
+        if let Some(value) = members.remove(name) {
+            parts.push(format!("\"{name}\":{value}"));
+        }
+    }
+    let rest = value.to_string();
+    let rest = &rest[1..rest.len() - 1];
+    if !rest.is_empty() {
+        parts.push(rest.to_owned());
+    }
+    format!("{{{}}}", parts.join(","))
 }

@@ -14,9 +14,11 @@ mod keys;
 
 mod proof;
 mod request;
+mod screen;
 
 pub use proof::proof;
 pub use request::request;
+pub use screen::screen;
 
 /// The largest seed, in bytes: a larger one slows the search more than it helps.
 const LARGEST: usize = 4096;
@@ -29,38 +31,6 @@ pub fn lexer() -> Vec<Vec<u8>> {
         "src/config/tests.rs",
     ]);
     small(texts.into_iter().map(String::into_bytes).collect())
-}
-
-/// Bodies of answers, whole and in parts, under every shape that may fit and every rule.
-pub fn screen() -> Vec<Vec<u8>> {
-    let mut seeds = Vec::new();
-    for text in literals(&["src/response/tests"]) {
-        let patient = |text: &str| format!(r#"{{"resourceType":"Patient","id":"1"{text}}}"#);
-        let entries = |kind: &str, text: &str| {
-            format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{text}]}}"#)
-        };
-        let mut bodies: Vec<(&[u8], String)> = Vec::new();
-        if text.trim_start().starts_with(',') {
-            bodies.push((&[0, 5], patient(&text)));
-        } else if text.trim_start().starts_with('{') {
-            if text.contains("Bundle") {
-                bodies.push((&[2, 3, 4, 0xc2], text));
-            } else if text.contains("\"resource\"") {
-                bodies.push((&[2, 3], entries("searchset", &text)));
-                bodies.push((&[4, 6], entries("history", &text)));
-            } else {
-                bodies.push((&[0, 1, 7], text));
-            }
-        }
-        for (shapes, body) in bodies {
-            for shape in shapes {
-                for rules in [0, 2, 3, 4, 6] {
-                    seeds.push([&[*shape, rules, shape ^ rules][..], body.as_bytes()].concat());
-                }
-            }
-        }
-    }
-    small(seeds)
 }
 
 /// Tokens with one claim or header changed to every odd value, signed; and tokens as text.

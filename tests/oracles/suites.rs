@@ -10,7 +10,7 @@ use crate::{fhir, json, jwt_verify_lib, rfc, scopes, wycheproof, xfcc};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 23] = [
+const SUITES: [Suite; 24] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
@@ -30,6 +30,7 @@ const SUITES: [Suite; 23] = [
     ("access_microsoft", microsoft::searches),
     ("access_linux_for_health", linux_for_health::interactions),
     ("fhir_identity", fhir::identity::unchanged),
+    ("fhir_anonymizer", fhir::anonymizer::kept_and_taken),
     ("fhir_labels", fhir::labels::withheld),
     ("fhir_tables", fhir::tables::same),
     ("fhir_structure", fhir::structure::bodies),

@@ -3,10 +3,16 @@
 use fhir_guard::response::{Cover, Expected, Fault};
 use serde_json::Value;
 
-use super::HIDDEN;
+use super::{HIDDEN, REWRITTEN, To, ordered};
 
 /// The word.
 const CANARY: &str = "CANARY";
+
+/// A date, and what of it must not come out where the year may.
+const DATE: (&str, &str) = ("1931-07-29", "-07-29");
+
+/// An age that must not come out.
+const AGE: f64 = 97.53125;
 
 const TYPE: &str = "resourceType";
 
@@ -14,7 +20,12 @@ const TYPE: &str = "resourceType";
 ///
 /// # Panics
 /// Where one leaves, or where planting them changes whether the body may leave.
-pub fn check(cover: &Cover, body: &[u8], screen: impl Fn(&[u8]) -> Result<Vec<u8>, Fault>) {
+pub fn check(
+    cover: &Cover,
+    rules: u8,
+    body: &[u8],
+    screen: impl Fn(&[u8]) -> Result<Vec<u8>, Fault>,
+) {
     if matches!(cover.expected, Expected::Opaque) {
         return;
     }
@@ -22,66 +33,106 @@ pub fn check(cover: &Cover, body: &[u8], screen: impl Fn(&[u8]) -> Result<Vec<u8
         // A number beyond a double passes the screen as it is.
         return;
     };
-    if value.to_string().contains(CANARY) {
+    let hidden = [CANARY.to_owned(), DATE.1.to_owned(), AGE.to_string()];
+    let text = value.to_string();
+    if hidden.iter().any(|word| text.contains(word)) {
         return;
     }
+    let plant_all = |resource: &mut Value| plant_all(resource, rules);
     match &cover.expected {
         Expected::Bundle { .. } => {
             let entries = value.get_mut("entry").and_then(Value::as_array_mut);
             for entry in entries.into_iter().flatten() {
-                entry.get_mut("resource").map(plant_all);
+                entry.get_mut("resource").map(&plant_all);
             }
         }
         _ => plant_all(&mut value),
     }
-    // In a Bundle the type has to stand first.
-    let mut text = value.to_string();
-    if let Some(Value::String(_)) = value.as_object_mut().and_then(|own| own.remove(TYPE))
-        && matches!(cover.expected, Expected::Bundle { .. })
-    {
-        let rest = value.to_string();
-        text = format!(r#"{{"resourceType":"Bundle",{}"#, &rest[1..]);
-    }
+    let text = ordered(value);
     let left = screen(text.as_bytes());
+    if left == Err(Fault::TooLarge) {
+        // What is planted may be longer than what came.
+        return;
+    }
     let left = left.unwrap_or_else(|fault| panic!("{fault} where canaries are: {text}"));
     let left = String::from_utf8(left).expect("UTF-8");
-    assert!(!left.contains(CANARY), "{left}");
+    for word in hidden {
+        assert!(!left.contains(&word), "{word}: {left}");
+    }
 }
 
 /// In a resource and what it contains.
-fn plant_all(resource: &mut Value) {
-    plant(resource);
+fn plant_all(resource: &mut Value, rules: u8) {
+    plant(resource, rules);
     let contained = resource.get_mut("contained").and_then(Value::as_array_mut);
     for inner in contained.into_iter().flatten() {
-        plant(inner);
+        plant(inner, rules);
     }
 }
 
-fn plant(resource: &mut Value) {
-    let kind = resource[TYPE].as_str();
-    let Some((_, paths)) = HIDDEN.iter().find(|(name, _)| Some(*name) == kind) else {
-        return;
-    };
-    for path in *paths {
-        let steps: Vec<&str> = path.split('.').collect();
-        below(resource, &steps);
-    }
-    if let Some(narrative) = resource.get_mut("text").filter(|text| text.is_object()) {
+fn plant(resource: &mut Value, rules: u8) {
+    let kind = resource[TYPE].as_str().map(str::to_owned);
+    let of = |name: &str| Some(name) == kind.as_deref();
+    if let Some(narrative) = resource.get_mut("text").filter(|text| text.is_object())
+        && HIDDEN.iter().any(|(name, _)| of(name))
+    {
         overwrite(narrative);
     }
+    if rules & 8 != 0 {
+        for (_, to, paths) in REWRITTEN.iter().filter(|(name, _, _)| of(name)) {
+            let rewrite = |value: &mut Value| rewrite(value, *to);
+            for path in *paths {
+                let steps: Vec<&str> = path.split('.').collect();
+                match path.strip_prefix("extension(u).") {
+                    None => below(resource, &steps, &rewrite),
+                    Some(_) => {
+                        let list = resource.get_mut("extension").and_then(Value::as_array_mut);
+                        let own = list.into_iter().flatten();
+                        for extension in own.filter(|extension| extension["url"] == "u") {
+                            below(extension, &steps[1..], &rewrite);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // What is hidden is so whatever else is said of it.
+    if rules & 2 != 0 {
+        for (_, paths) in HIDDEN.iter().filter(|(name, _)| of(name)) {
+            for path in *paths {
+                below(resource, &path.split('.').collect::<Vec<_>>(), &overwrite);
+            }
+        }
+    }
 }
 
-fn below(value: &mut Value, steps: &[&str]) {
+fn rewrite(value: &mut Value, to: To) {
+    match (to, value) {
+        (To::Year, Value::Object(period)) => {
+            period.insert("start".into(), DATE.0.into());
+            period.insert("planted".into(), CANARY.into());
+        }
+        (To::Year, value @ Value::String(_)) => *value = DATE.0.into(),
+        (To::Age, Value::Object(age)) => {
+            age.insert("value".into(), AGE.into());
+            age.insert("code".into(), "a".into());
+            age.insert("planted".into(), CANARY.into());
+        }
+        (_, value) => overwrite(value),
+    }
+}
+
+fn below(value: &mut Value, steps: &[&str], plant: &dyn Fn(&mut Value)) {
     let Some((step, rest)) = steps.split_first() else {
-        return overwrite(value);
+        return plant(value);
     };
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| below(item, steps)),
+        Value::Array(items) => items.iter_mut().for_each(|item| below(item, steps, plant)),
         Value::Object(members) => {
             for (name, value) in members {
                 // The sibling of a primitive goes with it.
                 if is(name.strip_prefix('_').unwrap_or(name), step) {
-                    below(value, rest);
+                    below(value, rest, plant);
                 }
             }
         }

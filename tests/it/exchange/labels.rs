@@ -13,6 +13,7 @@ fn world() -> Deployment {
         config["issuers"][0]["claims"] = json!({"roles": ["/roles"], "purpose": ["/purpose"]});
         config["fhir"]["search"] = json!({"chains": ["Observation:subject:Patient"]});
         config["fhir"]["conditional"] = json!(["create"]);
+        config["fhir"]["bundles"] = json!({"types": ["batch"], "entries": 5});
         config["fhir"]["operations"] = json!([
             {"name": "check", "level": "type", "types": ["Observation"], "answer": "outcome"},
             {"name": "state", "level": "system", "scopes": ["system/*.cruds"], "answer": "parameters"},
@@ -334,5 +335,83 @@ fn who_is_cleared_for_one_type_calls_nothing_that_may_tell_of_others() {
             _ => json!(""),
         };
         assert_eq!(found, expected, "{target}");
+    }
+}
+
+#[test]
+fn the_labels_of_an_answer_to_a_batch_hold_for_what_is_in_it() {
+    let inline = |label: &str| {
+        format!(
+            r#""extension":[{{"url":"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label","valueCoding":{label}}}],"#
+        )
+    };
+    let meta = |label: &str| format!(r#""meta":{{"security":[{label}]}},"#);
+    for (name, caller, bundle, entry, resource, expected) in [
+        (
+            "none",
+            Caller::Anybody,
+            String::new(),
+            String::new(),
+            "",
+            200,
+        ),
+        (
+            "of the resource",
+            Caller::Anybody,
+            String::new(),
+            String::new(),
+            HIV,
+            404,
+        ),
+        (
+            "of the entry",
+            Caller::Anybody,
+            String::new(),
+            inline(HIV),
+            "",
+            404,
+        ),
+        (
+            "of the bundle",
+            Caller::Anybody,
+            meta(R),
+            String::new(),
+            "",
+            404,
+        ),
+        (
+            "cleared",
+            Caller::Infectiology,
+            meta(R),
+            inline(HIV),
+            HIV,
+            200,
+        ),
+    ] {
+        let mut world = world();
+        let token = caller.token(&world);
+        let fields = [
+            ("content-type", "application/fhir+json"),
+            ("content-length", "1"),
+        ];
+        let head = world.head_with(&token, "POST /r4", &fields);
+        let mut exchange = Exchange::default();
+        assert_eq!(world.ask(&mut exchange, head, false), Step::Wait, "{name}");
+        let asked = super::bundles::bundle("batch", &[super::bundles::get("Observation/o1")]);
+        world.body(&mut exchange, asked.to_string().as_bytes(), true);
+        let resource = observation("o1", resource, "x");
+        let body = format!(
+            r#"{{"resourceType":"Bundle",{bundle}"type":"batch-response","entry":[{{{entry}"resource":{resource},"response":{{"status":"200"}}}}]}}"#
+        );
+        let head = [
+            (":status", "200"),
+            ("content-type", "application/fhir+json"),
+        ];
+        let answer = world.answer(&mut exchange, &head, &[body.as_bytes()], false);
+        let text = String::from_utf8(answer.body.clone()).expect("text");
+        let told: Value = serde_json::from_str(&text).expect(name);
+        let status = &told["entry"][0]["response"]["status"];
+        assert_eq!(*status, expected.to_string(), "{name}: {text}");
+        assert_eq!(text.contains(&resource), expected == 200, "{name}: {text}");
     }
 }

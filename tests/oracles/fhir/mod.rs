@@ -3,6 +3,7 @@
 //! What is expected is computed on values that serde_json has read; the filter's own reader has no
 //! part in it.
 
+pub mod anonymizer;
 pub mod canaries;
 mod examples;
 pub mod identity;
