@@ -170,6 +170,10 @@ pub(super) fn confine_search(
                 Some(id) if id == owner.id => names_own = true,
                 // A practitioner works with others.
                 Some(_) if owner.is_patient() => return Err(absent),
+                // Links are taken out of the own Patient, and a match would tell of them.
+                None if owner.is_patient() && owner.is_of(resource_type) => {
+                    return Err(Denial::NotSupported("parameter"));
+                }
                 _ => only_own = false,
             }
         }

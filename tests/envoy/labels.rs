@@ -38,15 +38,16 @@ fn observation(id: &str, labels: &[(&str, &str)], code: &str, text: &str) -> Val
         .iter()
         .map(|(system, code)| json!({"system": system, "code": code}))
         .collect();
-    let mut resource = json!({
+    let mut observation = json!({
         "resourceType": "Observation", "id": id, "status": "final",
         "code": {"coding": [{"system": "http://icd", "code": code}], "text": text},
         "subject": {"reference": "Patient/p1"},
     });
+    // An update would take away labels that are there, be it none.
     if !labels.is_empty() {
-        resource["meta"] = json!({"security": labels});
+        observation["meta"] = json!({"security": labels});
     }
-    resource
+    observation
 }
 
 async fn get(world: &World, client: &Client, roles: &[&str], path: &str) -> Response {
@@ -65,6 +66,10 @@ async fn what_is_written_is_what_the_caller_is_cleared_for() {
     for (id, code) in [("w-plain", "x"), ("w-code", "F11.20")] {
         world.put(&observation(id, &[], code, "before")).await;
     }
+    let mut masked = observation("w-masked", &[], "x", "before");
+    let label = json!({"url": INLINE, "valueCoding": {"system": LEVELS, "code": "R"}});
+    masked["note"] = json!([{"text": CANARY, "extension": [label]}]);
+    world.put(&masked).await;
     let client = world.client();
     let put = |roles: &[&str], id: &str, code: &str| {
         let claims = world
@@ -83,6 +88,7 @@ async fn what_is_written_is_what_the_caller_is_cleared_for() {
         ("to what he may not see", &[], "w-plain", "F11.20", 403),
         ("what he may not see", &[], "w-code", "x", 404),
         ("what is not there", &[], "w-nothing", "x", 404),
+        ("of which an element is masked", &[], "w-masked", "x", 400),
         ("cleared", cleared, "w-code", "F11.20", 200),
         (
             "cleared, to what everybody sees",
@@ -96,6 +102,19 @@ async fn what_is_written_is_what_the_caller_is_cleared_for() {
         let answer = world.send(&client, put(roles, id, code)).await;
         assert_eq!(answer.status, status, "{name}: {}", answer.text());
     }
+    // Nor is the label taken away from what it masks.
+    let claims = world.claims().scope("user/*.cruds");
+    let token = world.issuer.token(&claims.fhir_user("Practitioner/7"));
+    let patch = json!([{"op": "remove", "path": "/note/0/extension"}]).to_string();
+    let patch = Request::new("PATCH", "/r4/Observation/w-masked")
+        .bearer(&token)
+        .body("application/json-patch+json", patch);
+    let answer = world.send(&client, patch).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let answer = get(&world, &client, &[], "/r4/Observation/w-masked").await;
+    assert!(!answer.text().contains(CANARY), "{}", answer.text());
+    let answer = world.send(&client, put(cleared, "w-masked", "x")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     world.close().await;
 }
 

@@ -85,6 +85,9 @@ fn a_search_that_names_no_patient_gets_the_own_one_bypass_12() {
             "/Patient?link=Patient/p1",
             Ok("/Patient?link=Patient/p1&_id=p1"),
         ),
+        // What is taken out of the own Patient is not asked for.
+        ("/Patient?link=RelatedPerson/r1", parameter),
+        ("/Patient?_id=p1&link=RelatedPerson/r1", parameter),
         ("/Patient?_id=p2", absent),
         ("/Patient?link=Patient/p2", absent),
         // By the first of the definition, where there is neither `patient` nor `subject`.

@@ -29,7 +29,10 @@ fn a_patient_scope_opens_the_own_patient_only() {
         ("GET /Patient?_id=p2", absent),
         ("GET /Patient?_id=p1,p2", absent),
         ("GET /Patient?_id=p1,p1", open),
-        ("GET /Patient?_id=p1&link=RelatedPerson/r", open),
+        (
+            "GET /Patient?_id=p1&link=RelatedPerson/r",
+            Err("request.not-supported.parameter"),
+        ),
         ("GET /Patient?_id=p1&link=Patient/p2", absent),
         // Who links to a patient is another one: the own one is asked for as well.
         ("GET /Patient?link=Patient/p1", open),
