@@ -44,14 +44,15 @@ pub(super) fn authorize(
     };
     let of_both = |resource_type| {
         let granted = of_both(scopes, resource_type)?;
-        Some(granted.cleared(terms.rules.cleared(&facts(resource_type))))
+        Some(granted.seen(terms.rules.seen(&facts(resource_type))))
     };
     // An answer that is not looked into may tell of what the caller may not see, and a call may change it.
     let screened = matches!(
         call.operation.answer,
         OperationAnswer::Bundle | OperationAnswer::Resource(_)
     );
-    if (call.post || !screened) && terms.rules.cleared(&facts(main)).is_some() {
+    let seen = terms.rules.seen(&facts(main));
+    if (call.post || !screened) && seen.labels.is_some() || !screened && seen.texts.is_some() {
         return Err(Denial::NotSupported("operation"));
     }
     if let Some(resource_type) = call.resource_type {

@@ -104,6 +104,14 @@ impl Permit {
         self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
     }
 
+    /// Whether something may be masked in what the caller reads, for what it says.
+    pub fn masks_texts(&self) -> bool {
+        let own = self.readable.iter().chain([&self.granted]);
+        let others = self.others.iter().map(|(_, granted)| granted);
+        let mut texts = own.chain(others).filter_map(Granted::texts);
+        texts.any(|texts| texts.masks())
+    }
+
     /// Whether the interaction is permitted for this resource of its type.
     pub fn covers(&self, resource: Node<'_>) -> bool {
         self.granted.covers(resource)

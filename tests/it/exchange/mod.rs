@@ -29,6 +29,7 @@ mod signatures;
 mod step_up;
 mod subscriptions;
 mod tenants;
+mod texts;
 mod waiting;
 mod writes;
 
