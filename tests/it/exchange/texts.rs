@@ -9,6 +9,8 @@ fn world() -> Deployment {
         config["fhir"]["search"] = json!({"chains": ["Observation:subject:Patient"]});
         config["fhir"]["operations"] = json!([
             {"name": "check", "level": "type", "types": ["Observation"], "answer": "outcome"},
+            {"name": "look", "level": "type", "types": ["Condition"], "answer": "bundle",
+                "parameters": ["_content"]},
         ]);
         config["redaction"] = json!([]);
         config["dlp"] = json!([
@@ -153,6 +155,7 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
         ("GET /r4/Observation/$check", "operation"),
         ("GET /r4/Observation?code=x&_summary=count", ""),
         ("GET /r4/Observation?code=x&_elements=status", ""),
+        ("GET /r4/Condition/$look?_content=x", "operation"),
         ("PUT /r4/Condition/x", ""),
         ("POST /r4/Observation", ""),
     ] {
