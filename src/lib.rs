@@ -17,6 +17,7 @@
 //! | [`identity`] | certificate and token, to a principal and its scopes |
 //! | [`consent`] | a patient's Consents, to what they permit |
 //! | [`label`] | security labels, to who may see what carries them |
+//! | [`dlp`] | patterns in texts, to what is masked or withheld for them |
 //! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers |
@@ -32,6 +33,7 @@ pub mod cel;
 pub mod config;
 pub mod consent;
 pub mod denial;
+pub mod dlp;
 pub mod exchange;
 pub mod fhir;
 pub mod identity;

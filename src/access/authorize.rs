@@ -14,11 +14,10 @@ use super::facts::{Circumstances, Facts};
 use super::hidden::unhidden;
 use super::provenance;
 use super::rules::{Rule, Rules, Spared};
-use super::{Granted, Letter, Level, Scope, StepUp};
+use super::{Granted, Letter, Level, Scope, Seen, StepUp};
 use crate::denial::Denial;
 use crate::fhir::{Compartment, ResourceType, Searched};
 use crate::identity::{Principal, Scopes};
-use crate::label::Cleared;
 use crate::request::{Change, FhirPolicy, Interaction, Request, Search, Subscription};
 use consent::Consent;
 pub use consent::ConsentNeed;
@@ -103,15 +102,15 @@ pub fn authorize(
     };
     let facts =
         |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
-    let cleared = |resource_type| terms.rules.cleared(&facts(resource_type));
+    let seen = |resource_type| terms.rules.seen(&facts(resource_type));
     let opened = |resource_type| {
-        let cleared = cleared(resource_type);
+        let seen = seen(resource_type);
         opened(
             principal,
             interaction,
             resource_type,
             letter,
-            (terms.fhir, cleared),
+            (terms.fhir, seen),
         )
     };
     let (level, scopes, granted) = opened(*first)?;
@@ -129,7 +128,7 @@ pub fn authorize(
         practitioner: of(Compartment::Practitioner),
         granted,
         others: Vec::with_capacity(others.len()),
-        readable: readable.map(|granted| granted.cleared(cleared(*first))),
+        readable: readable.map(|granted| granted.seen(seen(*first))),
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
@@ -234,7 +233,7 @@ fn opened<'p>(
     interaction: &Interaction,
     resource_type: ResourceType,
     letter: Letter,
-    (fhir, cleared): (&FhirPolicy, Option<Rc<Cleared>>),
+    (fhir, seen): (&FhirPolicy, Seen),
 ) -> Result<(Level, &'p Scopes, Granted), Denial> {
     let counting = granting(principal);
     let found = counting.and_then(|(level, scopes)| {
@@ -242,7 +241,7 @@ fn opened<'p>(
             return None;
         }
         let granted = Granted::of(scopes, resource_type, letter)?;
-        Some((level, scopes, granted.cleared(cleared)))
+        Some((level, scopes, granted.seen(seen)))
     });
     let Some((level, scopes, granted)) = found else {
         let level = counting.map(|(level, _)| level);

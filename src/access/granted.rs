@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::dlp::Texts;
 use crate::fhir::{ResourceType, SearchParameter};
 use crate::identity::{Letter, Scope, ScopeParameter, Scopes, TokenValue};
 use crate::json::{Kind, Node};
@@ -19,8 +20,17 @@ pub enum Granted {
     All,
     /// Those that match at least one of these scopes, all of which are granular.
     Matching(Vec<Rc<Scope>>),
-    /// Of those of which the caller may see the labels, all, or those that match.
-    Labelled(Option<Vec<Rc<Scope>>>, Rc<Cleared>),
+    /// Of those that the caller may see, all, or those that match.
+    Seen(Option<Vec<Rc<Scope>>>, Seen),
+}
+
+/// What a caller may see of what scopes grant.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// By its labels; `None` is everything.
+    pub labels: Option<Rc<Cleared>>,
+    /// By what it says; `None` is everything.
+    pub texts: Option<Rc<Texts>>,
 }
 
 impl Granted {
@@ -41,21 +51,27 @@ impl Granted {
         (!matching.is_empty()).then_some(Granted::Matching(matching))
     }
 
-    /// The same, of what the caller may see by its labels; `None` is everything.
-    pub(super) fn cleared(self, cleared: Option<Rc<Cleared>>) -> Granted {
-        match (self, cleared) {
-            (Granted::All, Some(cleared)) => Granted::Labelled(None, cleared),
-            (Granted::Matching(scopes), Some(cleared)) => Granted::Labelled(Some(scopes), cleared),
-            (granted, _) => granted,
+    /// The same, of what the caller may see.
+    pub(super) fn seen(self, seen: Seen) -> Granted {
+        if seen.is_everything() {
+            return self;
+        }
+        match self {
+            Granted::All => Granted::Seen(None, seen),
+            Granted::Matching(scopes) | Granted::Seen(Some(scopes), _) => {
+                Granted::Seen(Some(scopes), seen)
+            }
+            Granted::Seen(None, _) => Granted::Seen(None, seen),
         }
     }
 
     /// The same, of less that the caller may see by its labels; `None` where that is no less.
     pub fn narrowed(&self, narrow: impl Fn(&Cleared) -> Option<Cleared>) -> Option<Granted> {
         match self {
-            Granted::Labelled(scopes, cleared) => {
-                let cleared = Rc::new(narrow(cleared)?);
-                Some(Granted::Labelled(scopes.clone(), cleared))
+            Granted::Seen(scopes, seen) => {
+                let labels = Some(Rc::new(narrow(seen.labels.as_ref()?)?));
+                let texts = seen.texts.clone();
+                Some(Granted::Seen(scopes.clone(), Seen { labels, texts }))
             }
             Granted::All | Granted::Matching(_) => None,
         }
@@ -63,7 +79,8 @@ impl Granted {
 
     /// Whether it is for all resources of the type.
     pub fn is_all(&self) -> bool {
-        matches!(self, Granted::All)
+        let withholds = |texts: &Rc<Texts>| texts.withholds();
+        self.scopes().is_none() && self.labels().is_none() && !self.texts().is_some_and(withholds)
     }
 
     /// Whether the scopes are for all resources of the type, whatever the labels say.
@@ -74,7 +91,15 @@ impl Granted {
     /// What the caller may see by its labels; `None` is everything.
     pub fn labels(&self) -> Option<&Rc<Cleared>> {
         match self {
-            Granted::Labelled(_, cleared) => Some(cleared),
+            Granted::Seen(_, seen) => seen.labels.as_ref(),
+            Granted::All | Granted::Matching(_) => None,
+        }
+    }
+
+    /// The rules about texts that hold for the caller.
+    pub fn texts(&self) -> Option<&Rc<Texts>> {
+        match self {
+            Granted::Seen(_, seen) => seen.texts.as_ref(),
             Granted::All | Granted::Matching(_) => None,
         }
     }
@@ -84,7 +109,7 @@ impl Granted {
         match self {
             Granted::All => None,
             Granted::Matching(scopes) => Some(scopes),
-            Granted::Labelled(scopes, _) => scopes.as_deref(),
+            Granted::Seen(scopes, _) => scopes.as_deref(),
         }
     }
 
@@ -97,7 +122,9 @@ impl Granted {
                 parameters.all(|parameter| matches(parameter, resource))
             })
         });
-        matching && self.labels().is_none_or(|labels| labels.covers(resource))
+        matching
+            && self.labels().is_none_or(|labels| labels.covers(resource))
+            && self.texts().is_none_or(|texts| texts.covers(resource))
     }
 
     /// The root elements on which it rests; of a choice with the type.
@@ -143,6 +170,13 @@ impl Granted {
                 values: granted.iter().map(ToString::to_string).collect(),
             })
             .collect()
+    }
+}
+
+impl Seen {
+    /// Whether neither says anything.
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_none() && self.texts.is_none()
     }
 }
 

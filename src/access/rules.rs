@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::Seen;
 use super::facts::{Fact, Facts};
 use super::step_up::{Requirement, applies};
 use crate::cel::{Condition, Fault};
 use crate::consent::Actor;
 use crate::denial::Denial;
+use crate::dlp::{self, Texts};
 use crate::fhir::ResourceType;
 use crate::identity::{CertificateNeeds, Pointer, Principal};
 use crate::label::{Clearance, Cleared, LabelPolicy};
@@ -28,6 +30,8 @@ pub struct Rules {
     pub labels: Option<LabelTerms>,
     /// When an answer is signed, where answers are; `None` is always.
     pub signature: Option<Condition>,
+    /// What is looked for in texts, each with the condition under which it is. At most [`dlp::MANY`].
+    pub dlp: Vec<(Rc<dlp::Rule>, Option<Condition>)>,
 }
 
 /// Who may see what carries which security labels.
@@ -118,11 +122,13 @@ impl Rules {
         let others = others.filter_map(|(_, when)| when.as_ref());
         let actors = self.consent.actors.iter().map(|(_, when)| when);
         let clearances = self.labels.iter().flat_map(|labels| &labels.clearances);
+        let texts = self.dlp.iter().filter_map(|(_, when)| when.as_ref());
         rules
             .chain(others)
             .chain(actors)
             .chain(clearances.filter_map(|(_, when)| when.as_ref()))
             .chain(&self.signature)
+            .chain(texts)
             .any(|when| when.uses(fact.place()))
     }
 
@@ -210,9 +216,28 @@ impl Rules {
         })
     }
 
+    /// What the caller may see of what scopes grant.
+    pub(super) fn seen(&self, facts: &Facts<'_>) -> Seen {
+        Seen {
+            labels: self.cleared(facts),
+            texts: self.texts(facts),
+        }
+    }
+
+    /// What is looked for in texts. A rule whose condition cannot be decided holds.
+    fn texts(&self, facts: &Facts<'_>) -> Option<Rc<Texts>> {
+        let held = |(rule, when): &(Rc<dlp::Rule>, Option<Condition>)| {
+            let when = when.as_ref();
+            let holds = when.is_none_or(|when| when.holds(facts).unwrap_or(true));
+            holds.then(|| Rc::clone(rule))
+        };
+        let held = self.dlp.iter().filter_map(held).collect();
+        Texts::new(held, facts.resource_type)
+    }
+
     /// What the caller may see by its labels; `None` is everything. A clearance whose condition cannot be
     /// decided is none.
-    pub(super) fn cleared(&self, facts: &Facts<'_>) -> Option<Rc<Cleared>> {
+    fn cleared(&self, facts: &Facts<'_>) -> Option<Rc<Cleared>> {
         let labels = self.labels.as_ref()?;
         let held = |(clearance, when): &(Rc<Clearance>, Option<Condition>)| {
             let holds = when

@@ -145,6 +145,13 @@
 //! | `labels.codes[].codes` | 1 to 1024 of `system\|code`, at most 2048 bytes each | required |
 //! | `labels.codes[].confidentiality` | as `labels.unlabelled` | says nothing of it |
 //! | `labels.codes[].sensitivities` | as those of a clearance, without `*` | none |
+//! | `dlp` | 0 to 16, with at most 16 patterns in all | none |
+//! | `dlp[].name` | name, each once | required |
+//! | `dlp[].when` | condition, as `rules[].when` | always |
+//! | `dlp[].patterns` | 1 to 16 of `card`, `us-ssn`, `iban`, `email`, `phone` and `{pattern: regular expression of 1 to 256 bytes}` | required |
+//! | `dlp[].action` | `mask`, `refuse` | required |
+//! | `dlp[].types` | as `step_up[].types` | all |
+//! | `dlp[].except` | 0 to 32 names of elements | none |
 //! | `redaction` | 0 to 64 | none |
 //! | `redaction[].name` | name, each once | required |
 //! | `redaction[].when` | condition, as `rules[].when` | always |
@@ -178,6 +185,7 @@ mod claims;
 mod conditions;
 mod consent;
 mod discovery;
+mod dlp;
 mod document;
 mod dpop;
 mod fhir;

@@ -9,6 +9,7 @@ use super::certificates;
 use super::conditions::{self, Conditions};
 use super::consent::{self, ConsentPolicy};
 use super::discovery::{self, Discovery};
+use super::dlp;
 use super::dpop;
 use super::fhir;
 use super::issuers;
@@ -59,7 +60,7 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
-    /// `rules`, the conditions of `redaction` and `limits`, `labels`, and what is known of consent without asking.
+    /// `rules`, the conditions of `redaction` and `limits`, `labels`, `dlp`, and what is known of consent without asking.
     pub rules: Rules,
     /// `consent`: where Consents are read.
     pub consent: ConsentPolicy,
@@ -181,6 +182,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let labels = or(object.optional("labels"), None, |node| {
         labels::read(node, &conditions, m).map(Some)
     });
+    let dlp = or(object.optional("dlp"), Vec::new(), |node| {
+        dlp::read(node, &conditions, m)
+    });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
@@ -220,6 +224,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         consent: consent_terms,
         labels: labels?,
         signature,
+        dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
     };

@@ -4,6 +4,7 @@ mod bounds;
 mod certificates;
 mod conditions;
 mod consent;
+mod dlp;
 mod dpop;
 mod identity;
 mod introspection;
@@ -101,6 +102,7 @@ fn complete() -> Value {
         "step_up": [{"name": "writes", "interactions": ["create", "update"], "types": ["Observation"],
             "acr": ["loa3", "loa2"], "amr": ["otp"], "max_age": "5m"}],
         "labels": labels::complete(),
+        "dlp": dlp::complete(),
         "redaction": [{
             "name": "demographics",
             "unless": {"scope": "user/Patient.rs"},
@@ -309,7 +311,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, labels, redaction, response, signing, discovery, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, labels, dlp, redaction, response, signing, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",

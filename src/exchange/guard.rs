@@ -349,9 +349,9 @@ impl Guard {
         {
             // Whoever sees a part can only write back that part, and the rest would be gone; and a
             // patch can move what is hidden to where it shows.
-            if self
-                .active(&permit)
-                .any(|rule| rule.resource_type == resource_type)
+            let mut active = self.active(&permit);
+            if active.any(|rule| rule.resource_type == resource_type)
+                || permit.texts().any(|texts| texts.masks())
             {
                 return Err(Denial::NotSupported("update-of-redacted"));
             }
@@ -409,10 +409,10 @@ impl Guard {
         limits.filter_map(cost).collect()
     }
 
-    /// Whether any redaction applies to what this caller reads. Which one, and to which of the
-    /// types that a resource may contain, is known only where a resource is at hand.
+    /// Whether any redaction applies to what this caller reads, or any rule about texts. Which one, and to
+    /// which of the types that a resource may contain, is known only where a resource is at hand.
     pub(super) fn hides_from(&self, permit: &Permit) -> bool {
-        self.active(permit).next().is_some()
+        self.active(permit).next().is_some() || permit.texts().next().is_some()
     }
 }
 

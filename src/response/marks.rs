@@ -68,6 +68,15 @@ impl Marks {
         self.mark(value, &Action::Mask);
     }
 
+    /// Masks what would only be generalised.
+    pub fn coarsen(&mut self) {
+        for (_, action) in &mut self.0 {
+            if matches!(action, Action::Generalize(_)) {
+                *action = Action::Mask;
+            }
+        }
+    }
+
     /// Goes on below a member that the first segment matches.
     fn enter(&mut self, member: Member<'_>, first: &Segment, rest: &[Segment], action: &Action) {
         match first {

@@ -1,6 +1,7 @@
 //! One resource: may it leave, and what of it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::edit::Edits;
 use super::labels::{self, Labelled};
@@ -9,7 +10,7 @@ use super::prune::prune;
 use super::{Cover, Fault};
 use crate::access::{Granted, Membership, is_of_practitioner};
 use crate::fhir::{Owner, ResourceType, is_id};
-use crate::json::{Kind, Node};
+use crate::json::{Kind, Node, quote};
 use crate::request::body::Shape;
 
 const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
@@ -95,8 +96,21 @@ pub(super) fn screen<'d>(
         remove_narratives(root, &shape, &mut marks);
     }
     let active = redact(root, &shape, cover, &mut marks);
+    let mut texts: Vec<(Range<usize>, String)> = Vec::new();
+    if let Some(rules) = granted.texts() {
+        rules.mask(root, |text, masked| {
+            texts.push((text.span(), quote(&masked)))
+        });
+    }
+    if !texts.is_empty() {
+        // What is left of a value that is generalised may be such a text.
+        marks.coarsen();
+    }
     let mut edits = Edits::default();
     prune(root, marks, &mut edits);
+    for (place, masked) in texts {
+        edits.replace(place, masked);
+    }
     let redacted = !edits.is_empty();
     // Also where a rule found nothing: else the tag would tell that there was something.
     if redacted || active {

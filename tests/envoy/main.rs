@@ -64,6 +64,8 @@ mod table;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]
+mod texts;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod wire;

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use fhir_guard::access::Granted;
+use fhir_guard::access::{Granted, Seen};
 use fhir_guard::fhir::{Confidentiality, PolicyCode};
 use fhir_guard::label::{Clearance, Cleared, CodeRule, INLINE, Kind, LabelPolicy};
 use fhir_guard::response::{Cover, Expected};
@@ -72,7 +72,11 @@ pub fn granted(caller: u8) -> Granted {
         })
     });
     let cleared = Cleared::new(&policy, held.collect()).expect("not everything");
-    Granted::Labelled(None, cleared)
+    let seen = Seen {
+        labels: Some(cleared),
+        texts: None,
+    };
+    Granted::Seen(None, seen)
 }
 
 /// Plants the word in what the caller is not cleared for, and screens that.

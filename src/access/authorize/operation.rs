@@ -44,15 +44,19 @@ pub(super) fn authorize(
     };
     let of_both = |resource_type| {
         let granted = of_both(scopes, resource_type)?;
-        Some(granted.cleared(terms.rules.cleared(&facts(resource_type))))
+        Some(granted.seen(terms.rules.seen(&facts(resource_type))))
     };
     // An answer that is not looked into may tell of what the caller may not see, and a call may change it.
     let screened = matches!(
         call.operation.answer,
         OperationAnswer::Bundle | OperationAnswer::Resource(_)
     );
-    let cleared = |resource_type| terms.rules.cleared(&facts(resource_type)).is_none();
-    if (call.post || !screened) && !ResourceType::all().all(cleared) {
+    let seen = |of| terms.rules.seen(&facts(of));
+    let refused = |of| {
+        let seen = seen(of);
+        (seen.labels.is_some() && (call.post || !screened)) || (seen.texts.is_some() && !screened)
+    };
+    if ResourceType::all().any(refused) {
         return Err(Denial::NotSupported("operation"));
     }
     if let Some(resource_type) = call.resource_type {

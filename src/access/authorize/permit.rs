@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Circumstances, Granted, Letter, Permit, Scope, granting, lacking, letter};
 use crate::denial::Denial;
+use crate::dlp::Texts;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
 use crate::json::Node;
@@ -103,6 +104,14 @@ impl Permit {
     /// Whether the interaction is permitted for all resources of its types.
     pub fn is_for_all(&self) -> bool {
         self.granted.is_all() && self.others.iter().all(|(_, granted)| granted.is_all())
+    }
+
+    /// The rules about texts that hold for what the caller reads.
+    pub fn texts(&self) -> impl Iterator<Item = &Texts> {
+        let own = self.readable.iter().chain([&self.granted]);
+        let others = self.others.iter().map(|(_, granted)| granted);
+        let texts = own.chain(others).filter_map(Granted::texts);
+        texts.map(Rc::as_ref)
     }
 
     /// Whether the interaction is permitted for this resource of its type.

@@ -68,6 +68,10 @@ fn needed(
             let carry = ["contained", "extension", "modifierExtension"].into_iter();
             needed.extend(carry.filter_map(|element| named(*resource_type, element)));
         }
+        // What is not asked for cannot be looked at.
+        if granted.texts().is_some_and(|texts| texts.withholds()) {
+            return Err(Denial::NotSupported("elements"));
+        }
         if permit.rests_on_consent() {
             let looked_at = consent::elements(*resource_type);
             needed.extend(looked_at.filter_map(|element| named(*resource_type, element)));

@@ -166,7 +166,7 @@ fn visible(scope: &str, target: &str) -> Result<&'static str, String> {
         None => "nothing",
         Some(Granted::All) => "all",
         Some(Granted::Matching(_)) => "matching",
-        Some(Granted::Labelled(..)) => "labelled",
+        Some(Granted::Seen(..)) => "seen",
     })
 }
 

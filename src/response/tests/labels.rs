@@ -1,7 +1,7 @@
 //! Answers under security labels: what the caller is not cleared for leaves no trace.
 
 use super::*;
-use crate::access::Granted;
+use crate::access::{Granted, Seen};
 use crate::fhir::{Confidentiality, PolicyCode};
 use crate::label::{Clearance, Cleared, INLINE, Kind, LabelPolicy};
 
@@ -18,7 +18,14 @@ fn cleared(mut cover: Cover, level: &str, kind: Option<&str>) -> Cover {
         every_kind: false,
     };
     let cleared = Cleared::new(&policy, vec![Rc::new(clearance)]).expect("not everything");
-    cover.granted = Granted::Labelled(None, cleared);
+    let labels = Some(cleared);
+    cover.granted = Granted::Seen(
+        None,
+        Seen {
+            labels,
+            ..Seen::default()
+        },
+    );
     cover
 }
 
@@ -280,7 +287,11 @@ fn holding(mut cover: Cover, held: &[(&str, &str)]) -> Cover {
         })
     };
     let cleared = Cleared::new(&policy, held.iter().map(clearance).collect());
-    cover.granted = Granted::Labelled(None, cleared.expect("not everything"));
+    let seen = Seen {
+        labels: Some(cleared.expect("not everything")),
+        texts: None,
+    };
+    cover.granted = Granted::Seen(None, seen);
     cover
 }
 

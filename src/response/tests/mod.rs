@@ -7,6 +7,7 @@ mod labels;
 mod redactions;
 mod resources;
 mod rewritings;
+mod texts;
 mod types;
 
 use super::*;

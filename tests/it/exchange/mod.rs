@@ -30,6 +30,7 @@ mod signing;
 mod step_up;
 mod subscriptions;
 mod tenants;
+mod texts;
 mod waiting;
 mod writes;
 

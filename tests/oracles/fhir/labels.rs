@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use fhir_guard::access::Granted;
+use fhir_guard::access::{Granted, Seen};
 use fhir_guard::fhir::{Confidentiality, PolicyCode};
 use fhir_guard::label::{Clearance, Cleared, Kind, LabelPolicy};
 use fhir_guard::response::{Cover, Expected};
@@ -131,7 +131,13 @@ fn cover(name: &str, id: &str, level: &str, kinds: &[(String, String)]) -> Rc<Co
         practitioner: None,
         consent: None,
         compartment: Default::default(),
-        granted: Granted::Labelled(None, cleared),
+        granted: Granted::Seen(
+            None,
+            Seen {
+                labels: Some(cleared),
+                texts: None,
+            },
+        ),
         others: Vec::new(),
         total: false,
         base: BASE.to_owned(),

@@ -1,0 +1,253 @@
+//! The patterns that every configuration knows.
+
+use std::ops::{Range, RangeInclusive};
+
+/// A pattern that every configuration knows. None is found within a word, or a longer number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// The number of a payment card: 13 to 19 digits, the first not 0, of which the last is right (Luhn,
+    /// ISO/IEC 7812-1), in one piece or in groups of at least 3 digits, but for the last, with one space or
+    /// hyphen between them.
+    Card,
+    /// A social security number of the United States, `ddd-dd-dddd`, in ranges that are given out.
+    UsSsn,
+    /// An IBAN (ISO 13616) in capital letters whose check digits are right, in one piece or in groups of four,
+    /// but for the last.
+    Iban,
+    /// An e-mail address with a top level domain of letters.
+    Email,
+    /// A telephone number in the international form, `+` and 8 to 15 digits (E.164), with up to two of
+    /// space, hyphen, period, slash and parentheses between digits.
+    Phone,
+}
+
+const CARD: RangeInclusive<usize> = 13..=19;
+const IBAN: RangeInclusive<usize> = 15..=34;
+const PHONE: RangeInclusive<usize> = 8..=15;
+
+impl Known {
+    /// Every one by the operator's name for it.
+    pub const ALL: [(&str, Known); 5] = [
+        ("card", Known::Card),
+        ("us-ssn", Known::UsSsn),
+        ("iban", Known::Iban),
+        ("email", Known::Email),
+        ("phone", Known::Phone),
+    ];
+
+    /// Whether a text with so many digits can have it.
+    pub(super) fn may_be_in(self, text: &str, digits: usize) -> bool {
+        match self {
+            Known::Card => digits >= *CARD.start(),
+            Known::UsSsn => digits >= 9,
+            Known::Iban => digits >= 2 && text.len() >= *IBAN.start(),
+            Known::Email => text.as_bytes().contains(&b'@'),
+            Known::Phone => digits >= *PHONE.start() && text.as_bytes().contains(&b'+'),
+        }
+    }
+
+    /// The first place at or behind `from`.
+    pub(super) fn find(self, text: &str, from: usize) -> Option<Range<usize>> {
+        let bytes = Bytes(text.as_bytes());
+        let first: fn(u8) -> bool = match self {
+            Known::Card | Known::UsSsn => |byte| byte.is_ascii_digit(),
+            Known::Iban => |byte| byte.is_ascii_uppercase(),
+            Known::Email => |byte| byte == b'@',
+            Known::Phone => |byte| byte == b'+',
+        };
+        let mut at = from;
+        while let Some(start) = bytes.next(at, first) {
+            let found = match self {
+                Known::Card => bytes.card(start),
+                Known::UsSsn => bytes.us_ssn(start),
+                Known::Iban => bytes.iban(start),
+                Known::Email => bytes.email(start, at),
+                Known::Phone => bytes.phone(start),
+            };
+            if found.is_some() {
+                return found;
+            }
+            // Not within the same number or word again.
+            at = match self {
+                Known::Card | Known::UsSsn | Known::Iban => bytes.skip(start + 1, first),
+                Known::Email | Known::Phone => start + 1,
+            };
+        }
+        None
+    }
+}
+
+/// A text; beyond its ends there are zeros.
+#[derive(Clone, Copy)]
+struct Bytes<'t>(&'t [u8]);
+
+impl Bytes<'_> {
+    fn at(self, at: usize) -> u8 {
+        self.0.get(at).copied().unwrap_or_default()
+    }
+
+    /// So many bytes before a place.
+    fn before(self, at: usize, back: usize) -> u8 {
+        at.checked_sub(back).map_or(0, |at| self.at(at))
+    }
+
+    fn next(self, from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+        let rest = self.0.get(from..)?;
+        let found = rest.iter().position(|byte| wanted(*byte))?;
+        Some(from + found)
+    }
+
+    /// Behind all such bytes.
+    fn skip(self, from: usize, such: impl Fn(u8) -> bool) -> usize {
+        self.next(from, |byte| !such(byte)).unwrap_or(self.0.len())
+    }
+
+    /// Whether a number may begin here: not within a word, nor behind the point of another number.
+    fn begins(self, at: usize, point: u8) -> bool {
+        let pointed = self.before(at, 1) == point && self.before(at, 2).is_ascii_digit();
+        !self.before(at, 1).is_ascii_alphanumeric() && !pointed
+    }
+
+    /// Whether one may end here.
+    fn ends(self, at: usize, point: u8) -> bool {
+        let pointed = self.at(at) == point && self.at(at + 1).is_ascii_digit();
+        !self.at(at).is_ascii_alphanumeric() && !pointed
+    }
+
+    fn card(self, start: usize) -> Option<Range<usize>> {
+        if !self.begins(start, b'.') || self.at(start) == b'0' {
+            return None;
+        }
+        let (mut at, mut digits, mut found) = (start, 0, None);
+        loop {
+            let group = at;
+            while self.at(at).is_ascii_digit() && digits <= *CARD.end() {
+                (at, digits) = (at + 1, digits + 1);
+            }
+            let range = start..at;
+            if CARD.contains(&digits) && self.ends(at, b'.') && self.is_luhn(range.clone()) {
+                found = Some(range);
+            }
+            let more = matches!(self.at(at), b' ' | b'-') && self.at(at + 1).is_ascii_digit();
+            if digits > *CARD.end() || !more || at - group < 3 {
+                return found;
+            }
+            at += 1;
+        }
+    }
+
+    fn is_luhn(self, range: Range<usize>) -> bool {
+        let digits = self.0.get(range).unwrap_or_default().iter().rev();
+        let digits = digits.filter(|byte| byte.is_ascii_digit());
+        let sum = digits.enumerate().fold(0, |sum, (place, byte)| {
+            let digit = u32::from(byte - b'0');
+            sum + match place % 2 {
+                0 => digit,
+                _ => digit * 2 / 10 + digit * 2 % 10,
+            }
+        });
+        sum % 10 == 0
+    }
+
+    fn us_ssn(self, start: usize) -> Option<Range<usize>> {
+        const SHAPE: &[u8] = b"000-00-0000";
+        let end = start + SHAPE.len();
+        let own = self.0.get(start..end)?;
+        let fits = |(byte, shape): (&u8, &u8)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == shape,
+        };
+        let whole = self.begins(start, b'-') && self.ends(end, b'-');
+        if !whole || !own.iter().zip(SHAPE).all(fits) {
+            return None;
+        }
+        let never = own.starts_with(b"000")
+            || own.starts_with(b"666")
+            || own.starts_with(b"9")
+            || own.get(4..6) == Some(b"00")
+            || own.ends_with(b"0000");
+        (!never).then_some(start..end)
+    }
+
+    fn iban(self, start: usize) -> Option<Range<usize>> {
+        let word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let digit = |at: usize| self.at(at).is_ascii_digit();
+        let country = self.at(start + 1).is_ascii_uppercase();
+        let begins = !self.before(start, 1).is_ascii_alphanumeric();
+        if !begins || !country || !digit(start + 2) || !digit(start + 3) {
+            return None;
+        }
+        let (mut at, mut length, mut found) = (start, 0, None);
+        loop {
+            let group = at;
+            while word(self.at(at)) && length <= *IBAN.end() {
+                (at, length) = (at + 1, length + 1);
+            }
+            let range = start..at;
+            if IBAN.contains(&length) && self.ends(at, 0) && self.is_iban(range.clone()) {
+                found = Some(range);
+            }
+            let more = self.at(at) == b' ' && word(self.at(at + 1));
+            if length > *IBAN.end() || !more || at - group != 4 {
+                return found;
+            }
+            at += 1;
+        }
+    }
+
+    fn is_iban(self, range: Range<usize>) -> bool {
+        let own = self.0.get(range).unwrap_or_default();
+        let (head, rest) = own.split_at_checked(4).unwrap_or_default();
+        let letters = rest.iter().chain(head).filter(|byte| **byte != b' ');
+        let rest = letters.fold(0, |rest, byte| match byte {
+            b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+            _ => (rest * 100 + u32::from(byte.saturating_sub(b'A')) + 10) % 97,
+        });
+        rest == 1
+    }
+
+    /// Around an at sign. What stands before `from` belongs to another.
+    fn email(self, sign: usize, from: usize) -> Option<Range<usize>> {
+        let local = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"!#$%&'*+-=^_{|}~.".contains(byte)
+        };
+        let before = self.0.get(from..sign).unwrap_or_default();
+        let length = before.iter().rev().take_while(|byte| local(byte)).count();
+        let domain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        let end = self.skip(sign + 1, domain);
+        let own = self.0.get(sign + 1..end).unwrap_or_default();
+        let kept = own.iter().rposition(|byte| byte.is_ascii_alphanumeric());
+        let own = own.get(..=kept?).unwrap_or_default();
+        let mut labels = own.rsplit(|byte| *byte == b'.');
+        let top = labels.next().unwrap_or_default();
+        let is_top = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
+        let is_host = labels.next().is_some_and(|label| !label.is_empty());
+        (length > 0 && is_top && is_host).then(|| sign - length..sign + 1 + own.len())
+    }
+
+    fn phone(self, start: usize) -> Option<Range<usize>> {
+        let before = self.before(start, 1);
+        if before.is_ascii_alphanumeric() || !matches!(self.at(start + 1), b'1'..=b'9') {
+            return None;
+        }
+        let (mut at, mut digits, mut found) = (start + 1, 0, None);
+        loop {
+            while self.at(at).is_ascii_digit() && digits <= *PHONE.end() {
+                (at, digits) = (at + 1, digits + 1);
+            }
+            if PHONE.contains(&digits) && !self.at(at).is_ascii_alphanumeric() {
+                found = Some(start..at);
+            }
+            let between = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(' | b')');
+            let separators = [self.at(at), self.at(at + 1)];
+            let separators = separators
+                .into_iter()
+                .take_while(|byte| between(*byte))
+                .count();
+            at += separators;
+            if digits > *PHONE.end() || separators == 0 || !self.at(at).is_ascii_digit() {
+                return found;
+            }
+        }
+    }
+}
