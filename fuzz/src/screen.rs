@@ -98,6 +98,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
         total: false,
         base: BASE.to_owned(),
         redactions: HIDDEN.into_iter().filter_map(rule).collect(),
+        egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

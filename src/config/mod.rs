@@ -153,6 +153,14 @@
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
 //! | `redaction[].to` | `year`, `month`, `area`, `age` | required with `generalize` |
 //! | `redaction[].with` | text of 1 to 256 bytes | required with `replace` |
+//! | `egress` | 0 to 16 | none |
+//! | `egress[].name` | name, each once | required |
+//! | `egress[].when` | condition, as `rules[].when` | always |
+//! | `egress[].types` | as `step_up[].types` | all |
+//! | `egress[].records` | whole number, 1 to 100000 | this, or one of the following |
+//! | `egress[].bytes` | size, 1KiB to 1024MiB | this, or another of the three |
+//! | `egress[].patients` | whole number, 1 to 10000 | this, or another of the three |
+//! | `egress[].over` | `refuse`, `cut` | required |
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
 //! | `response.hold_limit` | size, 1KiB to 16MiB | `512KiB` |
 //! | `response.resource_limit` | size, 1KiB to 64MiB, at least `hold_limit` | `8MiB` |
@@ -177,6 +185,7 @@ mod consent;
 mod discovery;
 mod document;
 mod dpop;
+mod egress;
 mod fhir;
 mod introspection;
 mod issuers;

@@ -10,6 +10,7 @@ use super::conditions::{self, Conditions};
 use super::consent::{self, ConsentPolicy};
 use super::discovery::{self, Discovery};
 use super::dpop;
+use super::egress;
 use super::fhir;
 use super::issuers;
 use super::labels;
@@ -28,6 +29,7 @@ use crate::identity::{
 use crate::limit::Limit;
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
+use crate::response::Egress;
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -57,12 +59,14 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
-    /// `rules`, the conditions of `redaction` and `limits`, `labels`, and what is known of consent without asking.
+    /// `rules`, the conditions of `redaction`, `limits` and `egress`, `labels`, and what is known of consent without asking.
     pub rules: Rules,
     /// `consent`: where Consents are read.
     pub consent: ConsentPolicy,
     /// `redaction`: what is hidden, and from whom; no two of the same name.
     pub redactions: Vec<RedactionRule>,
+    /// `egress`: how much may leave in one answer; no two of the same name.
+    pub egress: Vec<Rc<Egress>>,
     /// `response`: what inspecting an answer may cost.
     pub response: ResponsePolicy,
     /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
@@ -180,6 +184,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
+    let egress = or(object.optional("egress"), Vec::new(), |node| {
+        egress::read(node, &conditions, m)
+    });
     let response = ResponsePolicy {
         hold_limit: 512 * KIB,
         resource_limit: 8 * MIB,
@@ -208,6 +215,8 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let (redactions, redactions_when): (Vec<_>, Vec<_>) = redactions?.into_iter().unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
+    let (egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let rules = Rules {
         rules: with_conditions?,
@@ -215,6 +224,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         labels: labels?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
+        egress: egress_names.zip(egress_when).collect(),
     };
     // Tokens are not made larger, and certificates not asked for, where nobody looks at them.
     certificate_rules.conditions = rules.certificate_needs();
@@ -238,6 +248,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         rules,
         consent,
         redactions,
+        egress,
         response: response?,
         discovery,
         audit: audit?,

@@ -2,7 +2,9 @@
 
 use super::head::MAX_PATH;
 use super::query::{self, Pair};
-use super::{BaseUrl, FhirPolicy, Interaction, Parameter, Reach, Request, Search, Types};
+use super::{
+    BaseUrl, FhirPolicy, Interaction, MAX_COUNT, Parameter, Reach, Request, Search, Summary, Types,
+};
 use crate::denial::Denial;
 
 /// The canonical external URL of another page of this interaction, when `url` (a paging link of the
@@ -67,6 +69,22 @@ impl Request {
             true => Ok(request),
             false => Err(Denial::NotSupported("elements")),
         }
+    }
+
+    /// The same search with at most so many matches a page; `None` where that cannot be asked for, or is
+    /// asked for already.
+    pub fn paged(&self, most: u32, policy: &FhirPolicy) -> Option<Self> {
+        let mut search = self.interaction.search()?.clone();
+        let fits = search.count.is_some_and(|count| count <= most);
+        if fits || self.page.is_some() || search.summary == Some(Summary::Count) {
+            return None;
+        }
+        search.count = Some(most.min(MAX_COUNT));
+        let request = Request {
+            interaction: self.interaction.with(search)?,
+            ..self.clone()
+        };
+        request.fits(policy).then_some(request)
     }
 
     /// Whether the canonical form can be read again, here and by the upstream: it is longer than what

@@ -16,6 +16,8 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod hostile;

@@ -1,6 +1,7 @@
 //! Tables for the screen.
 
 mod bundles;
+mod egress;
 mod granular;
 mod hostile;
 mod labels;
@@ -34,6 +35,7 @@ fn cover(expected: Expected) -> Cover {
         total: false,
         base: BASE.into(),
         redactions: Vec::new(),
+        egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

@@ -10,6 +10,7 @@ mod cuts;
 mod discovery;
 mod dpop;
 mod driver;
+mod egress;
 mod faults;
 mod forms;
 mod granular;
