@@ -153,6 +153,11 @@
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
 //! | `redaction[].to` | `year`, `month`, `area`, `age` | required with `generalize` |
 //! | `redaction[].with` | text of 1 to 256 bytes | required with `replace` |
+//! | `minimum` | 0 to 64, together with `redaction` | none |
+//! | `minimum[].name` | name, each once | required |
+//! | `minimum[].when` | condition, as `rules[].when` | always |
+//! | `minimum[].resource` | FHIR R4 resource type | required |
+//! | `minimum[].elements` | 1 to 48 root elements of the type, each once | required |
 //! | `egress` | 0 to 16 | none |
 //! | `egress[].name` | name, each once | required |
 //! | `egress[].when` | condition, as `rules[].when` | always |
@@ -191,6 +196,7 @@ mod introspection;
 mod issuers;
 mod keys;
 mod labels;
+mod minimum;
 mod mistakes;
 mod operations;
 mod platform;

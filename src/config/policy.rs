@@ -14,6 +14,7 @@ use super::egress;
 use super::fhir;
 use super::issuers;
 use super::labels;
+use super::minimum;
 use super::mistakes::Mistakes;
 use super::reader::{Node, each, or};
 use super::revocation;
@@ -63,7 +64,7 @@ pub struct Policy {
     pub rules: Rules,
     /// `consent`: where Consents are read.
     pub consent: ConsentPolicy,
-    /// `redaction`: what is hidden, and from whom; no two of the same name.
+    /// `redaction` and behind it `minimum`: what is hidden, and from whom; no two of either of the same name.
     pub redactions: Vec<RedactionRule>,
     /// `egress`: how much may leave in one answer; no two of the same name.
     pub egress: Vec<Rc<Egress>>,
@@ -184,6 +185,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
+    let minimum = or(object.optional("minimum"), Vec::new(), |node| {
+        minimum::read(node, &conditions, m)
+    });
     let egress = or(object.optional("egress"), Vec::new(), |node| {
         egress::read(node, &conditions, m)
     });
@@ -212,7 +216,10 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     certificates::check_issuers(&certificate_rules, &names, m);
     let discovery = discovery::metadata(discovery?, &fhir.base, &issuers, &dpop);
     let (limits, limits_when): (Vec<_>, Vec<_>) = limits?.into_iter().unzip();
-    let (redactions, redactions_when): (Vec<_>, Vec<_>) = redactions?.into_iter().unzip();
+    let (redactions, redactions_when): (Vec<_>, Vec<_>) =
+        minimum::behind(redactions?, minimum?, m)?
+            .into_iter()
+            .unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
     let (egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();

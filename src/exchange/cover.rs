@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Guard, pages};
-use crate::access::{Granted, Permit};
+use crate::access::{Granted, Permit, Terms};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
@@ -64,6 +64,29 @@ pub(super) fn paged(policy: &Policy, permit: Permit) -> Permit {
     });
     match rules.filter_map(|rule| rule.records).min() {
         Some(most) => permit.paged(most, &policy.fhir),
+        None => permit,
+    }
+}
+
+/// The same permit, asking for no more elements than may leave.
+pub(super) fn reduced(guard: &Guard, permit: Permit, terms: &Terms<'_>) -> Permit {
+    let [only] = *permit.request().interaction.types() else {
+        return permit;
+    };
+    let rules = guard
+        .active(&permit)
+        .filter(|rule| rule.resource_type == only);
+    let least = rules
+        .filter_map(|rule| rule.kept())
+        .fold(None, |least, kept| {
+            let both = |least: Vec<&'static str>| {
+                let common = least.into_iter().filter(|name| kept.contains(name));
+                common.collect()
+            };
+            Some(least.map_or_else(|| kept.to_vec(), both))
+        });
+    match least {
+        Some(least) => permit.reduced_to(&least, terms),
         None => permit,
     }
 }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::consent::ConsentReads;
-use super::cover::paged;
+use super::cover::{paged, reduced};
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
@@ -368,6 +368,7 @@ impl Guard {
                 return Err(Denial::NotSupported("operation"));
             }
         }
+        let permit = reduced(self, permit, &terms);
         Ok(paged(&self.policy, permit))
     }
 

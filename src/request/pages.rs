@@ -87,6 +87,32 @@ impl Request {
         request.fits(policy).then_some(request)
     }
 
+    /// The same search of one type, asking for none but these root elements: those among them that it asks
+    /// for, or all of them. `None` where that cannot be asked for.
+    pub fn reduced_to(&self, kept: &[&'static str]) -> Option<Self> {
+        let Interaction::Search { search, .. } = &self.interaction else {
+            return None;
+        };
+        // What is sent along is of other types, and a summary is a part by itself.
+        if self.page.is_some() || search.summary.is_some() || !search.include.is_empty() {
+            return None;
+        }
+        let mut search = search.clone();
+        match search.elements.is_empty() {
+            true => search
+                .elements
+                .extend(kept.iter().map(|name| (*name).to_owned())),
+            false => search.elements.retain(|name| kept.contains(&name.as_str())),
+        }
+        if search.elements.is_empty() {
+            search.elements.push("id".to_owned());
+        }
+        Some(Request {
+            interaction: self.interaction.with(search)?,
+            ..self.clone()
+        })
+    }
+
     /// Whether the canonical form can be read again, here and by the upstream: it is longer than what
     /// came in where references are written out, characters escaped, and a parameter is added. What goes in a
     /// body is not bound to the length of a path.

@@ -32,6 +32,8 @@ mod limits;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod minimum;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod origin;

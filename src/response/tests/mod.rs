@@ -5,6 +5,7 @@ mod egress;
 mod granular;
 mod hostile;
 mod labels;
+mod minimum;
 mod redactions;
 mod resources;
 mod rewritings;
