@@ -209,3 +209,33 @@ fn a_patient_searches_only_where_it_is_listed_whose_a_resource_is() {
         assert_eq!(found, passes, "{target}: {step:?}");
     }
 }
+
+#[test]
+fn further_pages_ask_for_no_more_either() {
+    let mut world = world();
+    let all = "Observation?code=x&_elements=status,code,value,subject,id,meta";
+    let target = "GET /r4/Observation?code=x";
+    let (mut exchange, step) = asked(&mut world, "system/*.rs", "nurse", target);
+    assert_eq!(path(&step), format!("/base/{all}"));
+    let next = format!("http://fhir/base/{all}&_offset=4");
+    let wider = "http://fhir/base/Observation?code=x&_offset=4";
+    for (url, kept) in [(next.as_str(), true), (wider, false)] {
+        let body = json!({"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": url}]});
+        let body = body.to_string().replace(
+            r#"{"link":"#,
+            r#"{"resourceType":"Bundle","type":"searchset","link":"#,
+        );
+        let body = body.replace(r#","resourceType":"Bundle","type":"searchset"}"#, "}");
+        let answer = world.answer(&mut exchange, &OK, &[body.as_bytes()], false);
+        let text = String::from_utf8(answer.body).expect("text");
+        assert_eq!(text.contains("_offset=4"), kept, "{url}: {text}");
+        exchange = asked(&mut world, "system/*.rs", "nurse", target).0;
+    }
+    let (_, step) = asked(
+        &mut world,
+        "system/*.rs",
+        "nurse",
+        &format!("GET /r4/{all}&_offset=4"),
+    );
+    assert_eq!(path(&step), format!("/base/{all}&_offset=4"));
+}
