@@ -388,6 +388,7 @@ fn cover(hidden: &str) -> Cover {
         total: false,
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
+        egress: Vec::new(),
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),
         links: Rc::new(|_| None),
     }

@@ -36,6 +36,8 @@ pub enum Denial {
     Dpop(DpopFault),
     /// The DPoP proof lacks a nonce of ours, or has an old one; the one to use.
     DpopNonce(String),
+    /// More would leave than a guardrail allows in one answer; the rule's name.
+    Egress(String),
     /// A method that this path does not have; the ones it has.
     Method(&'static str),
     /// The caller takes no answer in JSON.
@@ -195,6 +197,7 @@ impl Denial {
             Denial::CredentialsMissing => "credentials.missing".to_owned(),
             Denial::Dpop(fault) => format!("dpop.{}", fault.name()),
             Denial::DpopNonce(_) => "dpop.nonce".to_owned(),
+            Denial::Egress(rule) => format!("egress.{rule}"),
             Denial::Method(_) => "request.method".to_owned(),
             Denial::NotAcceptable => "request.accept".to_owned(),
             Denial::NotSupported(what) => format!("request.not-supported.{what}"),
@@ -236,6 +239,7 @@ impl Denial {
                 (400, "invalid")
             }
             Denial::CredentialsMissing | Denial::Dpop(_) | Denial::DpopNonce(_) => (401, "login"),
+            Denial::Egress(_) => (403, "too-costly"),
             Denial::Method(_) => (405, "not-supported"),
             Denial::NotAcceptable => (406, "not-supported"),
             Denial::NotSupported(_) => (400, "not-supported"),
@@ -407,6 +411,7 @@ mod tests {
             check(Denial::Token(fault), 401, "login", Some(forged));
         }
         check(Denial::TooCostly("values".into()), 400, "too-costly", None);
+        check(Denial::Egress("e".into()), 403, "too-costly", None);
         check(Denial::TooLarge, 413, "too-long", None);
         check(Denial::Unavailable("keys"), 503, "transient", None);
         check(Denial::Uninspectable("json"), 502, "exception", None);

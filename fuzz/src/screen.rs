@@ -145,6 +145,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
             0 => hidden.collect(),
             _ => hidden.chain(rewritten).collect(),
         },
+        egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

@@ -1,5 +1,6 @@
 //! Whether a resource is about one patient, and about no other.
 
+mod counted;
 mod practitioner;
 mod written;
 

@@ -24,6 +24,8 @@ pub struct Rules {
     pub redactions: Vec<Named>,
     /// When each limit applies, by its place; `None` where it always does. At most 64.
     pub limits: Vec<Named>,
+    /// When each guardrail applies, by its place; `None` where it always does. At most 64.
+    pub egress: Vec<Named>,
     /// What is known of consent without asking.
     pub consent: ConsentTerms,
     /// Security labels, where they are looked at.
@@ -52,7 +54,7 @@ pub struct ConsentTerms {
     pub actors: Vec<(Actor, Condition)>,
 }
 
-/// The condition of a redaction or a limit, with the name of that.
+/// The condition of a redaction, a limit or a guardrail, with the name of that.
 pub type Named = (String, Option<Condition>);
 
 /// One rule.
@@ -101,6 +103,8 @@ pub(super) struct Spared {
     pub limits: u64,
     /// The answer is not signed.
     pub signature: bool,
+    /// Guardrails that do not apply.
+    pub egress: u64,
 }
 
 impl Spared {
@@ -110,6 +114,7 @@ impl Spared {
             redactions: self.redactions & other.redactions,
             limits: self.limits & other.limits,
             signature: self.signature && other.signature,
+            egress: self.egress & other.egress,
         }
     }
 }
@@ -119,6 +124,7 @@ impl Rules {
     pub fn uses(&self, fact: Fact) -> bool {
         let rules = self.rules.iter().filter_map(|rule| rule.when.as_ref());
         let others = self.redactions.iter().chain(&self.limits);
+        let others = others.chain(&self.egress);
         let others = others.filter_map(|(_, when)| when.as_ref());
         let actors = self.consent.actors.iter().map(|(_, when)| when);
         let clearances = self.labels.iter().flat_map(|labels| &labels.clearances);
@@ -189,7 +195,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Which redactions and limits do not apply.
+    /// Which redactions, limits and guardrails do not apply.
     pub(super) fn spared(&self, facts: &Facts<'_>) -> Result<Spared, Denial> {
         let spared = |conditions: &[Named], kind: &str| {
             let mut bits = 0_u64;
@@ -213,6 +219,7 @@ impl Rules {
                 .signature
                 .as_ref()
                 .is_some_and(|when| !when.holds(facts).unwrap_or(true)),
+            egress: spared(&self.egress, "egress")?,
         })
     }
 

@@ -161,6 +161,19 @@
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
 //! | `redaction[].to` | `year`, `month`, `area`, `age` | required with `generalize` |
 //! | `redaction[].with` | text of 1 to 256 bytes | required with `replace` |
+//! | `minimum` | 0 to 64, together with `redaction` | none |
+//! | `minimum[].name` | name, each once | required |
+//! | `minimum[].when` | condition, as `rules[].when` | always |
+//! | `minimum[].resource` | FHIR R4 resource type | required |
+//! | `minimum[].elements` | 1 to 48 root elements of the type, each once | required |
+//! | `egress` | 0 to 16 | none |
+//! | `egress[].name` | name, each once | required |
+//! | `egress[].when` | condition, as `rules[].when` | always |
+//! | `egress[].types` | as `step_up[].types` | all |
+//! | `egress[].records` | whole number, 1 to 100000 | this, or one of the following |
+//! | `egress[].bytes` | size, 1KiB to 1024MiB | this, or another of the three |
+//! | `egress[].patients` | whole number, 1 to 10000 | this, or another of the three |
+//! | `egress[].over` | `refuse`, `cut` | required |
 //! | `signing.key_id` | name | required with `signing` |
 //! | `signing.when` | condition, as `rules[].when` | always |
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
@@ -188,11 +201,13 @@ mod discovery;
 mod dlp;
 mod document;
 mod dpop;
+mod egress;
 mod fhir;
 mod introspection;
 mod issuers;
 mod keys;
 mod labels;
+mod minimum;
 mod mistakes;
 mod operations;
 mod platform;

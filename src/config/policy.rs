@@ -11,9 +11,11 @@ use super::consent::{self, ConsentPolicy};
 use super::discovery::{self, Discovery};
 use super::dlp;
 use super::dpop;
+use super::egress;
 use super::fhir;
 use super::issuers;
 use super::labels;
+use super::minimum;
 use super::mistakes::Mistakes;
 use super::reader::{Node, each, or};
 use super::revocation;
@@ -30,7 +32,7 @@ use crate::identity::{
 use crate::limit::Limit;
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
-use crate::response::Signer;
+use crate::response::{Egress, Signer};
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -60,12 +62,15 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
-    /// `rules`, the conditions of `redaction` and `limits`, `labels`, `dlp`, and what is known of consent without asking.
+    /// `rules`, the conditions of `redaction`, `limits` and `egress`, `labels`, `dlp`, and what is known of consent
+    /// without asking.
     pub rules: Rules,
     /// `consent`: where Consents are read.
     pub consent: ConsentPolicy,
-    /// `redaction`: what is hidden, and from whom; no two of the same name.
+    /// `redaction` and behind it `minimum`: what is hidden, and from whom; no two of either of the same name.
     pub redactions: Vec<RedactionRule>,
+    /// `egress`: how much may leave in one answer; no two of the same name.
+    pub egress: Vec<Rc<Egress>>,
     /// `signing`: what answers are signed with.
     pub signer: Option<Rc<Signer>>,
     /// `response`: what inspecting an answer may cost.
@@ -188,6 +193,12 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
         rules::redactions(node, &conditions, m)
     });
+    let minimum = or(object.optional("minimum"), Vec::new(), |node| {
+        minimum::read(node, &conditions, m)
+    });
+    let egress = or(object.optional("egress"), Vec::new(), |node| {
+        egress::read(node, &conditions, m)
+    });
     let response = ResponsePolicy {
         hold_limit: 512 * KIB,
         resource_limit: 8 * MIB,
@@ -214,9 +225,14 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     certificates::check_issuers(&certificate_rules, &names, m);
     let discovery = discovery::metadata(discovery?, &fhir.base, &issuers, &dpop);
     let (limits, limits_when): (Vec<_>, Vec<_>) = limits?.into_iter().unzip();
-    let (redactions, redactions_when): (Vec<_>, Vec<_>) = redactions?.into_iter().unzip();
+    let (redactions, redactions_when): (Vec<_>, Vec<_>) =
+        minimum::behind(redactions?, minimum?, m)?
+            .into_iter()
+            .unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
+    let (egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let (signer, signature) = signing?;
     let rules = Rules {
@@ -227,6 +243,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
+        egress: egress_names.zip(egress_when).collect(),
     };
     // Tokens are not made larger, and certificates not asked for, where nobody looks at them.
     certificate_rules.conditions = rules.certificate_needs();
@@ -250,6 +267,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         rules,
         consent,
         redactions,
+        egress,
         signer,
         response: response?,
         discovery,

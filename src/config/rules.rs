@@ -26,7 +26,7 @@ pub struct RedactionRule {
 const LIMITS: usize = 8;
 
 /// Redactions of one configuration.
-const REDACTIONS: usize = 64;
+pub(super) const REDACTIONS: usize = 64;
 
 /// Elements of one redaction.
 const ELEMENTS: usize = 256;

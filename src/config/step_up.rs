@@ -14,7 +14,7 @@ use crate::request::Interaction;
 const RULES: usize = 64;
 
 /// Types of one rule.
-const TYPES: usize = 64;
+pub(super) const TYPES: usize = 64;
 
 /// Classes, and methods, of one rule: a challenge names all classes.
 const VALUES: usize = 16;

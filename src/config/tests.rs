@@ -6,9 +6,11 @@ mod conditions;
 mod consent;
 mod dlp;
 mod dpop;
+mod egress;
 mod identity;
 mod introspection;
 mod labels;
+mod minimum;
 mod operations;
 mod redaction;
 mod scopes;
@@ -112,6 +114,7 @@ fn complete() -> Value {
             "action": "remove",
             "when": "!('physician' in principal.roles)",
         }],
+        "egress": egress::complete(),
         "response": {"hold_limit": "512KiB", "resource_limit": "8MiB"},
         "discovery": {"enabled": true, "scopes": ["patient/*.rs", "launch/patient"]},
         "audit": {"observer": "fhir.example.org", "sinks": ["access_log"]},
@@ -202,6 +205,7 @@ fn the_complete_example_is_read_in_both_forms() {
         consent::check_complete(&policy);
         assert_eq!(policy.step_up, [identity::step_up_of_complete()]);
         redaction::check_complete(&policy);
+        egress::check_complete(&policy);
         assert_eq!(
             policy.response,
             ResponsePolicy {
@@ -255,6 +259,7 @@ fn what_is_left_out_has_the_safe_default() {
     );
     assert!(policy.host_signatures && !policy.questions().is_empty());
     assert!(policy.limits.is_empty() && policy.redactions.is_empty() && policy.step_up.is_empty());
+    assert!(policy.egress.is_empty());
     consent::check_default(&policy);
     let discovery = policy.discovery.expect("a document");
     let document: Value = serde_json::from_slice(&discovery.document).unwrap();
@@ -311,7 +316,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, labels, dlp, redaction, response, signing, discovery, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, step_up, rules, consent, labels, dlp, redaction, minimum, egress, response, signing, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",

@@ -259,7 +259,11 @@ impl Exchange {
             screened = screen.finish();
         }
         match screened {
-            Err(_) if on_fault == OnFault::DropBody => return self.discard(),
+            Err(_) if on_fault == OnFault::DropBody => {
+                let step = self.discard();
+                self.note_broken(&screen);
+                return step;
+            }
             Err(fault) => {
                 let forbidden = guard.policy().response.absent_is_forbidden;
                 return self.refuse(&screen.refusal(fault, forbidden));
@@ -280,6 +284,7 @@ impl Exchange {
             if screen.held() <= hold_limit {
                 self.note_statuses(screen.statuses());
                 self.done(screen.counts());
+                self.note_broken(&screen);
                 let body = screen.take();
                 return match signing {
                     None => Step::Write(body),
@@ -327,12 +332,16 @@ impl Exchange {
         let counts = screen.counts();
         let bytes = screen.take();
         let held = self.share.hold(screen.memory());
-        let screened = screened.map_err(|fault| fault.denial(false));
+        let screened = screened.map_err(|fault| screen.refusal(fault, false));
         let memory = held.then_some(()).ok_or(Denial::Unavailable("memory"));
         if let Err(denial) = screened.and(memory) {
             return match on_fault {
                 // Of such an answer nothing leaves before it is whole.
-                OnFault::DropBody => self.discard(),
+                OnFault::DropBody => {
+                    let step = self.discard();
+                    self.note_broken(&screen);
+                    step
+                }
                 OnFault::Refuse => {
                     self.count(counts);
                     self.cut(&denial)
@@ -342,6 +351,7 @@ impl Exchange {
         if screen.closed() {
             self.note_statuses(screen.statuses());
             self.done(counts);
+            self.note_broken(&screen);
         } else {
             self.phase = Phase::Streaming { screen, on_fault };
         }
@@ -367,6 +377,14 @@ impl Exchange {
         self.count(counts);
         self.record.outcome = Outcome::Allowed;
         self.phase = Phase::Done;
+    }
+
+    /// A guardrail holds back a part of what is permitted.
+    fn note_broken(&mut self, screen: &Screen) {
+        if let Some(broken) = screen.broken() {
+            self.record.outcome = Outcome::Cut;
+            self.record.rule = Denial::Egress(broken.name.to_string()).rule();
+        }
     }
 
     /// A part has left; the rest must not.

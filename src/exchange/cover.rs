@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::{Guard, pages};
-use crate::access::{Granted, Permit};
+use crate::access::{Granted, Permit, Terms};
+use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::request::{Interaction, OperationAnswer, page_of};
-use crate::response::{BundleKind, Cover, Expected};
+use crate::response::{BundleKind, Cover, Egress, Expected};
 
 /// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
 /// 1970.
@@ -28,6 +29,7 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
         total: permit.shows_total(),
         base: policy.fhir.base.as_str().to_owned(),
         redactions: guard.active(permit).cloned().collect(),
+        egress: guardrails(policy, permit).cloned().collect(),
         self_link,
         links: Rc::new(move |url| {
             page_of(url, &interaction, &own.fhir).or_else(|| {
@@ -43,6 +45,50 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
             })
         }),
     })
+}
+
+/// The guardrails that are for this caller.
+fn guardrails<'a>(policy: &'a Policy, permit: &'a Permit) -> impl Iterator<Item = &'a Rc<Egress>> {
+    let rules = policy.egress.iter().enumerate();
+    let rules = rules.filter(|(place, _)| !permit.spares_egress(*place));
+    rules.map(|(_, rule)| rule)
+}
+
+/// The same permit, asking for no larger pages than may leave in one answer.
+pub(super) fn paged(policy: &Policy, permit: Permit) -> Permit {
+    let types = permit.request().interaction.types();
+    let rules = guardrails(policy, &permit).filter(|rule| {
+        types
+            .iter()
+            .any(|resource_type| rule.counts(*resource_type))
+    });
+    match rules.filter_map(|rule| rule.records).min() {
+        Some(most) => permit.paged(most, &policy.fhir),
+        None => permit,
+    }
+}
+
+/// The same permit, asking for no more elements than may leave.
+pub(super) fn reduced(guard: &Guard, permit: Permit, terms: &Terms<'_>) -> Permit {
+    let [only] = *permit.request().interaction.types() else {
+        return permit;
+    };
+    let rules = guard
+        .active(&permit)
+        .filter(|rule| rule.resource_type == only);
+    let least = rules
+        .filter_map(|rule| rule.kept())
+        .fold(None, |least, kept| {
+            let both = |least: Vec<&'static str>| {
+                let common = least.into_iter().filter(|name| kept.contains(name));
+                common.collect()
+            };
+            Some(least.map_or_else(|| kept.to_vec(), both))
+        });
+    match least {
+        Some(least) => permit.reduced_to(&least, terms),
+        None => permit,
+    }
 }
 
 /// Whether that an instance was deleted would tell the caller that it was there, perhaps one that he may not

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::consent::ConsentReads;
+use super::cover::{paged, reduced};
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
@@ -367,7 +368,8 @@ impl Guard {
                 return Err(Denial::NotSupported("operation"));
             }
         }
-        Ok(permit)
+        let permit = reduced(self, permit, &terms);
+        Ok(paged(&self.policy, permit))
     }
 
     /// The redactions that this caller is not spared.

@@ -2,7 +2,9 @@
 
 use super::head::MAX_PATH;
 use super::query::{self, Pair};
-use super::{BaseUrl, FhirPolicy, Interaction, Parameter, Reach, Request, Search, Types};
+use super::{
+    BaseUrl, FhirPolicy, Interaction, MAX_COUNT, Parameter, Reach, Request, Search, Summary, Types,
+};
 use crate::denial::Denial;
 
 /// The canonical external URL of another page of this interaction, when `url` (a paging link of the
@@ -68,6 +70,48 @@ impl Request {
             true => Ok(request),
             false => Err(Denial::NotSupported("elements")),
         }
+    }
+
+    /// The same search with at most so many matches a page; `None` where that cannot be asked for, or is
+    /// asked for already.
+    pub fn paged(&self, most: u32, policy: &FhirPolicy) -> Option<Self> {
+        let mut search = self.interaction.search()?.clone();
+        let fits = search.count.is_some_and(|count| count <= most);
+        if fits || self.page.is_some() || search.summary == Some(Summary::Count) {
+            return None;
+        }
+        search.count = Some(most.min(MAX_COUNT));
+        let request = Request {
+            interaction: self.interaction.with(search)?,
+            ..self.clone()
+        };
+        request.fits(policy).then_some(request)
+    }
+
+    /// The same search of one type, asking for none but these root elements: those among them that it asks
+    /// for, or all of them. `None` where that cannot be asked for.
+    pub fn reduced_to(&self, kept: &[&'static str]) -> Option<Self> {
+        let Interaction::Search { search, .. } = &self.interaction else {
+            return None;
+        };
+        // What is sent along is of other types, and a summary is a part by itself.
+        if self.page.is_some() || search.summary.is_some() || !search.include.is_empty() {
+            return None;
+        }
+        let mut search = search.clone();
+        match search.elements.is_empty() {
+            true => search
+                .elements
+                .extend(kept.iter().map(|name| (*name).to_owned())),
+            false => search.elements.retain(|name| kept.contains(&name.as_str())),
+        }
+        if search.elements.is_empty() {
+            search.elements.push("id".to_owned());
+        }
+        Some(Request {
+            interaction: self.interaction.with(search)?,
+            ..self.clone()
+        })
     }
 
     /// Whether the canonical form can be read again, here and by the upstream: it is longer than what

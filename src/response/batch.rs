@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::Fault;
 use super::bundle::{Object, is_instant, status_code, text};
 use super::cover::{Cover, Limits};
+use super::egress::{Broken, Meter, Over};
 use super::headers::external;
 use super::screen::{Counts, Screen};
 use crate::denial::{Challenge, Denial};
@@ -60,6 +61,8 @@ pub struct Screened {
     pub counts: Counts,
     /// Of each entry.
     pub statuses: Vec<u16>,
+    /// The guardrail that refuses all of it, or an entry.
+    pub(super) broken: Option<Broken>,
 }
 
 /// Whether a status says that a request was carried out: refuses one that does not. `change` is what it
@@ -138,6 +141,8 @@ struct Writing<'c> {
     cover: &'c BatchCover,
     limits: Limits,
     screened: Screened,
+    /// What has left of all entries.
+    meter: Meter,
 }
 
 impl<'c> Writing<'c> {
@@ -150,7 +155,9 @@ impl<'c> Writing<'c> {
                 text: format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":["#),
                 counts: Counts::default(),
                 statuses: Vec::new(),
+                broken: None,
             },
+            meter: Meter::default(),
         }
     }
 
@@ -187,9 +194,12 @@ impl<'c> Writing<'c> {
         cover: &Rc<Cover>,
         resource: Node<'_>,
     ) -> Result<String, Denial> {
-        let mut screen = Screen::new(Rc::clone(cover), self.limits);
+        let screen = Screen::new(Rc::clone(cover), self.limits);
+        let mut screen = screen.after(std::mem::take(&mut self.meter));
         let screened = screen.push(resource.raw().as_bytes());
         let screened = screened.and_then(|()| screen.finish());
+        self.meter = screen.meter();
+        self.note(&screen);
         let own = screen.counts();
         let counts = &mut self.screened.counts;
         counts.removed += u64::from(screened == Err(Fault::Withheld));
@@ -200,6 +210,18 @@ impl<'c> Writing<'c> {
             counts.redacted += own.redacted;
         }
         Ok(screen.text())
+    }
+
+    /// Keeps in mind by which guardrail something is held back: by one that refuses the whole answer, else
+    /// by the first.
+    fn note(&mut self, screen: &Screen) {
+        let known = &mut self.screened.broken;
+        let refuses = |broken: &Broken| broken.over == Over::Refuse;
+        if let Some(broken) = screen.broken()
+            && (known.is_none() || refuses(broken) && !known.as_ref().is_some_and(refuses))
+        {
+            *known = Some(broken.clone());
+        }
     }
 
     fn write(&mut self, part: &Part, answer: Node<'_>, status: u16, resource: Option<String>) {

@@ -19,6 +19,11 @@ pub(super) struct Kept<'d> {
 }
 
 impl Kept<'_> {
+    /// The type of its resource.
+    pub fn resource_type(&self) -> ResourceType {
+        self.resource_type
+    }
+
     /// Whether something was removed from its resource, or masked.
     pub fn redacted(&self) -> bool {
         self.resource

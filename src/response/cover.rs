@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Redaction;
+use super::{Egress, Redaction};
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
@@ -40,6 +40,8 @@ pub struct Cover {
     pub base: String,
     /// The redactions that are active for this caller.
     pub redactions: Vec<Rc<Redaction>>,
+    /// How much may leave, by the rules that are for this caller.
+    pub egress: Vec<Rc<Egress>>,
     /// Canonical external URL of the request that was decided on; becomes the `self` link.
     pub self_link: String,
     /// Rewrites paging links.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::denial::Denial;
-
 /// Why an answer, or the rest of it, must not leave.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
@@ -13,18 +11,8 @@ pub enum Fault {
     Uninspectable(&'static str),
     /// The answer is larger than the limits allow.
     TooLarge,
-}
-
-impl Fault {
-    /// The refusal of an answer that was known to be the caller's to see; `forbidden` as in
-    /// [`Denial::Absent`].
-    pub fn denial(self, forbidden: bool) -> Denial {
-        match self {
-            Fault::Withheld => Denial::Absent { forbidden },
-            Fault::Uninspectable(found) => Denial::Answer(found),
-            Fault::TooLarge => Denial::Uninspectable("too-large"),
-        }
-    }
+    /// More would leave than a guardrail allows in one answer; [`Screen::broken`](super::Screen::broken) says which.
+    Egress,
 }
 
 impl fmt::Display for Fault {
@@ -33,6 +21,7 @@ impl fmt::Display for Fault {
             Fault::Withheld => "the resource is outside what the permit covers",
             Fault::Uninspectable(what) => what,
             Fault::TooLarge => "the answer is larger than may be inspected",
+            Fault::Egress => "more would leave than may in one answer",
         })
     }
 }

@@ -40,6 +40,16 @@ impl Marks {
         }
     }
 
+    /// Marks every root element of a resource but those that are kept, with their siblings.
+    pub fn remove_but(&mut self, resource: Node<'_>, keeps: impl Fn(&str) -> bool) {
+        for member in resource.members() {
+            let name = member.name();
+            if !keeps(name.strip_prefix('_').unwrap_or(&name)) {
+                self.mark(member.value, &Action::Remove);
+            }
+        }
+    }
+
     /// Marks a root element of a resource, with its sibling.
     pub fn remove_element(&mut self, resource: Node<'_>, element: &str) {
         if let Some(value) = resource.get(element) {

@@ -9,6 +9,7 @@ mod batch;
 mod bundle;
 mod cover;
 mod edit;
+mod egress;
 mod fault;
 mod headers;
 mod labels;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use batch::{Answered, BatchCover, Part, Screened, check_status};
 pub use cover::{BundleKind, Cover, Expected, Limits};
+pub use egress::{Broken, Egress, Over};
 pub use fault::Fault;
 pub use headers::AnswerHead;
 pub use labels::Labelled;

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use super::ElementMistake;
+use super::marks::Marks;
 use super::path::Path;
 use super::rewrite::Precision;
-use crate::fhir::{Content, Primitive, ResourceType, Structure};
+use crate::fhir::{self, Content, Primitive, ResourceType, Structure, is_choice, is_choice_type};
+use crate::json::Node;
 
 /// What happens to an element that is hidden.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,7 +83,9 @@ pub struct Redaction {
     pub resource_type: ResourceType,
     /// What happens to them.
     pub action: Action,
-    pub(super) paths: Vec<Path>,
+    paths: Vec<Path>,
+    /// Where it is a list of what stays: these root elements.
+    kept: Option<Vec<&'static str>>,
 }
 
 impl Redaction {
@@ -127,7 +131,52 @@ impl Redaction {
             resource_type,
             action,
             paths,
+            kept: None,
         })
+    }
+
+    /// A rule that takes every root element out of resources of this type but these, and but
+    /// [`Redaction::ALWAYS`]. Each is the name of an element of the type, of a choice without the type.
+    pub fn minimum(
+        name: String,
+        resource_type: ResourceType,
+        kept: Vec<&'static str>,
+    ) -> Redaction {
+        Redaction {
+            name,
+            resource_type,
+            action: Action::Remove,
+            paths: Vec::new(),
+            kept: Some(kept),
+        }
+    }
+
+    /// Without these a resource is none, or is misread.
+    pub const ALWAYS: [&str; 5] = ["resourceType", "id", "meta", "implicitRules", "language"];
+
+    /// The root elements that stay, where it is a list of those.
+    pub fn kept(&self) -> Option<&[&'static str]> {
+        self.kept.as_deref()
+    }
+
+    /// Marks what it hides in a resource of its type.
+    pub(super) fn mark(&self, resource: Node<'_>, marks: &mut Marks) {
+        match &self.kept {
+            Some(kept) => marks.remove_but(resource, |name| self.keeps(kept, name)),
+            None => marks.hide(resource, &self.paths, &self.action),
+        }
+    }
+
+    fn keeps(&self, kept: &[&'static str], name: &str) -> bool {
+        if Redaction::ALWAYS.contains(&name) || kept.contains(&name) {
+            return true;
+        }
+        let of_choice = |own: &&str| {
+            let rest = name.strip_prefix(own);
+            is_choice(own) && rest.is_some_and(is_choice_type)
+        };
+        // What looks like one type of a choice may be an element by itself.
+        kept.iter().any(of_choice) && !fhir::elements(self.resource_type).any(|own| own == name)
     }
 
     /// Whether a search on this element (a root element such as `birthDate` or `onset[x]`, or a
@@ -139,6 +188,10 @@ impl Redaction {
             // The narrative repeats what is hidden.
             Some("text") => return true,
             _ => {}
+        }
+        if let Some(kept) = &self.kept {
+            let root = element.split(['.', '(']).next().unwrap_or_default();
+            return !self.keeps(kept, root.strip_suffix("[x]").unwrap_or(root));
         }
         match Path::parse(element) {
             Ok(element) => self.paths.iter().any(|path| path.overlaps(&element)),

@@ -158,7 +158,7 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -
             .filter(|rule| rule.resource_type == resource_type);
         for rule in rules {
             active = true;
-            marks.hide(resource, &rule.paths, &rule.action);
+            rule.mark(resource, marks);
         }
     }
     // Also when no element matched: else the presence of a narrative would tell that there was

@@ -1,15 +1,19 @@
 //! The streaming screen: pieces of a body in, screened bytes out.
 
+mod parts;
+
 use std::rc::Rc;
 
 use super::batch::{self, BatchCover};
 use super::bundle::{self, Rule};
+use super::egress::{Broken, Meter, Over};
 use super::resource::{self, id_of};
 use super::splitter::{Piece, Source, Splitter};
-use super::{BundleKind, Cover, Expected, Fault, Limits};
+use super::{Cover, Expected, Fault, Limits};
 use crate::denial::Denial;
-use crate::fhir::{ResourceType, is_id};
-use crate::json::{Document, FaultKind, escape_into, quote};
+use crate::fhir::ResourceType;
+use crate::json::{Document, FaultKind};
+use parts::Progress;
 
 /// What was done, for the audit record.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -33,6 +37,9 @@ pub struct Screen {
     head: Rc<str>,
     out: String,
     counts: Counts,
+    /// What has left, as guardrails count it.
+    meter: Meter,
+    broken: Option<Broken>,
     statuses: Vec<u16>,
     fault: Option<Fault>,
 }
@@ -42,19 +49,6 @@ pub struct Screen {
 enum Subject {
     One(Rc<Cover>),
     Batch(Rc<BatchCover>),
-}
-
-#[derive(Default)]
-struct Progress {
-    resource_type: bool,
-    kind: bool,
-    link: bool,
-    entries: usize,
-    /// Whether a first member has been written.
-    begun: bool,
-    /// Whether `"entry":[` has been written: not before an entry is kept, for FHIR forbids empty
-    /// arrays.
-    entries_open: bool,
 }
 
 impl Screen {
@@ -84,6 +78,8 @@ impl Screen {
             bundle: Progress::default(),
             out: String::new(),
             counts: Counts::default(),
+            meter: Meter::default(),
+            broken: None,
             statuses: Vec::new(),
             fault: None,
         }
@@ -122,6 +118,16 @@ impl Screen {
         }
     }
 
+    /// The same screen, for a part of an answer of which this has left before.
+    pub(super) fn after(self, meter: Meter) -> Screen {
+        Screen { meter, ..self }
+    }
+
+    /// What has left up to here, for the next part.
+    pub(super) fn meter(&mut self) -> Meter {
+        std::mem::take(&mut self.meter)
+    }
+
     /// As [`take`](Self::take), of an answer that is whole.
     pub(super) fn text(self) -> String {
         self.out
@@ -139,7 +145,8 @@ impl Screen {
             Subject::One(_) => 0,
             Subject::Batch(cover) => cover.held,
         };
-        self.held().saturating_add(cover)
+        let own = self.held().saturating_add(self.meter.held());
+        own.saturating_add(cover)
     }
 
     /// Whether the root value has closed, so that everything is in [`take`](Self::take).
@@ -180,8 +187,19 @@ impl Screen {
         match (fault, self.may_withhold()) {
             (Fault::Uninspectable(found), true) => unread(found),
             (Fault::TooLarge, true) => unread("it is larger than what is read"),
-            (fault, _) => fault.denial(forbidden),
+            (Fault::Withheld, _) => Denial::Absent { forbidden },
+            (Fault::Uninspectable(found), false) => Denial::Answer(found),
+            (Fault::TooLarge, false) => Denial::Uninspectable("too-large"),
+            (Fault::Egress, _) => {
+                let rule = self.broken.as_ref().map(|broken| broken.name.as_ref());
+                Denial::Egress(rule.unwrap_or_default().to_owned())
+            }
         }
+    }
+
+    /// The guardrail that the answer was refused by, or that it was cut short by, if one was.
+    pub fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
     }
 
     /// What each request of a Bundle is answered with, in their order, once that is decided.
@@ -242,7 +260,7 @@ impl Screen {
                     id: id.as_deref(),
                     head,
                 };
-                self.bundle_piece(piece, &rule)
+                self.piece_of_bundle(piece, &rule)
             }
             (_, Piece::Root(source)) => {
                 self.read(source, |screen, document| screen.root(document, cover))
@@ -253,6 +271,14 @@ impl Screen {
 
     fn batch(&mut self, document: &Document<'_>, cover: &BatchCover) -> Result<(), Fault> {
         let screened = batch::screen(document.root(), cover, self.limits)?;
+        self.broken = screened.broken;
+        if self
+            .broken
+            .as_ref()
+            .is_some_and(|broken| broken.over == Over::Refuse)
+        {
+            return Err(Fault::Egress);
+        }
         self.out = screened.text;
         self.counts = screened.counts;
         self.statuses = screened.statuses;
@@ -312,131 +338,28 @@ impl Screen {
             }
             self.out.push_str(root.raw());
         }
+        let counted = match &cover.expected {
+            Expected::Resource { resource_type, .. } | Expected::Plain(resource_type) => {
+                Some(*resource_type)
+            }
+            Expected::Bundle { .. } | Expected::Opaque => None,
+        };
+        if let Some(resource_type) = counted {
+            let broken = self
+                .meter
+                .take(cover, resource_type, Some(root), self.out.len())?;
+            if let Some(broken) = broken {
+                return self.refuse(broken);
+            }
+        }
         self.counts.passed += 1;
         Ok(())
     }
 
-    fn bundle_piece(&mut self, piece: Piece<'_>, rule: &Rule<'_>) -> Result<(), Fault> {
-        match piece {
-            Piece::Member { name, value } => self.bundle_member(&name, &value, rule),
-            Piece::EntriesStart if self.bundle.resource_type => Ok(()),
-            Piece::EntriesStart => Err(Fault::Uninspectable(
-                "entry stands before resourceType in the bundle",
-            )),
-            Piece::Entry(source) => self.read(source, |screen, document| {
-                screen.bundle_entry(document, rule)
-            }),
-            Piece::EntriesEnd => {
-                if self.bundle.entries_open {
-                    self.out.push(']');
-                }
-                Ok(())
-            }
-            Piece::End | Piece::Root(_) => self.bundle_end(rule),
-        }
-    }
-
-    /// Members that are not named here are dropped: `total` may count what may not leave, a
-    /// `signature` would no longer hold, and what is unknown cannot be decided.
-    fn bundle_member(&mut self, name: &str, value: &[u8], rule: &Rule<'_>) -> Result<(), Fault> {
-        let document = self.parse(value)?;
-        let value = document.root();
-        let string = value.str();
-        let string = string.as_deref();
-        let quoted = |keep: bool| string.filter(|_| keep).map(quote);
-        let kept = match name {
-            "resourceType" => {
-                if string != Some("Bundle") {
-                    return Err(Fault::Uninspectable("the body is no bundle"));
-                }
-                self.bundle.resource_type = true;
-                quoted(true)
-            }
-            "type" => {
-                let expected = match rule.kind {
-                    BundleKind::Searchset => "searchset",
-                    BundleKind::History => "history",
-                };
-                if string != Some(expected) {
-                    return Err(Fault::Uninspectable("the bundle is of another type"));
-                }
-                self.bundle.kind = true;
-                quoted(true)
-            }
-            "id" => quoted(string.is_some_and(is_id)),
-            "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
-            "meta" => {
-                if let Some(cover) = rule.cover.narrowed(|labels| labels.in_bundle(value)) {
-                    if self.bundle.entries > 0 {
-                        return Err(Fault::Uninspectable(
-                            "the labels of the bundle stand behind its entries",
-                        ));
-                    }
-                    self.subject = Subject::One(cover);
-                }
-                bundle::meta(value)
-            }
-            // To whoever is confined it is told on trust, which an entry that had to be removed ends.
-            "total"
-                if rule.cover.total && !(rule.cover.is_confined() && self.counts.removed > 0) =>
-            {
-                bundle::total(value)
-            }
-            "link" => {
-                self.bundle.link = true;
-                Some(bundle::links(value, rule.cover, rule.resource_type))
-            }
-            _ => None,
-        };
-        if let Some(kept) = kept {
-            self.write_member(name, &kept);
-        }
-        Ok(())
-    }
-
-    fn bundle_entry(&mut self, document: &Document<'_>, rule: &Rule<'_>) -> Result<(), Fault> {
-        self.bundle.entries += 1;
-        if self.bundle.entries > self.limits.entries {
-            return Err(Fault::TooLarge);
-        }
-        let Some(kept) = rule.entry(document.text(), document.root())? else {
-            self.counts.removed += 1;
-            return Ok(());
-        };
-        self.counts.passed += 1;
-        self.counts.redacted += u64::from(kept.redacted());
-        if self.bundle.entries_open {
-            self.out.push(',');
-        } else {
-            self.bundle.entries_open = true;
-            self.write_member("entry", "[");
-        }
-        rule.write(kept, &mut self.out);
-        Ok(())
-    }
-
-    fn bundle_end(&mut self, rule: &Rule<'_>) -> Result<(), Fault> {
-        if self.may_withhold() {
-            return Err(Fault::Withheld);
-        }
-        if !self.bundle.resource_type || !self.bundle.kind {
-            return Err(Fault::Uninspectable(
-                "the bundle lacks its resourceType or its type",
-            ));
-        }
-        if !self.bundle.link {
-            self.write_member("link", &bundle::no_links(rule.cover));
-        }
-        self.out.push('}');
-        Ok(())
-    }
-
-    fn write_member(&mut self, name: &str, value: &str) {
-        let first = !std::mem::replace(&mut self.bundle.begun, true);
-        self.out.push_str(if first { "{\"" } else { ",\"" });
-        escape_into(&mut self.out, name);
-        self.out.push_str("\":");
-        self.out.push_str(value);
+    /// More than a guardrail allows would leave, and there is no place to end before it.
+    fn refuse(&mut self, broken: Broken) -> Result<(), Fault> {
+        self.broken = Some(broken);
+        Err(Fault::Egress)
     }
 
     fn parse<'b>(&self, bytes: &'b [u8]) -> Result<Document<'b>, Fault> {

@@ -16,6 +16,8 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod hostile;
@@ -29,6 +31,8 @@ mod labels;
 mod limits;
 #[cfg(test)]
 mod listeners;
+#[cfg(test)]
+mod minimum;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

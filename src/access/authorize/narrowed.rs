@@ -3,7 +3,18 @@
 use super::{Permit, Terms};
 use crate::denial::Denial;
 use crate::fhir::{Owner, ResourceType, SearchParameter, search_parameter};
-use crate::request::{Interaction, Parameter, Request};
+use crate::request::{FhirPolicy, Interaction, Parameter, Request};
+
+impl Permit {
+    /// The same permit, with pages of at most so many matches where it is for a search or a history, as far as that can
+    /// be asked for: not where the page is one of the upstream's own form, and not where no resources are.
+    pub fn paged(self, most: u32, fhir: &FhirPolicy) -> Permit {
+        match self.request.paged(most, fhir) {
+            Some(request) => Permit { request, ..self },
+            None => self,
+        }
+    }
+}
 
 /// The same permit, with a search that asks only for what is the owner's: by one more condition, which
 /// means that of each of these types.

@@ -149,6 +149,11 @@ impl Permit {
         !self.spared.signature
     }
 
+    /// Whether the condition of the guardrail at this place does not hold.
+    pub fn spares_egress(&self, place: usize) -> bool {
+        bit(self.spared.egress, place)
+    }
+
     /// What rules that only report would have refused it for, as the audit record names them.
     pub fn reported(&self) -> &[String] {
         &self.reported

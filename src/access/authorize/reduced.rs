@@ -7,6 +7,22 @@ use crate::fhir::{self, Compartment, PatientCompartment, ResourceType, is_choice
 use crate::request::{Search, Summary};
 
 impl Permit {
+    /// The same permit, for a search that asks for none but these root elements and those that decisions rest
+    /// on, as far as that can be asked for.
+    pub fn reduced_to(self, kept: &[&'static str], terms: &Terms<'_>) -> Permit {
+        let Some(request) = self.request.reduced_to(kept) else {
+            return self;
+        };
+        let mut reduced = Permit {
+            request,
+            ..self.clone()
+        };
+        match reduced.reduce(terms) {
+            Ok(()) => reduced,
+            Err(_) => self,
+        }
+    }
+
     /// Has a search ask for what its answer is decided on, or refuses it.
     pub(super) fn reduce(&mut self, terms: &Terms<'_>) -> Result<(), Denial> {
         let interaction = &self.request().interaction;

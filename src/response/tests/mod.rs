@@ -1,9 +1,11 @@
 //! Tables for the screen.
 
 mod bundles;
+mod egress;
 mod granular;
 mod hostile;
 mod labels;
+mod minimum;
 mod redactions;
 mod resources;
 mod rewritings;
@@ -35,6 +37,7 @@ fn cover(expected: Expected) -> Cover {
         total: false,
         base: BASE.into(),
         redactions: Vec::new(),
+        egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

@@ -13,6 +13,7 @@ fn check(name: &str, cover: Cover, body: &str, expected: &str) {
         Err(Fault::Withheld) => WITHHELD,
         Err(Fault::Uninspectable(_)) => UNINSPECTABLE,
         Err(Fault::TooLarge) => "too large",
+        Err(Fault::Egress) => "too much",
     };
     assert_eq!(found, expected, "{name}");
 }

@@ -142,6 +142,7 @@ fn cover(name: &str, id: &str, level: &str, kinds: &[(String, String)]) -> Rc<Co
         total: false,
         base: BASE.to_owned(),
         redactions: Vec::new(),
+        egress: Vec::new(),
         self_link: String::new(),
         links: Rc::new(|_| None),
     })

@@ -77,6 +77,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         total: false,
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
+        egress: Vec::new(),
         self_link: format!("{BASE}/Patient?_count=10"),
         links: Rc::new(|_| None),
     })

@@ -1,0 +1,74 @@
+//! Whom a resource is about, to be counted.
+
+use super::{Membership, instance};
+use crate::fhir::ResourceType;
+use crate::json::{Kind, Node};
+
+impl<'a> Membership<'a> {
+    /// Tells each patient whom the resource is about, perhaps more than once: the own id of a Patient, and
+    /// what the elements of other resources that say whose they are name, contained ones included. A patient of this API is told
+    /// by the logical id; what may be another patient (a URL elsewhere, an identifier) by its text. Whoever is
+    /// written in two ways counts twice.
+    pub fn tell_patients(&self, mut tell: impl FnMut(&str)) {
+        self.tell_of(self.root, self.shape.resource_type, &mut tell);
+        for (resource_type, contained) in &self.shape.contained {
+            self.tell_of(*contained, *resource_type, &mut tell);
+        }
+    }
+
+    fn tell_of(&self, node: Node<'_>, resource_type: ResourceType, tell: &mut impl FnMut(&str)) {
+        if resource_type.is_patient() {
+            match node.get("id").and_then(|id| id.str()) {
+                Some(id) => tell(&id),
+                None => tell(node.raw()),
+            }
+            return;
+        }
+        for path in self.compartment.elements(resource_type) {
+            self.tell_below(node, path.names(), tell);
+        }
+    }
+
+    fn tell_below(
+        &self,
+        node: Node<'_>,
+        mut names: impl Iterator<Item = &'static str> + Clone,
+        tell: &mut impl FnMut(&str),
+    ) {
+        let Some(first) = names.next() else {
+            self.tell_reference(node, tell);
+            return;
+        };
+        let Some(value) = node.get(first) else {
+            return;
+        };
+        let one = (value.kind() != Kind::Array).then_some(value);
+        for item in value.items().chain(one) {
+            match item.kind() {
+                Kind::Object => self.tell_below(item, names.clone(), tell),
+                // No FHIR: it may be anybody.
+                _ => tell(item.raw()),
+            }
+        }
+    }
+
+    fn tell_reference(&self, reference: Node<'_>, tell: &mut impl FnMut(&str)) {
+        // Nobody, or somebody who is no patient.
+        if self.names_patient(reference) == Some(false) {
+            return;
+        }
+        let target = reference.get("reference").and_then(|target| target.str());
+        let Some(target) = target else {
+            tell(reference.raw());
+            return;
+        };
+        let local = target
+            .strip_prefix(self.base)
+            .and_then(|rest| rest.strip_prefix('/'));
+        match instance(local.unwrap_or(&target)) {
+            Some((_, id)) => tell(id),
+            // One version of a resource elsewhere is that resource.
+            None => tell(target.split("/_history/").next().unwrap_or(&target)),
+        }
+    }
+}
