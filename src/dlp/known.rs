@@ -178,14 +178,20 @@ impl Bytes<'_> {
             return None;
         }
         let (mut at, mut length, mut found) = (start, 0, None);
+        // Of what stands behind the first four, which count as if they stood last.
+        let mut rest = 0;
         loop {
             let group = at;
             while word(self.at(at)) && length <= *IBAN.end() {
+                if length >= 4 {
+                    rest = with(rest, self.at(at));
+                }
                 (at, length) = (at + 1, length + 1);
             }
-            let range = start..at;
-            if IBAN.contains(&length) && self.ends(at, 0) && self.is_iban(range.clone()) {
-                found = Some(range);
+            let head = self.0.get(start..start + 4).unwrap_or_default();
+            let right = head.iter().fold(rest, |rest, byte| with(rest, *byte)) == 1;
+            if right && IBAN.contains(&length) && self.ends(at, 0) {
+                found = Some(start..at);
             }
             let more = self.at(at) == b' ' && word(self.at(at + 1));
             if length > *IBAN.end() || !more || at - group != 4 {
@@ -193,17 +199,6 @@ impl Bytes<'_> {
             }
             at += 1;
         }
-    }
-
-    fn is_iban(self, range: Range<usize>) -> bool {
-        let own = self.0.get(range).unwrap_or_default();
-        let (head, rest) = own.split_at_checked(4).unwrap_or_default();
-        let letters = rest.iter().chain(head).filter(|byte| **byte != b' ');
-        let rest = letters.fold(0, |rest, byte| match byte {
-            b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-            _ => (rest * 100 + u32::from(byte.saturating_sub(b'A')) + 10) % 97,
-        });
-        rest == 1
     }
 
     /// Around an at sign. What stands before `from` belongs to another.
@@ -249,5 +244,13 @@ impl Bytes<'_> {
                 return found;
             }
         }
+    }
+}
+
+/// The rest by 97 (ISO/IEC 7064) with one more digit or capital letter, which counts as two digits.
+fn with(rest: u32, byte: u8) -> u32 {
+    match byte {
+        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+        _ => (rest * 100 + u32::from(byte.saturating_sub(b'A')) + 10) % 97,
     }
 }
