@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use super::cover::{cover, is_veiled};
-use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Signing, Step};
+use super::signing::{Signing, signing};
+use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Step};
 use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
 use crate::request::Change;
 use crate::response::{AnswerHead, Counts, Fault, Limits, Screen, check_status};
-use crate::wire::Pair;
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
 /// every other value means that the proxy answers itself.
@@ -402,27 +402,6 @@ struct Kept {
     on_fault: OnFault,
     head_only: bool,
     signing: Option<Box<Signing>>,
-}
-
-impl Signing {
-    /// The answer with its signature; `began` is when the exchange did, in nanoseconds since 1970.
-    fn finish(self, body: Vec<u8>, began: u64) -> Step {
-        let Signing { signer, head } = self;
-        let fields = signer.fields(&head, &body, began / 1_000_000_000);
-        Step::Finish {
-            headers: head.into_iter().chain(fields).collect(),
-            body,
-        }
-    }
-}
-
-/// What an answer with this head is signed with, where it is to be.
-fn signing(guard: &Guard, signs: bool, head: &[Pair]) -> Option<Box<Signing>> {
-    let signer = guard.policy().signer.as_ref().filter(|_| signs)?;
-    Some(Box::new(Signing {
-        signer: Rc::clone(signer),
-        head: head.to_vec(),
-    }))
 }
 
 /// `:status`; 0 where it is no number.

@@ -19,11 +19,10 @@ mod guard;
 mod introspection;
 mod pages;
 mod possession;
+mod signing;
 mod step;
 mod subscription;
 mod waiting;
-
-use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};
@@ -31,7 +30,7 @@ use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
 use crate::limit::{self, Charging, Limit, Verdict};
 use crate::request::{RequestHead, Targets};
-use crate::response::{Counts, Screen, Signer};
+use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 use bundle::{Bundle, SentBundle};
@@ -42,6 +41,7 @@ use entry::{Asked, Searcher};
 pub use guard::{Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
+use signing::Signing;
 pub use step::Step;
 use waiting::{Body, Waiting};
 
@@ -52,13 +52,6 @@ pub struct Exchange {
     record: Record,
     share: Share,
     challenge: Challenge,
-}
-
-/// What an answer is signed with when all of it is there.
-struct Signing {
-    signer: Rc<Signer>,
-    /// The head that is kept back.
-    head: Vec<Pair>,
 }
 
 /// Where an exchange is. Each phase holds only what is valid in it.
