@@ -95,6 +95,12 @@ pub(super) fn authorize(
     for resource_type in others.chain(called_on) {
         spared = Spared::and(spared, rules.spared(&facts(resource_type))?);
     }
+    if !screened {
+        // It may tell of any type, whatever it is called on.
+        for resource_type in ResourceType::all() {
+            spared.redactions &= rules.spared(&facts(resource_type))?.redactions;
+        }
+    }
     let own = admitted.iter().position(|(of, _)| *of == main);
     let granted = own.map_or(Granted::NOTHING, |place| admitted.swap_remove(place).1);
     let now = terms.circumstances.time / 1_000_000_000;

@@ -292,6 +292,19 @@ fn what_is_hidden_is_not_asked_for_by_what_looks_anywhere_bypass_9() {
 }
 
 #[test]
+fn what_is_not_looked_into_may_tell_of_what_is_hidden_in_any_type() {
+    for (hidden, asked) in [("Patient", "Patient"), ("Patient", "CodeSystem")] {
+        let mut world = listing_with(|config| {
+            config["redaction"] = json!([{"name": "r", "resource": hidden, "elements": ["name"],
+                "action": "remove", "when": format!("fhir.type == '{asked}'")}]);
+        });
+        let target = "GET /r4/CodeSystem/$lookup?code=x";
+        let refused = Err("request.not-supported.operation");
+        check_all(&mut world, &[("user/*.rs", target, refused)]);
+    }
+}
+
+#[test]
 fn a_call_on_the_own_patient_names_no_other() {
     let mut world = listing_with(|config| {
         config["fhir"]["operations"][0]["parameters"] = json!(["patient"]);
