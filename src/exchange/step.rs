@@ -6,20 +6,20 @@ use crate::wire::Pair;
 /// What the shell is to do after a callback.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Step {
-    /// Ask the host whether a signature holds, of the token or of its proof: [`Exchange::verifying`],
-    /// then call [`Exchange::verified`].
+    /// Ask the host whether a signature holds, of the token or of its proof: [`verifying`](super::Exchange::verifying),
+    /// then call [`verified`](super::Exchange::verified).
     Verify,
-    /// Note the proof as used: carry out [`Exchange::noting`], then call [`Exchange::noted`].
+    /// Note the proof as used: carry out [`noting`](super::Exchange::noting), then call [`noted`](super::Exchange::noted).
     Note,
-    /// Shut somebody out on all workers: carry out [`Exchange::shutting_out`], then call
-    /// [`Exchange::shut_out`].
+    /// Shut somebody out on all workers: carry out [`shutting_out`](super::Exchange::shutting_out), then call
+    /// [`shut_out`](super::Exchange::shut_out).
     ShutOut,
-    /// Keep the request back, with what comes of its body: [`Exchange::wake`] is to be called when
-    /// something new is known, and every now and then. Where there is an [`Exchange::call`], it is to
+    /// Keep the request back, with what comes of its body: [`wake`](super::Exchange::wake) is to be called when
+    /// something new is known, and every now and then. Where there is an [`call`](super::Exchange::call), it is to
     /// be made.
     Wait,
-    /// Charge the caller's limits: carry out [`Exchange::charging`], then call
-    /// [`Exchange::charged`].
+    /// Charge the caller's limits: carry out [`charging`](super::Exchange::charging), then call
+    /// [`charged`](super::Exchange::charged).
     Charge,
     /// Let it go on as it is.
     Continue,
