@@ -116,15 +116,19 @@ impl Granted {
     /// Whether it is for this resource, which is of the permit's type. What cannot be decided does not
     /// match. Other values beside the one that matches do no harm.
     pub fn covers(&self, resource: Node<'_>) -> bool {
-        let matching = self.scopes().is_none_or(|scopes| {
+        self.is_in_scope(resource)
+            && self.labels().is_none_or(|labels| labels.covers(resource))
+            && self.texts().is_none_or(|texts| texts.covers(resource))
+    }
+
+    /// Whether the scopes are for this resource, whatever the caller may see of it.
+    pub(super) fn is_in_scope(&self, resource: Node<'_>) -> bool {
+        self.scopes().is_none_or(|scopes| {
             scopes.iter().any(|scope| {
                 let mut parameters = scope.parameters.iter();
                 parameters.all(|parameter| matches(parameter, resource))
             })
-        });
-        matching
-            && self.labels().is_none_or(|labels| labels.covers(resource))
-            && self.texts().is_none_or(|texts| texts.covers(resource))
+        })
     }
 
     /// The root elements on which it rests; of a choice with the type.

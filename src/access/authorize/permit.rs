@@ -129,6 +129,8 @@ impl Permit {
         let interaction = &self.request.interaction;
         match (self.covers(resource), interaction.resource_type()) {
             (true, _) => Ok(()),
+            // Another scope would be of no use.
+            (false, _) if self.granted.is_in_scope(resource) => Err(Denial::Rule("unseen".into())),
             (false, Some(own)) => Err(lacking(self.level, interaction, own)),
             (false, None) => Err(Denial::Path),
         }

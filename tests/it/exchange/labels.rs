@@ -295,7 +295,10 @@ fn what_is_created_must_be_what_the_caller_may_see() {
         );
         let step = world.body(&mut exchange, body.as_bytes(), true);
         match step {
-            Step::Reply(reply) => assert!(!expected && reply.status == 403, "{caller:?} {code}"),
+            Step::Reply(reply) => {
+                assert!(!expected && reply.status == 403, "{caller:?} {code}");
+                assert_eq!(world.record(&mut exchange)["rule"], "unseen", "{caller:?}");
+            }
             _ => assert!(expected, "{caller:?} {code}: {step:?}"),
         }
     }
