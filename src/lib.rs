@@ -20,7 +20,7 @@
 //! | [`dlp`] | patterns in texts, to what is masked or withheld for them |
 //! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets in shared data |
-//! | [`response`] | what may leave: screening, redaction, headers |
+//! | [`response`] | what may leave: screening, redaction, headers, signatures |
 //! | [`audit`] | the record of an exchange |
 //! | [`config`] | the operator's configuration, to a policy |
 //! | [`exchange`] | the phases; each callback of the proxy is one method |

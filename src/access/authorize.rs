@@ -103,17 +103,12 @@ pub fn authorize(
     let facts =
         |resource_type| Facts::new(principal, interaction, resource_type, terms.circumstances);
     let seen = |resource_type| terms.rules.seen(&facts(resource_type));
-    let opened = |resource_type| {
-        let seen = seen(resource_type);
-        opened(
-            principal,
-            interaction,
-            resource_type,
-            letter,
-            (terms.fhir, seen),
-        )
+    let opened = |resource_type, seen| {
+        let terms = (terms.fhir, seen);
+        opened(principal, interaction, resource_type, letter, terms)
     };
-    let (level, scopes, granted) = opened(*first)?;
+    let seen_of_first = seen(*first);
+    let (level, scopes, granted) = opened(*first, seen_of_first.clone())?;
     let readable = Granted::of(scopes, *first, Letter::Read);
     let owner = owner(principal, level, terms.fhir);
     let of = |compartment: Compartment| {
@@ -128,7 +123,7 @@ pub fn authorize(
         practitioner: of(Compartment::Practitioner),
         granted,
         others: Vec::with_capacity(others.len()),
-        readable: readable.map(|granted| granted.seen(seen(*first))),
+        readable: readable.map(|granted| granted.seen(seen_of_first)),
         level: Some(level),
         spared: Spared::default(),
         reported: Vec::new(),
@@ -138,14 +133,14 @@ pub fn authorize(
     };
     let included = interaction.included();
     for other in others.iter().chain(&included) {
-        let (_, _, granted) = opened(*other)?;
+        let (_, _, granted) = opened(*other, seen(*other))?;
         permit.others.push((*other, granted));
     }
     // A match tells of what it was found by, so that all of it must be the caller's to see.
     let looked_through = interaction.search().map(Search::looks_through);
     let looked_through = looked_through.unwrap_or_default();
     for other in &looked_through {
-        let (_, _, granted) = opened(*other)?;
+        let (_, _, granted) = opened(*other, seen(*other))?;
         if !granted.is_all() {
             return Err(Denial::NotSupported("parameter"));
         }

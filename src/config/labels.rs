@@ -143,10 +143,7 @@ fn kind(node: &Node<'_>, m: &mut Mistakes) -> Option<Kind> {
         return node.refuse_word(SENSITIVITY, text, &near, m);
     }
     let (system, code) = coding(node, SENSITIVITY, m)?;
-    match PolicyCode::parse(&code) {
-        Some(code) if system == PolicyCode::SYSTEM => Some(Kind::Policy(code)),
-        _ => Some(Kind::Other { system, code }),
-    }
+    Some(Kind::of(&system, &code))
 }
 
 fn coding(node: &Node<'_>, expected: &str, m: &mut Mistakes) -> Option<(String, String)> {

@@ -3,16 +3,12 @@
 
 use super::document::Base;
 use super::{Action, Effect, Match};
-use crate::fhir::{ResourceType, is_id};
+use crate::fhir::{Confidentiality, ResourceType, is_id};
 use crate::json::{Kind, Node};
 
 const ACTIONS: &str = "http://terminology.hl7.org/CodeSystem/consentaction";
 const TYPES: &str = "http://hl7.org/fhir/resource-types";
-const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const PARTICIPATIONS: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
-
-/// From the least confidential.
-const LEVELS: [&str; 6] = ["U", "L", "M", "N", "R", "V"];
 
 /// How many labels of one resource are looked at; with more it is not decided.
 const LABELS: usize = 1000;
@@ -277,8 +273,9 @@ impl Label {
     /// Whether a resource with these labels is one that a rule with this label is for. Confidentiality has
     /// levels: what is permitted up to a level is so below it, and what is denied from one on is so above.
     pub fn matches(&self, labels: &[Label], effect: Effect) -> Match {
-        let level = |code: &str| LEVELS.iter().position(|level| *level == code);
-        let confidentiality = |label: &Label| label.system.as_deref() == Some(CONFIDENTIALITY);
+        let level = Confidentiality::parse;
+        let confidentiality =
+            |label: &Label| label.system.as_deref() == Some(Confidentiality::SYSTEM);
         if let (true, Some(own)) = (confidentiality(self), level(&self.code)) {
             let mut found = labels.iter().filter(|label| confidentiality(label));
             let compared = found.by_ref().map(|label| match level(&label.code) {

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::cover::{cover, is_veiled};
-use super::signing::{Signing, signing};
-use super::{Exchange, Field, Guard, OnFault, Phase, Sent, SentBundle, Step};
+use super::signing::signing;
+use super::{Exchange, Field, Guard, Kept, OnFault, Phase, Sent, SentBundle, Step};
 use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
@@ -61,19 +61,7 @@ impl Exchange {
     /// only what a step writes.
     pub fn response_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
         match std::mem::take(&mut self.phase) {
-            Phase::Holding {
-                screen,
-                on_fault,
-                head_only,
-                signing,
-            } => {
-                let kept = Kept {
-                    on_fault,
-                    head_only,
-                    signing,
-                };
-                self.hold(guard, screen, kept, piece, ended)
-            }
+            Phase::Holding { screen, kept } => self.hold(guard, screen, kept, piece, ended),
             Phase::Streaming { screen, on_fault } => self.stream(screen, on_fault, piece, ended),
             Phase::Discarding => {
                 self.phase = Phase::Discarding;
@@ -95,7 +83,11 @@ impl Exchange {
     pub fn response_trailers(&mut self) -> Step {
         match std::mem::take(&mut self.phase) {
             Phase::Holding {
-                on_fault: OnFault::DropBody,
+                kept:
+                    Kept {
+                        on_fault: OnFault::DropBody,
+                        ..
+                    },
                 ..
             }
             | Phase::Streaming {
@@ -185,12 +177,12 @@ impl Exchange {
             return Ok(Step::Release(leaving));
         }
         let signing = signing(guard, !head_only && permit.signs(), &leaving);
-        self.phase = Phase::Holding {
-            screen,
+        let kept = Kept {
             on_fault,
             head_only,
             signing,
         };
+        self.phase = Phase::Holding { screen, kept };
         Ok(Step::HoldHead(leaving))
     }
 
@@ -229,11 +221,14 @@ impl Exchange {
         }
         let signing = signing(guard, bundle.signs(), &leaving);
         let cover = bundle.cover(guard, request_id, self.record.began)?;
-        self.phase = Phase::Holding {
-            screen: Screen::of_batch(Rc::new(cover), limits(guard)),
+        let kept = Kept {
             on_fault,
             head_only: false,
             signing,
+        };
+        self.phase = Phase::Holding {
+            screen: Screen::of_batch(Rc::new(cover), limits(guard)),
+            kept,
         };
         Ok(Step::HoldHead(leaving))
     }
@@ -315,12 +310,12 @@ impl Exchange {
             self.phase = Phase::Streaming { screen, on_fault };
             return Step::Write(Vec::new());
         }
-        self.phase = Phase::Holding {
-            screen,
+        let kept = Kept {
             on_fault,
             head_only,
             signing,
         };
+        self.phase = Phase::Holding { screen, kept };
         Step::Hold
     }
 
@@ -395,13 +390,6 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
-}
-
-/// What is known of an answer while its head is kept back.
-struct Kept {
-    on_fault: OnFault,
-    head_only: bool,
-    signing: Option<Box<Signing>>,
 }
 
 /// `:status`; 0 where it is no number.

@@ -54,6 +54,13 @@ pub struct Exchange {
     challenge: Challenge,
 }
 
+/// What is known of an answer while its head is kept back.
+struct Kept {
+    on_fault: OnFault,
+    head_only: bool,
+    signing: Option<Box<Signing>>,
+}
+
 /// Where an exchange is. Each phase holds only what is valid in it.
 #[derive(Default)]
 enum Phase {
@@ -101,12 +108,7 @@ enum Phase {
     /// What was permitted is on its way.
     Forwarded { sent: Sent, fields: Vec<Field> },
     /// The head of the answer is kept back, its body goes into the screen.
-    Holding {
-        screen: Screen,
-        on_fault: OnFault,
-        head_only: bool,
-        signing: Option<Box<Signing>>,
-    },
+    Holding { screen: Screen, kept: Kept },
     /// The head of the answer has left; the screen decides resource by resource.
     Streaming { screen: Screen, on_fault: OnFault },
     /// The answer is decided and what may leave has left; nothing may follow.

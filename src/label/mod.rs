@@ -30,6 +30,19 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// What a code of this system marks.
+    pub fn of(system: &str, code: &str) -> Kind {
+        match PolicyCode::parse(code).filter(|_| system == PolicyCode::SYSTEM) {
+            Some(code) => Kind::Policy(code),
+            None => Kind::Other {
+                system: system.to_owned(),
+                code: code.to_owned(),
+            },
+        }
+    }
+}
+
 /// What some callers may see.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Clearance {

@@ -129,21 +129,13 @@ impl Wanted {
                 // Older codes of this system, and codes that are none.
                 None => self.at_least(Confidentiality::VeryRestricted),
             },
-            PolicyCode::SYSTEM => match PolicyCode::parse(&code) {
-                Some(policy) if asks_nothing(policy) => {}
-                Some(policy) => self.kinds.push(Kind::Policy(policy)),
-                // That elements have labels of their own.
-                None if code == "PROCESSINLINELABEL" => {}
-                None => self.kinds.push(Kind::Other {
-                    system: system.into_owned(),
-                    code: code.into_owned(),
-                }),
-            },
             OBSERVATION_VALUE => {}
-            _ => self.kinds.push(Kind::Other {
-                system: system.into_owned(),
-                code: code.into_owned(),
-            }),
+            // That elements have labels of their own.
+            PolicyCode::SYSTEM if code == "PROCESSINLINELABEL" => {}
+            _ => match Kind::of(&system, &code) {
+                Kind::Policy(policy) if asks_nothing(policy) => {}
+                kind => self.kinds.push(kind),
+            },
         }
     }
 

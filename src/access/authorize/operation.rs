@@ -51,12 +51,11 @@ pub(super) fn authorize(
         call.operation.answer,
         OperationAnswer::Bundle | OperationAnswer::Resource(_)
     );
-    let seen = |of| terms.rules.seen(&facts(of));
     let refused = |of| {
-        let seen = seen(of);
-        (seen.labels.is_some() && (call.post || !screened)) || (seen.texts.is_some() && !screened)
+        let seen = terms.rules.seen(&facts(of));
+        seen.labels.is_some() || (seen.texts.is_some() && !screened)
     };
-    if ResourceType::all().any(refused) {
+    if (call.post || !screened) && ResourceType::all().any(refused) {
         return Err(Denial::NotSupported("operation"));
     }
     if let Some(resource_type) = call.resource_type {

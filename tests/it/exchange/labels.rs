@@ -71,25 +71,7 @@ fn observation(id: &str, labels: &str, code: &str) -> String {
 fn answered(caller: Caller, target: &str, body: &str) -> (u16, String, Value) {
     let mut world = world();
     let token = caller.token(&world);
-    let mut exchange = Exchange::default();
-    let head = world.head_with(&token, target, &[]);
-    let step = world.ask(&mut exchange, head, true);
-    assert!(matches!(step, Step::Forward(_)), "{target}: {step:?}");
-    let head = [
-        (":status", "200"),
-        ("content-type", "application/fhir+json"),
-    ];
-    let pieces: Vec<&[u8]> = body.as_bytes().chunks(100).collect();
-    let answer = world.answer(&mut exchange, &head, &pieces, false);
-    let record = world.record(&mut exchange);
-    match answer.end {
-        End::Reply(reply) => (reply.status, String::new(), record),
-        End::Complete => {
-            let text = String::from_utf8(answer.body.clone()).expect("text");
-            (answer.status(), text, record)
-        }
-        other => panic!("{target}: {other:?}"),
-    }
+    answered_by(&mut world, &token, target, body)
 }
 
 #[test]

@@ -57,3 +57,31 @@ fn redacted(id: &str, padding: usize) -> Vec<u8> {
     format!(r#"{{"id":"{id}","meta":{mark},"language":"{language}","resourceType":"Patient"}}"#)
         .into_bytes()
 }
+
+/// The status, what leaves, and the record, of a request with this token that the server answers so.
+fn answered_by(
+    world: &mut Deployment,
+    token: &str,
+    target: &str,
+    body: &str,
+) -> (u16, String, Value) {
+    let mut exchange = Exchange::default();
+    let head = world.head_with(token, target, &[]);
+    let step = world.ask(&mut exchange, head, true);
+    assert!(matches!(step, Step::Forward(_)), "{target}: {step:?}");
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/fhir+json"),
+    ];
+    let pieces: Vec<&[u8]> = body.as_bytes().chunks(7).collect();
+    let answer = world.answer(&mut exchange, &head, &pieces, false);
+    let record = world.record(&mut exchange);
+    match answer.end {
+        End::Reply(reply) => (reply.status, String::new(), record),
+        End::Complete => {
+            let text = String::from_utf8(answer.body.clone()).expect("text");
+            (answer.status(), text, record)
+        }
+        other => panic!("{target}: {other:?}"),
+    }
+}

@@ -106,15 +106,7 @@ fn cover(name: &str, id: &str, level: &str, kinds: &[(String, String)]) -> Rc<Co
         unlabelled: Confidentiality::Normal,
         codes: Vec::new(),
     });
-    let kinds = kinds.iter().map(|(system, code)| {
-        match PolicyCode::parse(code).filter(|_| system == PolicyCode::SYSTEM) {
-            Some(code) => Kind::Policy(code),
-            None => Kind::Other {
-                system: system.clone(),
-                code: code.clone(),
-            },
-        }
-    });
+    let kinds = kinds.iter().map(|(system, code)| Kind::of(system, code));
     let clearance = Clearance {
         confidentiality: Confidentiality::parse(level).expect("a level"),
         kinds: kinds.collect(),
