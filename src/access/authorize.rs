@@ -1,6 +1,7 @@
 //! The one place where permission comes from.
 
 mod consent;
+mod export;
 mod narrowed;
 mod operation;
 mod permit;
@@ -95,6 +96,9 @@ pub fn authorize(
     let interaction = &request.interaction;
     if let Interaction::Operation(call) = interaction {
         return operation::authorize(principal, request, call, terms);
+    }
+    if let Interaction::Export(export) = interaction {
+        return export::authorize(principal, request, export, terms);
     }
     let types = interaction.types();
     let (Some((first, others)), Some(letter)) = (types.split_first(), letter(interaction)) else {
@@ -288,7 +292,7 @@ fn counts(interaction: &Interaction, fhir: &FhirPolicy) -> bool {
 /// The letter that an interaction needs (SMART App Launch 2.2).
 fn letter(interaction: &Interaction) -> Option<Letter> {
     match interaction {
-        Interaction::Public(_) | Interaction::Operation(_) => None,
+        Interaction::Public(_) | Interaction::Operation(_) | Interaction::Export(_) => None,
         Interaction::Read { .. }
         | Interaction::Vread { .. }
         | Interaction::HistoryInstance { .. } => Some(Letter::Read),

@@ -130,6 +130,7 @@ pub(super) fn confine(
         Interaction::HistorySystem { .. }
         | Interaction::HistoryType { .. }
         | Interaction::Operation(_)
+        | Interaction::Export(_)
         | Interaction::Public(_) => Err(Denial::NotSupported("interaction")),
     }
 }

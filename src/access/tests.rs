@@ -108,6 +108,7 @@ fn fhir() -> FhirPolicy {
         user_access: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
+        export: None,
         bundles: BundlePolicy::default(),
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::mistakes::Mistakes;
-use super::operations;
+use super::{export, operations};
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
@@ -108,6 +108,9 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
     let operations = or(object.optional("operations"), Vec::new(), |node| {
         operations::read(node, m)
     });
+    let export = or(object.optional("export"), None, |node| {
+        export::read(node, m).map(Some)
+    });
     let bundles = or(
         object.optional("bundles"),
         BundlePolicy::default(),
@@ -136,6 +139,7 @@ pub(super) fn read(node: &Node<'_>, m: &mut Mistakes) -> Option<(FhirPolicy, Tol
             ..search?
         },
         operations: operations?,
+        export: export?,
         bundles: bundles?,
     };
     Some((fhir, told))

@@ -48,6 +48,9 @@
 //! | `fhir.operations[].resources` | 0 to 32 objects with `name` and `type`, with `POST` | none |
 //! | `fhir.operations[].scopes` | 0 to 8 scopes without parameters | none |
 //! | `fhir.operations[].answer` | `bundle`, `parameters`, `outcome`, an R4 resource type | required |
+//! | `fhir.export.levels` | `system`, `patient`, `group`, each once | required |
+//! | `fhir.export.files` | 0 to 16 paths at the server that begin and end with a slash | none |
+//! | `fhir.export.lifetime` | duration, 1m to 720h | `24h` |
 //! | `client_certificate.required` | boolean | `true` |
 //! | `client_certificate.source` | `connection`, or `xfcc` | `connection` |
 //! | `client_certificate.source.xfcc.trusted_hops` | 1 to 16 URIs, or certificates as below | required |
@@ -111,7 +114,7 @@
 //! | `limits[].when` | condition, as `rules[].when` | always |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
-//! | `step_up[].interactions` | 1 to 13 of the codes of [`crate::request::Interaction`], each once | all |
+//! | `step_up[].interactions` | 1 to 14 of the codes of [`crate::request::Interaction`], each once | all |
 //! | `step_up[].types` | 1 to 64 FHIR R4 resource types | all |
 //! | `step_up[].acr` | 1 to 16 texts of 1 to 256 bytes | not asked for |
 //! | `step_up[].amr` | 1 to 16 texts of 1 to 64 bytes | not asked for |
@@ -202,6 +205,7 @@ mod dlp;
 mod document;
 mod dpop;
 mod egress;
+mod export;
 mod fhir;
 mod introspection;
 mod issuers;

@@ -28,7 +28,7 @@ const NAME: usize = 64;
 const NEVER: [(&str, &str); 3] = [
     (
         "export",
-        "$export: its answer is files elsewhere, which do not pass here",
+        "$export: fhir.export opens it, and screens its files",
     ),
     (
         "graphql",

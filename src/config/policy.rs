@@ -12,6 +12,7 @@ use super::discovery::{self, Discovery};
 use super::dlp;
 use super::dpop;
 use super::egress;
+use super::export;
 use super::fhir;
 use super::issuers;
 use super::labels;
@@ -251,6 +252,8 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         issuer.claims.kept = rules.uses(Fact::TokenClaims) || rules.consent.claim.is_some();
     }
     let consent = consent.at(&fhir.upstream);
+    let page_key = secrets?.page_key;
+    export::check(fhir.export.as_ref(), page_key.as_ref(), m);
     Some(Policy {
         fhir,
         told,
@@ -259,7 +262,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         issuers,
         dpop,
         host_signatures: host_signatures?,
-        page_key: secrets?.page_key,
+        page_key,
         revocations: revocations?,
         waiting: waiting?,
         limits: limits.into(),

@@ -8,8 +8,9 @@ use super::{Exchange, Field, Guard, Kept, OnFault, Phase, Sent, SentBundle, Step
 use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
-use crate::request::Change;
-use crate::response::{AnswerHead, Counts, Fault, Limits, Screen, check_status};
+use crate::request::{Change, Interaction};
+use crate::response::{AnswerHead, Counts, Expected, Fault, Leaving, Limits, Screen, check_status};
+use crate::wire::Pair;
 
 /// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
 /// every other value means that the proxy answers itself.
@@ -134,12 +135,19 @@ impl Exchange {
         let policy = guard.policy();
         let head = AnswerHead::read(pairs)?;
         let interaction = &permit.request().interaction;
+        if let Interaction::Export(export) = interaction {
+            return self.answer_export(guard, permit, export, &head, fields, ended);
+        }
         let change = interaction.change();
         let writes = change.is_some();
         let forbidden = policy.response.absent_is_forbidden;
         check_status(head.status, change, is_veiled(permit), forbidden)?;
         let leaving = head.leaving(
             &policy.fhir,
+            match head.status {
+                204 => Leaving::Nothing,
+                _ => Leaving::Json,
+            },
             interaction.resource_type(),
             &self.record.request_id,
             fields,
@@ -158,16 +166,33 @@ impl Exchange {
             self.phase = Phase::Discarding;
             return Ok(Step::Release(leaving));
         }
+        self.screened(guard, permit, &head, leaving, OnFault::of(writes))
+    }
+
+    /// The body of an answer goes into the screen; this is the head that leaves.
+    pub(super) fn screened(
+        &mut self,
+        guard: &Guard,
+        permit: &Permit,
+        head: &AnswerHead,
+        leaving: Vec<Pair>,
+        on_fault: OnFault,
+    ) -> Result<Step, Denial> {
+        let policy = guard.policy();
+        let forbidden = policy.response.absent_is_forbidden;
         let cover = cover(guard, permit, self.record.began)?;
+        let checked = match cover.expected {
+            Expected::Lines(_) => head.check_lines(),
+            _ => head.check_body(),
+        };
         let screen = Screen::new(Rc::new(cover), limits(guard));
-        head.check_body().map_err(|denial| match denial {
+        checked.map_err(|denial| match denial {
             Denial::Uninspectable(found) if screen.may_withhold() => {
                 screen.refusal(Fault::Uninspectable(found), forbidden)
             }
             denial => denial,
         })?;
         let head_only = permit.request().head_only;
-        let on_fault = OnFault::of(writes);
         // Half: what is masked or tagged makes an answer longer than was announced.
         let known_large = head
             .content_length
@@ -204,7 +229,7 @@ impl Exchange {
             return Err(Denial::Upstream(said));
         }
         let request_id = &self.record.request_id;
-        let leaving = head.leaving(&guard.policy().fhir, None, request_id, fields);
+        let leaving = head.leaving(&guard.policy().fhir, Leaving::Json, None, request_id, fields);
         self.record.status = head.status;
         let inspectable = match ended || said != 200 {
             true => Err(Denial::Uninspectable("empty")),
@@ -367,7 +392,7 @@ impl Exchange {
         Step::Write(Vec::new())
     }
 
-    fn done(&mut self, counts: Counts) {
+    pub(super) fn done(&mut self, counts: Counts) {
         self.share.hold(0);
         self.count(counts);
         self.record.outcome = Outcome::Allowed;

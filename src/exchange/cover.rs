@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Guard, pages};
+use super::{Guard, export, pages};
 use crate::access::{Granted, Permit, Terms};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::request::{Interaction, OperationAnswer, page_of};
-use crate::response::{BundleKind, Cover, Egress, Expected};
+use crate::request::{ExportStep, Interaction, OperationAnswer, page_of};
+use crate::response::{BundleKind, Cover, Egress, Expected, Link};
 
 /// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
 /// 1970.
@@ -17,7 +17,8 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
     let interaction = permit.request().interaction.clone();
     let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
     let expected = expected(&interaction).ok_or(Denial::Path)?;
-    let self_link = format!("{}{}", policy.fhir.base.as_str(), permit.request().target());
+    let target = permit.request().target();
+    let self_link = format!("{}{target}", policy.fhir.base.as_str());
     Ok(Cover {
         expected,
         patient: permit.confined_to().map(str::to_owned),
@@ -31,18 +32,20 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
         redactions: guard.active(permit).cloned().collect(),
         egress: guardrails(policy, permit).cloned().collect(),
         self_link,
-        links: Rc::new(move |url| {
-            page_of(url, &interaction, &own.fhir).or_else(|| {
-                let (key, caller) = (own.page_key.as_ref()?, caller.as_ref()?);
-                pages::seal(
-                    key,
-                    caller,
-                    &interaction,
-                    &own.fhir,
-                    url,
-                    began / 1_000_000_000,
-                )
-            })
+        links: Rc::new(move |link| {
+            let sealing = || Some((own.page_key.as_ref()?, caller.as_ref()?));
+            let now = began / 1_000_000_000;
+            match (link, &interaction) {
+                (Link::Page(url), _) => page_of(url, &interaction, &own.fhir).or_else(|| {
+                    let (key, caller) = sealing()?;
+                    pages::seal(key, caller, &interaction, &own.fhir, url, now)
+                }),
+                (Link::File(of, url), Interaction::Export(export)) => {
+                    let (key, caller) = sealing()?;
+                    export::seal(key, caller, export, &own.fhir, (Some(of), url), now)
+                }
+                (Link::File(..), _) => None,
+            }
         }),
     })
 }
@@ -145,6 +148,11 @@ fn expected(interaction: &Interaction) -> Option<Expected> {
             OperationAnswer::Resource(resource_type) => resource(resource_type, None, None),
             OperationAnswer::Parameters => Expected::Plain(ResourceType::parse("Parameters")?),
             OperationAnswer::Outcome => Expected::Plain(ResourceType::parse("OperationOutcome")?),
+        },
+        Interaction::Export(export) => match export.step {
+            ExportStep::Status(_) => Expected::Manifest,
+            ExportStep::File(resource_type, _) => Expected::Lines(resource_type),
+            ExportStep::Start | ExportStep::Cancel(_) => return None,
         },
     })
 }

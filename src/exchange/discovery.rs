@@ -3,7 +3,7 @@
 use super::{Exchange, Guard, Phase, Step};
 use crate::audit::Outcome;
 use crate::denial::{Denial, Reply};
-use crate::request::{Method, RequestHead};
+use crate::request::{AnswerForm, Method, RequestHead};
 
 impl Exchange {
     /// The answer, if it is the metadata that is asked for. A path that the operator made public is
@@ -20,6 +20,9 @@ impl Exchange {
         }
         if !matches!(head.method, Method::Get | Method::Head) {
             return Some(self.refuse(&Denial::Method("GET, HEAD")));
+        }
+        if let Err(denial) = head.check_answer(AnswerForm::Json) {
+            return Some(self.refuse(&denial));
         }
         self.record.trace.clone_from(&head.traceparent);
         self.record.outcome = Outcome::Allowed;

@@ -5,13 +5,16 @@ use std::rc::Rc;
 
 use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Seat, Waiting};
-use super::{Exchange, Phase, Step, pages};
+use super::{Exchange, Phase, Step, export, pages};
 use crate::access::{self, Circumstances, Permit, Rules};
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
 use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
 use crate::limit::{Caller, Charging};
-use crate::request::{Batch, Form, Interaction, PageLink, Request, RequestHead, upstream_headers};
+use crate::request::{
+    AnswerForm, Batch, ExportLink, Form, Interaction, PageLink, Request, RequestHead,
+    upstream_headers,
+};
 use crate::wire::Pair;
 
 /// What a caller asks for, until it is known who that is.
@@ -48,8 +51,24 @@ pub(super) enum Wanted {
     Form(Form),
     /// A further page, which a link of ours tells.
     Page(PageLink),
+    /// What became of an export, or a file of it, which a link of ours tells.
+    Export(ExportLink),
     /// The requests of the Bundle that is the body.
     Bundle,
+}
+
+impl Wanted {
+    /// The form in which it is answered.
+    fn answer(&self) -> AnswerForm {
+        match self {
+            Wanted::Known(request) => match &request.interaction {
+                Interaction::Export(_) => AnswerForm::Later,
+                _ => AnswerForm::Json,
+            },
+            Wanted::Export(link) if link.file => AnswerForm::Lines,
+            _ => AnswerForm::Json,
+        }
+    }
 }
 
 /// A caller is known, and what is searched for, or asked for by a Bundle, is not: the body comes.
@@ -81,6 +100,9 @@ impl Exchange {
             Wanted::Bundle
         } else if let Some(link) = PageLink::parse(&head, fhir)? {
             Wanted::Page(link)
+        } else if let Some(link) = ExportLink::parse(&head, fhir)? {
+            self.record.interaction = Some("export");
+            Wanted::Export(link)
         } else if let Some(form) = Form::parse(&head, fhir)? {
             Wanted::Form(form)
         } else {
@@ -89,6 +111,7 @@ impl Exchange {
         if let Wanted::Known(request) = &request {
             self.note_interaction(&request.interaction);
         }
+        head.check_answer(request.answer())?;
         let asked = Asked {
             head,
             request,
@@ -164,6 +187,14 @@ impl Exchange {
                 let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);
                 let request =
                     pages::open(key, principal, &policy.fhir, link, asked.head.method, now)?;
+                self.note_interaction(&request.interaction);
+                Cow::Owned(request)
+            }
+            (Wanted::Export(link), _) => {
+                let policy = guard.policy();
+                let (key, now) = (policy.page_key.as_ref(), asked.now / 1_000_000_000);
+                let request =
+                    export::open(key, principal, &policy.fhir, link, asked.head.method, now)?;
                 self.note_interaction(&request.interaction);
                 Cow::Owned(request)
             }
@@ -283,7 +314,10 @@ impl Exchange {
 
     /// Writes into the record what is asked for.
     fn note_interaction(&mut self, interaction: &Interaction) {
-        self.record.interaction = Some(interaction.code());
+        self.record.interaction = Some(match interaction {
+            Interaction::Export(export) => export.code(),
+            other => other.code(),
+        });
         self.record.resource_type = interaction.resource_type().map(ResourceType::name);
         self.record.refs = reference(interaction).into_iter().collect();
     }

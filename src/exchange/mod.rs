@@ -15,6 +15,7 @@ mod current;
 mod discovery;
 mod documents;
 mod entry;
+mod export;
 mod guard;
 mod introspection;
 mod pages;

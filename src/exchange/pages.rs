@@ -98,7 +98,7 @@ pub(super) fn open(
 }
 
 /// The head of a request for this target below the external base.
-fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, Denial> {
+pub(super) fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<RequestHead, Denial> {
     let path = format!("{}{target}", fhir.base.path());
     let fields = [(":method", method.name()), (":path", &path)];
     RequestHead::parse(&fields).1

@@ -295,7 +295,7 @@ fn read<'d>(
     let head = head(asked, policy).ok_or(malformed)??;
     let request = Request::parse(&head, policy)?;
     // What it answers is looked at in a way of its own.
-    if let Interaction::Operation(_) = request.interaction {
+    if let Interaction::Operation(_) | Interaction::Export(_) = request.interaction {
         return Err(Denial::NotSupported("interaction"));
     }
     let urn = match entry.get("fullUrl") {

@@ -25,6 +25,18 @@ pub enum Preference {
     Representation,
 }
 
+/// The form in which a request can be answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AnswerForm {
+    /// JSON.
+    Json,
+    /// Later: for now with a link to ask at
+    /// (<https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-kick-off-request>).
+    Later,
+    /// NDJSON: lines of JSON.
+    Lines,
+}
+
 /// The head of a request: every field that a decision needs, each read exactly once.
 pub struct RequestHead {
     /// The method.
@@ -57,6 +69,10 @@ pub struct RequestHead {
     pub if_none_exist: Option<String>,
     /// `X-Provenance`, printable ASCII, unparsed; or what is wrong with it, which matters on writes only.
     pub provenance: Option<Result<String, &'static str>>,
+    /// Whether the client wants an answer later (`Prefer: respond-async`, RFC 7240 section 4.1).
+    later: bool,
+    /// Whether `Accept` covers JSON, and whether it covers NDJSON.
+    accepts: (bool, bool),
     /// Whether another condition came in a header: a precondition on a write, or `If-None-Exist` where
     /// nothing is created.
     pub conditional: bool,
@@ -134,9 +150,6 @@ impl RequestHead {
         if fields.has_protocol || fields.upgrade {
             return Err(Denial::Request("upgrade"));
         }
-        if fields.accepts_json == Some(false) {
-            return Err(Denial::NotAcceptable);
-        }
         let writes = !matches!(method, Method::Get | Method::Head);
         Ok(RequestHead {
             method,
@@ -155,11 +168,29 @@ impl RequestHead {
                 || (writes && fields.precondition),
             if_none_exist: fields.if_none_exist,
             provenance: fields.provenance,
+            later: fields.later,
+            accepts: fields.accepts.unwrap_or((true, true)),
         })
     }
 }
 
 impl RequestHead {
+    /// Refuses a client that takes no answer of this form, or wants one later where there is none.
+    pub fn check_answer(&self, form: AnswerForm) -> Result<(), Denial> {
+        let (json, lines) = self.accepts;
+        let accepted = match form {
+            AnswerForm::Json | AnswerForm::Later => json,
+            AnswerForm::Lines => lines,
+        };
+        if !accepted {
+            return Err(Denial::NotAcceptable);
+        }
+        match self.later && form != AnswerForm::Later {
+            true => Err(Denial::NotSupported("prefer")),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the body is of the type that is wanted. `application/json` is accepted for a resource, as
     /// the standard asks of servers (<https://hl7.org/fhir/R4/http.html#mime-type>).
     pub(super) fn check_type(&self, wanted: &str) -> Result<(), Denial> {
@@ -188,8 +219,9 @@ struct Fields {
     precondition: bool,
     has_protocol: bool,
     upgrade: bool,
-    /// `None` without an `Accept`: everything is welcome then.
-    accepts_json: Option<bool>,
+    later: bool,
+    /// JSON and NDJSON. `None` without an `Accept`: everything is welcome then.
+    accepts: Option<(bool, bool)>,
 }
 
 impl Fields {
@@ -204,8 +236,8 @@ impl Fields {
             ":protocol" => self.has_protocol = true,
             "upgrade" => self.upgrade = true,
             "accept" => {
-                let before = self.accepts_json == Some(true);
-                self.accepts_json = Some(before || accepts_json(value));
+                let (json, lines) = self.accepts.unwrap_or_default();
+                self.accepts = Some((json || accepts(value, JSON), lines || accepts(value, LINES)));
             }
             "authorization" => {
                 once(
@@ -243,7 +275,7 @@ impl Fields {
             "if-none-match" | "if-modified-since" | "if-unmodified-since" => {
                 self.precondition = true
             }
-            "prefer" => self.preference = preference(value)?.or(self.preference),
+            "prefer" => self.prefer(value)?,
             "traceparent" => self.traceparent = traceparent(value),
             "x-forwarded-for" => self.forwarded_for = last_address(value),
             "x-http-method" | "x-http-method-override" | "x-method-override" => {
@@ -256,7 +288,31 @@ impl Fields {
         }
         Ok(())
     }
+
+    fn prefer(&mut self, value: &[u8]) -> Result<(), Denial> {
+        let text = std::str::from_utf8(value).map_err(|_| Denial::Request("prefer"))?;
+        for part in text.split([',', ';']).map(str::trim) {
+            match part {
+                "return=minimal" => self.preference = Some(Preference::Minimal),
+                "return=OperationOutcome" => self.preference = Some(Preference::OperationOutcome),
+                "return=representation" => self.preference = Some(Preference::Representation),
+                "respond-async" => self.later = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Media types of JSON.
+const JSON: &[&str] = &[
+    "application/fhir+json",
+    "application/json",
+    "application/json+fhir",
+];
+
+/// Media types of NDJSON.
+const LINES: &[&str] = &["application/fhir+ndjson", "application/ndjson"];
 
 fn once<T>(slot: &mut Option<T>, value: T, doubled: Denial) -> Result<(), Denial> {
     if slot.is_some() {
@@ -310,9 +366,9 @@ fn media_type(value: &[u8]) -> Result<String, Denial> {
     }
 }
 
-/// Whether any range of this `Accept` covers JSON. Weights only choose among what is offered, and
-/// JSON is all that is offered; `q=0` takes a range out.
-fn accepts_json(value: &[u8]) -> bool {
+/// Whether any range of this `Accept` covers what is offered. Weights only choose among that; `q=0` takes a
+/// range out.
+fn accepts(value: &[u8], offered: &[&str]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
     };
@@ -321,14 +377,8 @@ fn accepts_json(value: &[u8]) -> bool {
             .split(';')
             .map(|part| part.trim().to_ascii_lowercase());
         let media_type = parts.next().unwrap_or_default();
-        let wanted = matches!(
-            media_type.as_str(),
-            "*/*"
-                | "application/*"
-                | "application/fhir+json"
-                | "application/json"
-                | "application/json+fhir"
-        );
+        let any = matches!(media_type.as_str(), "*/*" | "application/*");
+        let wanted = any || offered.contains(&media_type.as_str());
         wanted && !parts.any(|part| matches!(part.as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
@@ -338,21 +388,6 @@ pub fn weak_tag(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let version = text.strip_prefix("W/\"")?.strip_suffix('"')?;
     crate::fhir::is_id(version).then(|| text.to_owned())
-}
-
-fn preference(value: &[u8]) -> Result<Option<Preference>, Denial> {
-    let text = std::str::from_utf8(value).map_err(|_| Denial::Request("prefer"))?;
-    let mut found = None;
-    for part in text.split([',', ';']).map(str::trim) {
-        match part {
-            "return=minimal" => found = Some(Preference::Minimal),
-            "return=OperationOutcome" => found = Some(Preference::OperationOutcome),
-            "return=representation" => found = Some(Preference::Representation),
-            "respond-async" => return Err(Denial::NotSupported("prefer")),
-            _ => {}
-        }
-    }
-    Ok(found)
 }
 
 fn traceparent(value: &[u8]) -> Option<String> {

@@ -10,9 +10,11 @@ mod bundle;
 mod chain;
 mod conditional;
 mod credentials;
+mod export;
 mod form;
 mod head;
 mod include;
+mod interaction;
 pub mod labels;
 mod modifiers;
 mod operation;
@@ -39,9 +41,13 @@ pub use base::BaseUrl;
 pub use bundle::{Batch, BatchEntry, BatchKind, BundlePolicy, Targets};
 pub use conditional::Conditional;
 pub use credentials::{Credentials, MAX_PROOF};
+pub use export::{
+    Export, ExportAt, ExportLink, ExportOf, ExportPolicy, ExportStep, JobLink, MAX_FILTERS,
+};
 pub use form::Form;
-pub use head::{Method, Preference, RequestHead, weak_tag};
+pub use head::{AnswerForm, Method, Preference, RequestHead, weak_tag};
 pub use include::Inclusion;
+pub use interaction::Interaction;
 pub use operation::{Call, Operation, OperationAnswer, OperationLevel};
 pub use page_link::{MAX_TOKEN, Page, PageLink};
 pub use pages::page_of;
@@ -50,7 +56,7 @@ pub use provenance::{ClientProvenance, MAX_PROVENANCE, Provenance};
 pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
 pub use subscription::{MAX_SUBSCRIBED, Subscription};
-pub use target::{Interaction, Request};
+pub use target::Request;
 pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 
@@ -79,6 +85,8 @@ pub struct FhirPolicy {
     pub search: SearchPolicy,
     /// The operations that may be called; no two of the same name on the same.
     pub operations: Vec<Rc<Operation>>,
+    /// What may be exported; `None` is nothing.
+    pub export: Option<ExportPolicy>,
 }
 
 impl FhirPolicy {

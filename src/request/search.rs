@@ -242,7 +242,7 @@ impl Summary {
 
 impl Parameter {
     /// The name in the query, with the modifier.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let modifier = match self.modifier {
             None => "",
             Some(Modifier::Contains) => ":contains",
@@ -254,7 +254,7 @@ impl Parameter {
     }
 
     /// The value in its canonical form, before escaping.
-    fn written(&self) -> String {
+    pub(super) fn written(&self) -> String {
         self.values.join(",")
     }
 }

@@ -15,6 +15,12 @@ pub fn upstream_headers(
     may_read: bool,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let form = request.body();
+    let export = match &request.interaction {
+        Interaction::Export(export) => Some(export),
+        _ => None,
+    };
+    // A server's own link need not be below its base.
+    let own_link = export.and_then(|export| export.upstream());
     let target = match (&form, &request.page) {
         (_, Some(page)) => page.upstream.clone(),
         (Some(_), None) => {
@@ -24,6 +30,10 @@ pub fn upstream_headers(
             format!("{place}/_search")
         }
         (None, None) => request.interaction.target(),
+    };
+    let path = match own_link {
+        Some(path) => path.to_owned(),
+        None => below(&target, policy),
     };
     let mut own = Vec::new();
     if let Some(prefer) = prefer(head, request, may_read) {
@@ -46,8 +56,16 @@ pub fn upstream_headers(
         own.push(("content-type", FORM.to_owned()));
         own.push(("content-length", form.len().to_string()));
     }
-    written(head, &target, &own, policy)
+    if let Some(export) = export
+        && export.holds_lines()
+    {
+        own.push(("accept", LINES.to_owned()));
+    }
+    written(head, &path, &own, policy)
 }
+
+/// The media type of the files of an export.
+const LINES: &str = "application/fhir+ndjson";
 
 /// The header fields of a Bundle of so many bytes that is written anew. Of its entries it is known
 /// whether one of them is a search, and whether a writer may not read what is written.
@@ -64,32 +82,37 @@ pub fn bundle_headers(
     if !prefer.is_empty() {
         own.push(("prefer", prefer.join(", ")));
     }
-    written(head, "", &own, policy)
+    written(head, &below("", policy), &own, policy)
 }
 
-/// The head for this target below the upstream's base. These fields take the place of the client's.
+/// The path of this target below the upstream's base.
+fn below(target: &str, policy: &FhirPolicy) -> String {
+    let path = format!("{}{target}", policy.upstream.base.path());
+    // The system itself, at a base without a path.
+    match path.starts_with('/') {
+        true => path,
+        false => format!("/{path}"),
+    }
+}
+
+/// The head for this path at the upstream. These fields take the place of ours and of the client's.
 fn written(
     head: &RequestHead,
-    target: &str,
+    path: &str,
     own: &[(&str, String)],
     policy: &FhirPolicy,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let upstream = &policy.upstream;
-    let path = format!("{}{target}", upstream.base.path());
-    // The system itself, at a base without a path.
-    let path = if path.starts_with('/') {
-        path
-    } else {
-        format!("/{path}")
-    };
     let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(head.passing.len() + 12);
     let mut add = |name: &str, value: &str| {
         fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
     };
     add(":method", head.method.canonical());
-    add(":path", &path);
+    add(":path", path);
     add(":authority", upstream.base.authority());
-    add("accept", "application/fhir+json");
+    if !own.iter().any(|(name, _)| *name == "accept") {
+        add("accept", "application/fhir+json");
+    }
     add("accept-encoding", "identity");
     for (name, value) in own {
         add(name, value);
@@ -130,11 +153,16 @@ fn prefer(head: &RequestHead, request: &Request, may_read: bool) -> Option<&'sta
     match request.interaction.change() {
         Some(Change::Create | Change::Update | Change::Patch) => returned(head, may_read),
         Some(Change::Delete) => None,
-        None => matches!(
-            request.interaction,
-            Interaction::Search { .. } | Interaction::SearchAcross { .. }
-        )
-        .then_some("handling=strict"),
+        None => match &request.interaction {
+            Interaction::Search { .. } | Interaction::SearchAcross { .. } => {
+                Some("handling=strict")
+            }
+            Interaction::Export(export) if export.starts() => Some(match export.reduced {
+                true => "respond-async, handling=lenient",
+                false => "respond-async",
+            }),
+            _ => None,
+        },
     }
 }
 

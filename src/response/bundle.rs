@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::resource::{Screened, id_of, screen};
-use super::{BundleKind, Cover, Fault};
+use super::{BundleKind, Cover, Fault, Link};
 use crate::access::{Granted, last_instance};
 use crate::fhir::{ResourceType, is_id};
 use crate::json::{Kind, Node, escape_into};
@@ -231,11 +231,11 @@ pub(super) fn links(links: Node<'_>, cover: &Cover, resource_type: ResourceType)
             continue;
         }
         let page = match relation.as_ref() {
-            "next" | "previous" | "prev" => (cover.links)(&url).or_else(|| {
+            "next" | "previous" | "prev" => (cover.links)(Link::Page(&url)).or_else(|| {
                 // A client that follows it is told; without it, it would believe it has all.
                 Some(format!("{}/{resource_type}?_page=unavailable", cover.base))
             }),
-            "first" => (cover.links)(&url),
+            "first" => (cover.links)(Link::Page(&url)),
             // `last` would tell with its offset what `total` told.
             _ => None,
         };

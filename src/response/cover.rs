@@ -9,8 +9,17 @@ use crate::fhir::{PatientCompartment, ResourceType};
 use crate::json;
 use crate::label::Cleared;
 
-/// A paging link of the upstream to the canonical external URL, when the same permit covers it.
-pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
+/// A link of the upstream to the external URL that leads there, when the same permit covers it.
+pub type Links = Rc<dyn Fn(Link<'_>) -> Option<String>>;
+
+/// A link of the upstream.
+#[derive(Clone, Copy, Debug)]
+pub enum Link<'a> {
+    /// To another page.
+    Page(&'a str),
+    /// To a file of an export, of resources of this type.
+    File(ResourceType, &'a str),
+}
 
 /// What an answer may contain: the part of a permit that the screen enforces.
 #[derive(Clone)]
@@ -44,7 +53,7 @@ pub struct Cover {
     pub egress: Vec<Rc<Egress>>,
     /// Canonical external URL of the request that was decided on; becomes the `self` link.
     pub self_link: String,
-    /// Rewrites paging links.
+    /// Rewrites links.
     pub links: Links,
 }
 
@@ -103,6 +112,10 @@ pub enum Expected {
     },
     /// A resource of this type, and no other in it: it passes as it is.
     Plain(ResourceType),
+    /// What has become of an export: its files, those of [`Cover::others`].
+    Manifest,
+    /// A file of an export: a resource of this type on each line.
+    Lines(ResourceType),
     /// A public document such as the CapabilityStatement: any one strict JSON object, passed as it
     /// is, bounded by [`Limits::resource`].
     Opaque,
@@ -116,7 +129,7 @@ impl Expected {
             Expected::Bundle {
                 resource_type, id, ..
             } => id.is_some().then_some(*resource_type),
-            Expected::Plain(_) | Expected::Opaque => None,
+            Expected::Plain(_) | Expected::Manifest | Expected::Lines(_) | Expected::Opaque => None,
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct AnswerHead {
     etag: Option<String>,
     last_modified: Option<String>,
     location: Option<String>,
+    content_location: Option<String>,
+    retry_after: Option<String>,
+    progress: Option<u8>,
     transport_security: Option<String>,
 }
 
@@ -32,6 +35,9 @@ impl AnswerHead {
             etag: None,
             last_modified: None,
             location: None,
+            content_location: None,
+            retry_after: None,
+            progress: None,
             transport_security: None,
         };
         let mut statuses = 0;
@@ -56,6 +62,11 @@ impl AnswerHead {
                 b"strict-transport-security" if is_transport_security(text) => {
                     head.transport_security = Some(text.to_owned());
                 }
+                b"content-location" => head.content_location = Some(text.to_owned()),
+                b"retry-after" if is_delay(text) || is_http_date(text) => {
+                    head.retry_after = Some(text.to_owned());
+                }
+                b"x-progress" => head.progress = percentage(text),
                 b"location" => head.location = Some(text.to_owned()),
                 _ => {}
             }
@@ -69,6 +80,15 @@ impl AnswerHead {
 
     /// Whether the body is JSON that can be read as it is; anything else is not inspectable.
     pub fn check_body(&self) -> Result<(), Denial> {
+        self.check_type(&["application/fhir+json", "application/json"])
+    }
+
+    /// Whether the body is NDJSON that can be read as it is.
+    pub fn check_lines(&self) -> Result<(), Denial> {
+        self.check_type(&[LINES, "application/ndjson"])
+    }
+
+    fn check_type(&self, types: &[&str]) -> Result<(), Denial> {
         if self.encoded {
             return Err(Denial::Uninspectable("content-encoding"));
         }
@@ -78,10 +98,7 @@ impl AnswerHead {
             .unwrap_or_default()
             .split(';')
             .map(str::trim);
-        let json = matches!(
-            parts.next(),
-            Some("application/fhir+json" | "application/json")
-        );
+        let known = parts.next().is_some_and(|found| types.contains(&found));
         let plain = parts.all(|part| {
             matches!(
                 part.trim_matches(' '),
@@ -92,7 +109,7 @@ impl AnswerHead {
                     | ""
             )
         });
-        if json && plain {
+        if known && plain {
             Ok(())
         } else {
             Err(Denial::Uninspectable("content-type"))
@@ -104,11 +121,27 @@ impl AnswerHead {
         self.etag.as_deref()
     }
 
+    /// Where what was started is asked for: `Content-Location`.
+    pub fn content_location(&self) -> Option<&str> {
+        self.content_location.as_deref()
+    }
+
+    /// When to ask again, and how far it is: `Retry-After`, and of `X-Progress` the percentage, for its words may
+    /// be any.
+    pub fn progress(&self) -> Vec<(&'static str, String)> {
+        let retry_after = self.retry_after.clone();
+        let progress = self.progress.map(|part| format!("{part}%"));
+        let fields = [("retry-after", retry_after), ("x-progress", progress)];
+        let told = |(name, value): (_, Option<String>)| Some((name, value?));
+        fields.into_iter().filter_map(told).collect()
+    }
+
     /// The fields that leave. `resource_type` is the one a `Location` may name; `extra` are fields
     /// of our own.
     pub fn leaving(
         &self,
         policy: &FhirPolicy,
+        form: Leaving,
         resource_type: Option<ResourceType>,
         request_id: &str,
         extra: Vec<(&'static str, String)>,
@@ -118,8 +151,10 @@ impl AnswerHead {
             fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()))
         };
         add(":status", &self.status.to_string());
-        if self.status != 204 {
-            add("content-type", "application/fhir+json");
+        match form {
+            Leaving::Nothing => {}
+            Leaving::Json => add("content-type", "application/fhir+json"),
+            Leaving::Lines => add("content-type", LINES),
         }
         // What is screened for one caller must not be served to another, by any cache.
         add("cache-control", "no-store, private");
@@ -158,6 +193,20 @@ impl AnswerHead {
     }
 }
 
+/// What the body is that leaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leaving {
+    /// There is none.
+    Nothing,
+    /// JSON.
+    Json,
+    /// NDJSON.
+    Lines,
+}
+
+/// The media type of NDJSON of resources.
+const LINES: &str = "application/fhir+ndjson";
+
 /// A year; what `envoy/envoy.yaml` puts on the answers that are not ours.
 const HSTS: &str = "max-age=31536000; includeSubDomains";
 
@@ -195,6 +244,19 @@ fn is_transport_security(text: &str) -> bool {
         });
         age || matches!(directive, "includeSubDomains" | "preload")
     })
+}
+
+/// Seconds, as RFC 9110 section 10.2.3 writes them, of at most six digits.
+fn is_delay(text: &str) -> bool {
+    (1..=6).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The one percentage in a text.
+fn percentage(text: &str) -> Option<u8> {
+    let (before, behind) = text.split_once('%')?;
+    let number = before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u8 = before.get(number..)?.parse().ok()?;
+    (number <= 100 && !behind.contains('%')).then_some(number)
 }
 
 /// The shape of an IMF-fixdate (RFC 9110 section 5.6.7): enough that nothing else fits in.

@@ -27,10 +27,10 @@ mod splitter;
 mod tests;
 
 pub use batch::{Answered, BatchCover, Part, Screened, check_status};
-pub use cover::{BundleKind, Cover, Expected, Limits};
+pub use cover::{BundleKind, Cover, Expected, Limits, Link};
 pub use egress::{Broken, Egress, Over};
 pub use fault::Fault;
-pub use headers::AnswerHead;
+pub use headers::{AnswerHead, Leaving};
 pub use labels::Labelled;
 pub use mistake::ElementMistake;
 pub use redaction::{Action, Redaction};

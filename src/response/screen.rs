@@ -1,5 +1,7 @@
 //! The streaming screen: pieces of a body in, screened bytes out.
 
+mod lines;
+mod manifest;
 mod parts;
 
 use std::rc::Rc;
@@ -8,7 +10,7 @@ use super::batch::{self, BatchCover};
 use super::bundle::{self, Rule};
 use super::egress::{Broken, Meter, Over};
 use super::resource::{self, id_of};
-use super::splitter::{Piece, Source, Splitter};
+use super::splitter::{Form, Piece, Source, Splitter};
 use super::{Cover, Expected, Fault, Limits};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
@@ -31,6 +33,8 @@ pub struct Screen {
     subject: Subject,
     limits: Limits,
     splitter: Splitter,
+    /// Whether the answer is a file of lines.
+    lines: bool,
     /// What has been seen of a Bundle.
     bundle: Progress,
     /// What every entry of the Bundle begins with.
@@ -54,27 +58,32 @@ enum Subject {
 impl Screen {
     /// A screen at the start of a body.
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
-        let (whole, head) = match &cover.expected {
-            Expected::Bundle { resource_type, .. } => (false, bundle::head(&cover, *resource_type)),
-            Expected::Resource { .. } | Expected::Plain(_) | Expected::Opaque => {
-                (true, String::new())
+        let (form, head) = match &cover.expected {
+            Expected::Bundle { resource_type, .. } => {
+                (Form::Bundle, bundle::head(&cover, *resource_type))
             }
+            Expected::Lines(_) => (Form::Lines, String::new()),
+            Expected::Resource { .. }
+            | Expected::Plain(_)
+            | Expected::Manifest
+            | Expected::Opaque => (Form::Whole, String::new()),
         };
-        Screen::of(Subject::One(cover), whole, Rc::from(head), limits)
+        Screen::of(Subject::One(cover), form, Rc::from(head), limits)
     }
 
     /// A screen for the answer to a Bundle of requests, which is held whole: [`Limits::resource`] bounds
     /// all of it.
     pub fn of_batch(cover: Rc<BatchCover>, limits: Limits) -> Screen {
-        Screen::of(Subject::Batch(cover), true, Rc::from(""), limits)
+        Screen::of(Subject::Batch(cover), Form::Whole, Rc::from(""), limits)
     }
 
-    fn of(subject: Subject, whole: bool, head: Rc<str>, limits: Limits) -> Screen {
+    fn of(subject: Subject, form: Form, head: Rc<str>, limits: Limits) -> Screen {
         Screen {
             subject,
             head,
             limits,
-            splitter: Splitter::new(whole, limits.resource, limits.json),
+            splitter: Splitter::new(form, limits.resource, limits.json),
+            lines: form == Form::Lines,
             bundle: Progress::default(),
             out: String::new(),
             counts: Counts::default(),
@@ -103,7 +112,7 @@ impl Screen {
     pub fn finish(&mut self) -> Result<(), Fault> {
         match self.fault {
             Some(fault) => Err(fault),
-            None if self.splitter.done() => Ok(()),
+            None if self.splitter.end() => Ok(()),
             None => Err(self.absorb(Fault::Uninspectable(FaultKind::Truncated.text()))),
         }
     }
@@ -149,14 +158,17 @@ impl Screen {
         own.saturating_add(cover)
     }
 
-    /// Whether the root value has closed, so that everything is in [`take`](Self::take).
+    /// Whether the root value has closed, or a file of lines has ended, so that everything is in
+    /// [`take`](Self::take).
     pub fn closed(&self) -> bool {
         self.fault.is_none() && self.splitter.done()
     }
 
-    /// Whether a Bundle of the expected type was recognised, so that parts may leave before the end.
+    /// Whether a Bundle of the expected type was recognised, or it is a file of lines, so that parts may leave
+    /// before the end.
     pub fn shape_known(&self) -> bool {
-        self.fault.is_none() && self.bundle.resource_type && self.bundle.kind
+        let known = self.bundle.resource_type && self.bundle.kind;
+        self.fault.is_none() && (self.lines || known)
     }
 
     /// Whether the whole answer may still be withheld because it belongs to another patient, or no
@@ -214,7 +226,7 @@ impl Screen {
 
     fn absorb(&mut self, fault: Fault) -> Fault {
         self.out = String::new();
-        self.splitter = Splitter::new(true, 0, self.limits.json);
+        self.splitter = Splitter::new(Form::Whole, 0, self.limits.json);
         self.fault = Some(fault);
         fault
     }
@@ -261,6 +273,14 @@ impl Screen {
                     head,
                 };
                 self.piece_of_bundle(piece, &rule)
+            }
+            (Expected::Lines(resource_type), Piece::Root(source)) => {
+                self.read(source, |screen, document| {
+                    screen.line(document, *resource_type, cover)
+                })
+            }
+            (Expected::Manifest, Piece::Root(source)) => {
+                self.read(source, |screen, document| screen.manifest(document.root(), cover))
             }
             (_, Piece::Root(source)) => {
                 self.read(source, |screen, document| screen.root(document, cover))
@@ -342,7 +362,10 @@ impl Screen {
             Expected::Resource { resource_type, .. } | Expected::Plain(resource_type) => {
                 Some(*resource_type)
             }
-            Expected::Bundle { .. } | Expected::Opaque => None,
+            Expected::Bundle { .. }
+            | Expected::Manifest
+            | Expected::Lines(_)
+            | Expected::Opaque => None,
         };
         if let Some(resource_type) = counted {
             let broken = self

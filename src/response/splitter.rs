@@ -43,7 +43,7 @@ pub(super) enum Source<'c> {
 
 /// The byte machine.
 pub(super) struct Splitter {
-    whole: bool,
+    form: Form,
     limit: usize,
     json: Limits,
     /// `None` while a document has it.
@@ -69,15 +69,27 @@ enum State {
     Entry,
     InEntry,
     EntryCommaOrEnd,
+    /// Behind an object, on its line.
+    LineEnd,
     Done,
 }
 
+/// What a body is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// Members of one object, of which `entry` is given element by element.
+    Bundle,
+    /// One object.
+    Whole,
+    /// Objects, each on a line of its own.
+    Lines,
+}
+
 impl Splitter {
-    /// A splitter that gives the root object whole, or (`whole` is false) its members and the
-    /// elements of `entry`. No piece is larger than `limit` bytes; `json` bounds those that are read.
-    pub fn new(whole: bool, limit: usize, json: Limits) -> Splitter {
+    /// A splitter of a body of this form. No piece is larger than `limit` bytes; `json` bounds those that are read.
+    pub fn new(form: Form, limit: usize, json: Limits) -> Splitter {
         Splitter {
-            whole,
+            form,
             limit,
             json,
             memory: None,
@@ -93,9 +105,18 @@ impl Splitter {
         self.held.len()
     }
 
-    /// Whether the root object has closed.
+    /// Whether the body is over: the root object has closed, or the last line has ended.
     pub fn done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// The body has ended; says whether it was whole.
+    pub fn end(&mut self) -> bool {
+        let between = matches!(self.state, State::Root | State::LineEnd);
+        if self.form == Form::Lines && between {
+            self.state = State::Done;
+        }
+        self.done()
     }
 
     /// Takes the memory of a document that was read here, for the next one.
@@ -113,6 +134,9 @@ impl Splitter {
                 continue;
             }
             if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                if byte == b'\n' && self.state == State::LineEnd {
+                    self.state = State::Root;
+                }
                 *chunk = rest;
                 continue;
             }
@@ -136,7 +160,7 @@ impl Splitter {
     fn read_here<'c>(&mut self, byte: u8, chunk: &mut &'c [u8]) -> Option<Piece<'c>> {
         let (piece, after): (fn(Source<'c>) -> Piece<'c>, State) = match self.state {
             State::EntryOrEnd | State::Entry => (Piece::Entry, State::EntryCommaOrEnd),
-            State::Root if self.whole => (Piece::Root, State::Done),
+            State::Root if self.form != Form::Bundle => (Piece::Root, self.behind_root()),
             _ => return None,
         };
         if byte != b'{' {
@@ -164,7 +188,7 @@ impl Splitter {
     fn between(&mut self, byte: u8) -> Result<(State, Option<Piece<'static>>, bool), Fault> {
         let end = matches!(self.state, State::EntryOrEnd | State::EntryCommaOrEnd);
         Ok(match (self.state, byte) {
-            (State::Root, b'{') if self.whole => (State::InValue, None, false),
+            (State::Root, b'{') if self.form != Form::Bundle => (State::InValue, None, false),
             (State::Root, b'{') => (State::KeyOrEnd, None, true),
             (State::KeyOrEnd | State::Key, b'"') => (State::InKey, None, false),
             (State::KeyOrEnd | State::CommaOrEnd, b'}') => (State::Done, Some(Piece::End), true),
@@ -188,6 +212,11 @@ impl Splitter {
             (State::EntryCommaOrEnd, b',') => (State::Entry, None, true),
             (State::Root, _) => {
                 return Err(Fault::Uninspectable("the body is no json object"));
+            }
+            (State::LineEnd, _) => {
+                return Err(Fault::Uninspectable(
+                    "something follows a resource on its line",
+                ));
             }
             (State::Done, _) => {
                 return Err(Fault::Uninspectable(FaultKind::ExpectedEnd.text()));
@@ -230,8 +259,8 @@ impl Splitter {
                 self.state = State::EntryCommaOrEnd;
                 Ok(Some(Piece::Entry(Source::Held(held))))
             }
-            _ if self.whole => {
-                self.state = State::Done;
+            _ if self.form != Form::Bundle => {
+                self.state = self.behind_root();
                 Ok(Some(Piece::Root(Source::Held(held))))
             }
             _ => {
@@ -239,6 +268,13 @@ impl Splitter {
                 let name = self.names.last().cloned().unwrap_or_default();
                 Ok(Some(Piece::Member { name, value: held }))
             }
+        }
+    }
+
+    fn behind_root(&self) -> State {
+        match self.form {
+            Form::Lines => State::LineEnd,
+            Form::Bundle | Form::Whole => State::Done,
         }
     }
 

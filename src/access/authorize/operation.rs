@@ -159,7 +159,7 @@ pub(super) fn authorize(
 }
 
 /// What the caller may read as well as find of a type; `None` where that is nothing.
-fn of_both(scopes: &Scopes, resource_type: ResourceType) -> Option<Granted> {
+pub(super) fn of_both(scopes: &Scopes, resource_type: ResourceType) -> Option<Granted> {
     let read = Granted::of(scopes, resource_type, Letter::Read)?;
     let found = Granted::of(scopes, resource_type, Letter::Search)?;
     match (read.scopes(), found.scopes()) {

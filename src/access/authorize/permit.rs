@@ -91,8 +91,11 @@ impl Permit {
     /// Whether an answer may tell how many matches there are: it was asked for, and the caller may see each,
     /// or the server is trusted to count no others.
     pub fn shows_total(&self) -> bool {
-        let search = self.request.interaction.search();
-        search.is_some_and(Search::asks_for_total) && self.may_count()
+        let interaction = &self.request.interaction;
+        let search = interaction.search();
+        let asks = search.is_some_and(Search::asks_for_total)
+            || matches!(interaction, Interaction::Export(_));
+        asks && self.may_count()
     }
 
     /// Whether a number tells of nothing that the caller may not see.

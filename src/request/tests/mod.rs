@@ -37,6 +37,7 @@ fn policy() -> FhirPolicy {
         user_access: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
+        export: None,
         bundles: BundlePolicy::default(),
     }
 }

@@ -22,6 +22,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
         compartment: Default::default(),
         search: SearchPolicy::default(),
         operations: Vec::new(),
+        export: None,
         bundles: BundlePolicy::default(),
     };
     for (url, expected) in [
