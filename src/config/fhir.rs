@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::mistakes::Mistakes;
-use super::{export, operations};
 use super::policy::{KIB, MIB, URL};
 use super::reader::{Node, Object, each, or};
 use super::rules::resource_type;
+use super::{export, operations};
 use super::{search, told};
 use crate::fhir::{PatientCompartment, ResourceType, SearchParameter, search_parameter};
 use crate::identity::Told;

@@ -7,6 +7,7 @@ mod consent;
 mod dlp;
 mod dpop;
 mod egress;
+mod exports;
 mod identity;
 mod introspection;
 mod labels;

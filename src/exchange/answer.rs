@@ -229,7 +229,13 @@ impl Exchange {
             return Err(Denial::Upstream(said));
         }
         let request_id = &self.record.request_id;
-        let leaving = head.leaving(&guard.policy().fhir, Leaving::Json, None, request_id, fields);
+        let leaving = head.leaving(
+            &guard.policy().fhir,
+            Leaving::Json,
+            None,
+            request_id,
+            fields,
+        );
         self.record.status = head.status;
         let inspectable = match ended || said != 200 {
             true => Err(Denial::Uninspectable("empty")),

@@ -118,13 +118,19 @@ impl Screen {
     }
 
     /// The screened bytes that are ready to leave; each is given out once. Nothing comes out before
-    /// [`shape_known`](Self::shape_known) or [`closed`](Self::closed), and nothing after a fault.
+    /// [`shape_known`](Self::shape_known) or [`closed`](Self::closed), and nothing after a fault. The end of a
+    /// line waits for what follows it: a file that is cut off must not look like a whole one, also to a
+    /// client that is not told (Envoy before 1.37 resets HTTP/2 streams without an error).
     pub fn take(&mut self) -> Vec<u8> {
-        if self.shape_known() || self.closed() {
-            std::mem::take(&mut self.out).into_bytes()
-        } else {
-            Vec::new()
+        if !self.shape_known() && !self.closed() {
+            return Vec::new();
         }
+        let kept = match self.lines && !self.closed() {
+            true => lines::END.len().min(self.out.len()),
+            false => 0,
+        };
+        let rest = self.out.split_off(self.out.len() - kept);
+        std::mem::replace(&mut self.out, rest).into_bytes()
     }
 
     /// The same screen, for a part of an answer of which this has left before.
@@ -274,14 +280,13 @@ impl Screen {
                 };
                 self.piece_of_bundle(piece, &rule)
             }
-            (Expected::Lines(resource_type), Piece::Root(source)) => {
-                self.read(source, |screen, document| {
+            (Expected::Lines(resource_type), Piece::Root(source)) => self
+                .read(source, |screen, document| {
                     screen.line(document, *resource_type, cover)
-                })
-            }
-            (Expected::Manifest, Piece::Root(source)) => {
-                self.read(source, |screen, document| screen.manifest(document.root(), cover))
-            }
+                }),
+            (Expected::Manifest, Piece::Root(source)) => self.read(source, |screen, document| {
+                screen.manifest(document.root(), cover)
+            }),
             (_, Piece::Root(source)) => {
                 self.read(source, |screen, document| screen.root(document, cover))
             }

@@ -20,6 +20,7 @@ mod egress;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod exports;
 mod hostile;
 #[cfg(test)]
 mod introspection;

@@ -231,7 +231,7 @@ fn a_rule_is_for_its_interactions_and_types() {
         .iter()
         .map(|(target, _)| request(target).interaction.code())
         // Which there are, an operator says.
-        .chain(["operation"])
+        .chain(["operation", "export"])
         .collect();
     assert_eq!(known, Interaction::CODES, "every interaction has its code");
 }

@@ -134,7 +134,7 @@ fn clients_are_named_or_all_are_taken() {
 #[test]
 fn a_rule_for_logins_asks_for_something_that_is_known() {
     let values = "visible ASCII without spaces, quotes and backslashes, found other text";
-    let codes = "\"read\", \"vread\", \"history-instance\", \"history-type\", \"history-system\", \"search-type\", \"search-system\", \"search-compartment\", \"create\", \"update\", \"patch\", \"delete\" or \"operation\"";
+    let codes = "\"read\", \"vread\", \"history-instance\", \"history-type\", \"history-system\", \"search-type\", \"search-system\", \"search-compartment\", \"create\", \"update\", \"patch\", \"delete\", \"operation\" or \"export\"";
     let rows = [
         (
             "",
@@ -170,7 +170,7 @@ fn a_rule_for_logins_asks_for_something_that_is_known() {
         (
             "/interactions",
             json!([]),
-            "/step_up/0/interactions: expected a list of 1 to 13 interactions, found 0".to_owned(),
+            "/step_up/0/interactions: expected a list of 1 to 14 interactions, found 0".to_owned(),
         ),
         (
             "/types/0",

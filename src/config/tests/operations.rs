@@ -63,7 +63,7 @@ fn an_operation_is_read_or_explained_bypass_34_to_37() {
         (
             "name",
             json!("export"),
-            format!("{never} $export: its answer is files elsewhere, which do not pass here"),
+            format!("{never} $export: fhir.export opens it, and screens its files"),
         ),
         ("name", json!("meta"), format!("{never} {labels}")),
         ("name", json!("meta-add"), format!("{never} {labels}")),

@@ -20,7 +20,8 @@ fn parse(extra: &[(&str, &[u8])]) -> Result<RequestHead, Denial> {
 }
 
 fn check(name: &str, extra: &[(&str, &[u8])], expected: Option<Denial>) {
-    assert_eq!(parse(extra).err(), expected, "{name}");
+    let found = parse(extra).and_then(|head| head.check_answer(AnswerForm::Json));
+    assert_eq!(found.err(), expected, "{name}");
 }
 
 #[test]
@@ -186,6 +187,62 @@ fn what_is_ambiguous_or_not_understood_is_refused() {
         &[("x-any", b"\x00\xff\x01")],
         None,
     );
+}
+
+#[test]
+fn an_answer_has_the_form_that_the_client_takes() {
+    use AnswerForm::{Json, Later, Lines};
+    let (unfit, prefer) = (
+        Err(Denial::NotAcceptable),
+        Err(Denial::NotSupported("prefer")),
+    );
+    for (extra, form, expected) in [
+        (&[][..], Json, Ok(())),
+        (&[], Later, Ok(())),
+        (&[], Lines, Ok(())),
+        (
+            &[("accept", &b"application/fhir+ndjson"[..])],
+            Lines,
+            Ok(()),
+        ),
+        (&[("accept", b"application/ndjson")], Lines, Ok(())),
+        (&[("accept", b"application/*")], Lines, Ok(())),
+        (
+            &[("accept", b"application/fhir+ndjson")],
+            Json,
+            unfit.clone(),
+        ),
+        (
+            &[("accept", b"application/fhir+ndjson")],
+            Later,
+            unfit.clone(),
+        ),
+        (
+            &[("accept", b"application/fhir+json")],
+            Lines,
+            unfit.clone(),
+        ),
+        (
+            &[("accept", b"application/fhir+ndjson;q=0")],
+            Lines,
+            unfit.clone(),
+        ),
+        (&[("prefer", b"respond-async")], Later, Ok(())),
+        (
+            &[("prefer", b"handling=lenient, respond-async")],
+            Later,
+            Ok(()),
+        ),
+        (&[("prefer", b"respond-async")], Lines, prefer.clone()),
+        (
+            &[("prefer", b"respond-async"), ("accept", b"text/html")],
+            Json,
+            unfit.clone(),
+        ),
+    ] {
+        let found = parse(extra).expect("a head").check_answer(form);
+        assert_eq!(found, expected, "{extra:?} {form:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bundles;
 mod canonical;
 mod chains;
 mod conditional;
+mod exports;
 mod forms;
 mod hygiene;
 mod inclusions;

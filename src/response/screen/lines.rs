@@ -8,6 +8,9 @@ use crate::response::bundle::Object;
 use crate::response::resource;
 use crate::response::{Cover, Fault};
 
+/// What every line that leaves ends with.
+pub(super) const END: &str = "}\n";
+
 /// `issue-severity` (<https://hl7.org/fhir/R4/valueset-issue-severity.html>).
 const SEVERITIES: [&str; 4] = ["fatal", "error", "warning", "information"];
 

@@ -20,14 +20,20 @@ impl Screen {
             return wrong("the manifest of the export has no transactionTime");
         };
         // Whoever does not see them all would take a part for the whole.
-        if root.get("link").is_some_and(|link| link.items().count() > 0) {
+        if root
+            .get("link")
+            .is_some_and(|link| link.items().count() > 0)
+        {
             return wrong("the manifest of the export has further pages");
         }
         let Some(output) = root.get("output").filter(|own| own.kind() == Kind::Array) else {
             return wrong("the manifest of the export has no output");
         };
         let errors = root.get("error").into_iter().flat_map(Node::items);
-        let many = output.items().count().saturating_add(errors.clone().count());
+        let many = output
+            .items()
+            .count()
+            .saturating_add(errors.clone().count());
         if many > FILES {
             return Err(Fault::TooLarge);
         }

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod egress;
+mod exports;
 mod granular;
 mod hostile;
 mod labels;
@@ -39,7 +40,14 @@ fn cover(expected: Expected) -> Cover {
         redactions: Vec::new(),
         egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
-        links: Rc::new(|url| {
+        links: Rc::new(|link| {
+            let url = match link {
+                Link::Page(url) => url,
+                Link::File(of, url) => {
+                    let file = url.strip_prefix("http://fhir/r4/files/")?;
+                    return Some(format!("{BASE}/{of}/{file}"));
+                }
+            };
             let query = url.strip_prefix("http://fhir/r4/")?;
             query
                 .starts_with("Observation?")

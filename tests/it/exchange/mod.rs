@@ -11,6 +11,7 @@ mod discovery;
 mod dpop;
 mod driver;
 mod egress;
+mod exports;
 mod faults;
 mod forms;
 mod granular;

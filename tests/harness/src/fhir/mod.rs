@@ -8,6 +8,7 @@ mod capability;
 mod conditional;
 mod data;
 mod date;
+mod export;
 mod folder;
 mod hostile;
 mod json;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::message::{Ask, Content, Reply, pairs};
 use super::search::{self, Search};
 use super::store::{Store, Version};
-use super::{batch, capability, conditional, write};
+use super::{batch, capability, conditional, export, write};
 
 /// The path under which everything lies.
 pub const BASE: &str = "/fhir";
@@ -43,6 +43,9 @@ pub fn answer(store: &mut Store, ask: &Ask) -> Reply {
     } else {
         ask.method.as_str()
     };
+    if let Some(reply) = export::answer(store, ask, &segments, &base) {
+        return reply;
+    }
     match (method, segments.as_slice()) {
         ("GET", ["metadata"]) => Reply::resource(200, capability::statement(store, &base)),
         ("GET", [".well-known", "smart-configuration"]) => capability::smart(&base),

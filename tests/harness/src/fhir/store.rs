@@ -1,10 +1,11 @@
 //! Resources in memory, every version of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
 use super::date;
+use super::export::Job;
 
 /// Most logical ids the store takes; creations beyond are refused.
 const RESOURCES: usize = 200_000;
@@ -31,6 +32,9 @@ pub struct Store {
     count: usize,
     tick: u64,
     next_id: u64,
+    /// Exports that were started, by their numbers, and how many there were.
+    pub jobs: VecDeque<(u64, Job)>,
+    pub exported: u64,
 }
 
 impl Store {
