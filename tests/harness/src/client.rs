@@ -146,7 +146,7 @@ impl Client {
     /// When no response headers came: the connection or the TLS handshake failed (with TLS 1.3 a
     /// refused client certificate shows itself here), the stream was reset, or time ran out.
     pub async fn send(&self, request: Request) -> Result<Response, String> {
-        self.exchange(request, None).await
+        self.exchange(request, None, None).await
     }
 
     /// Sends a request, reads until at least `bytes` of the answer's body came (0: until its
@@ -161,7 +161,20 @@ impl Client {
         request: Request,
         bytes: usize,
     ) -> Result<Response, String> {
-        self.exchange(request, Some(bytes)).await
+        self.exchange(request, Some(bytes), None).await
+    }
+
+    /// Sends a request and hands each piece of the answer's body over instead of keeping it: however long
+    /// the answer is, up to the client's time.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_through(
+        &self,
+        request: Request,
+        each: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Response, String> {
+        self.exchange(request, None, Some(each)).await
     }
 
     /// Writes these bytes to a new HTTP/1.1 connection, whatever the client's version, and returns
@@ -214,6 +227,7 @@ impl Client {
         &self,
         request: Request,
         abandon_after: Option<usize>,
+        each: Option<&mut (dyn FnMut(&[u8]) + Send)>,
     ) -> Result<Response, String> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let request = exchange::request(request, self.version, &self.authority)?;
@@ -225,7 +239,7 @@ impl Client {
         let (connection, response) = tokio::time::timeout_at(deadline, begin)
             .await
             .map_err(|_| self.too_late("response headers"))??;
-        let response = exchange::read(response, abandon_after, deadline).await;
+        let response = exchange::read(response, abandon_after, each, deadline).await;
         if self.reuse && (response.end == End::Complete || self.version == Version::Http2) {
             *self.kept.lock().await = Some(connection);
         }

@@ -51,10 +51,12 @@ pub(super) fn request(
     Ok(message)
 }
 
-/// Reads a body to its end, to the byte it is abandoned at, or to the deadline.
+/// Reads a body to its end, to the byte it is abandoned at, or to the deadline; hands its pieces over where they
+/// are wanted, and keeps them where not.
 pub(super) async fn read(
     response: hyper::Response<Incoming>,
     abandon_after: Option<usize>,
+    mut each: Option<&mut (dyn FnMut(&[u8]) + Send)>,
     deadline: Instant,
 ) -> Response {
     let (head, mut body) = response.into_parts();
@@ -83,7 +85,9 @@ pub(super) async fn read(
                 return response;
             }
         };
-        if let Some(data) = frame.data_ref() {
+        if let (Some(data), Some(each)) = (frame.data_ref(), &mut each) {
+            each(data);
+        } else if let Some(data) = frame.data_ref() {
             if length + data.len() > MAXIMUM_BODY_BYTES {
                 response.end = End::Cut(format!("more than {MAXIMUM_BODY_BYTES} bytes came"));
                 return response;
@@ -125,7 +129,7 @@ pub(crate) async fn get_plain(
     let response = timeout_at(deadline, begin)
         .await
         .map_err(|_| format!("{address} sent nothing in {DEFAULT_TIMEOUT:?}"))??;
-    Ok(read(response, None, deadline).await)
+    Ok(read(response, None, None, deadline).await)
 }
 
 fn lines(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {

@@ -10,19 +10,19 @@ const GUARD_BYTES: u64 = 1 << 30;
 
 /// One look at a process. Bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sample {
+pub struct Sample {
     /// Resident memory.
-    pub(super) resident: u64,
+    pub resident: u64,
     /// The linear memory of each running filter: one a worker and one of the main thread.
-    pub(super) machines: Vec<u64>,
+    pub machines: Vec<u64>,
     /// Open file descriptors.
-    pub(super) descriptors: usize,
+    pub descriptors: usize,
 }
 
 impl Sample {
     /// # Errors
     /// When the process is gone.
-    pub(super) fn of(pid: u32) -> Result<Sample, String> {
+    pub fn of(pid: u32) -> Result<Sample, String> {
         let read = |file: &str| {
             let path = format!("/proc/{pid}/{file}");
             fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))
@@ -38,7 +38,7 @@ impl Sample {
     }
 
     /// The largest linear memory.
-    pub(super) fn largest_machine(&self) -> u64 {
+    pub fn largest_machine(&self) -> u64 {
         self.machines.iter().copied().max().unwrap_or(0)
     }
 }

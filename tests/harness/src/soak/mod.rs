@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use judge::Watched;
-use memory::Sample;
+pub use memory::Sample;
 use records::Records;
 use stage::{Reload, Stage};
 use tally::Tally;
