@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::cover::{cover, is_veiled};
+use super::origin::Origin;
 use super::signing::signing;
 use super::{Exchange, Field, Guard, Kept, OnFault, Phase, Sent, SentBundle, Step};
 use crate::access::Permit;
@@ -11,10 +12,6 @@ use crate::denial::Denial;
 use crate::request::{Change, Interaction};
 use crate::response::{AnswerHead, Counts, Expected, Fault, Leaving, Limits, Screen, check_status};
 use crate::wire::Pair;
-
-/// `response.code_details` of an answer that the upstream gave (Envoy, `response_code_details`);
-/// every other value means that the proxy answers itself.
-const VIA_UPSTREAM: &[u8] = b"via_upstream";
 
 impl Exchange {
     /// The head of the answer. `details` is `response.code_details`; `ended` says that no body
@@ -26,27 +23,22 @@ impl Exchange {
         details: Option<&[u8]>,
         ended: bool,
     ) -> Step {
-        let by_upstream = details == Some(VIA_UPSTREAM);
-        // An answer is the proxy's own only where the proxy says so in words, and refuses: silence,
-        // or a cache behind this filter, may hide what the upstream said.
-        let by_proxy = !by_upstream && details.is_some_and(is_detail) && status(pairs) >= 400;
-        let (sent, fields) = match std::mem::take(&mut self.phase) {
-            Phase::Forwarded { sent, fields } if by_upstream => (sent, fields),
-            Phase::Refused => {
+        let origin = Origin::of(details, pairs);
+        let (sent, fields) = match (std::mem::take(&mut self.phase), origin) {
+            (Phase::Forwarded { sent, fields }, Origin::Upstream) => (sent, fields),
+            (Phase::Refused, _) => {
                 self.phase = Phase::Refused;
                 return Step::Continue;
             }
-            // A head has left already: what comes now was not decided on.
-            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
+            // A head has left already: what comes now was not decided on. And a second local reply on the
+            // same stream would corrupt it (envoy issue 28826).
+            (Phase::Streaming { .. } | Phase::Discarding | Phase::Done, _) | (_, Origin::Reply) => {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
-            _ if by_proxy => return self.foreign(status(pairs)),
-            // A local reply that is no refusal: a second one on the same stream would corrupt it
-            // (envoy issue 28826).
-            _ if !by_upstream && details.is_some_and(is_detail) => {
-                return self.cut(&Denial::Uninspectable("origin"));
+            (_, Origin::Refusal(status)) => return self.foreign(status),
+            (_, Origin::Upstream | Origin::Unknown) => {
+                return self.refuse(&Denial::Uninspectable("origin"));
             }
-            _ => return self.refuse(&Denial::Uninspectable("origin")),
         };
         let answered = match sent {
             Sent::One(permit) => self.answer(guard, &permit, fields, pairs, ended),
@@ -421,21 +413,6 @@ impl Exchange {
         self.phase = Phase::Refused;
         Step::Reset
     }
-}
-
-/// `:status`; 0 where it is no number.
-fn status(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> u16 {
-    let found = pairs.iter().find(|(name, _)| name.as_ref() == b":status");
-    let text = found.and_then(|(_, value)| std::str::from_utf8(value.as_ref()).ok());
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// Whether these are `response.code_details` as Envoy writes them: visible ASCII, one word. What
-/// comes out of a cache is the upstream's word, refusals too.
-fn is_detail(details: &[u8]) -> bool {
-    !details.is_empty()
-        && details.iter().all(u8::is_ascii_graphic)
-        && !details.starts_with(b"cache")
 }
 
 impl OnFault {

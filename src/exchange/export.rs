@@ -134,6 +134,13 @@ impl Exchange {
             (ExportStep::Cancel(_), 200 | 202 | 204) => Leaving::Nothing,
             (ExportStep::Status(_), 200) => Leaving::Json,
             (ExportStep::File(..), 200) => Leaving::Lines,
+            // Whoever asks too often is told when to ask again.
+            (ExportStep::Status(_), 429) => {
+                return Err(Denial::Throttled {
+                    headers: head.progress(),
+                    limit: "upstream".to_owned(),
+                });
+            }
             // It was to be answered later.
             (_, 200..=299) => return Err(Denial::Uninspectable("status")),
             (_, status) => {

@@ -18,6 +18,7 @@ mod entry;
 mod export;
 mod guard;
 mod introspection;
+mod origin;
 mod pages;
 mod possession;
 mod signing;

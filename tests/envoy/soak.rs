@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fhir_guard_harness::client::{End, Request};
 use fhir_guard_harness::soak::{Options, Sample, run};
 
-use crate::exports::{LINES, Told, line, serving};
+use crate::exports::files::{LINES, Told, line, serving};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_seconds_of_everything_at_once_keep_every_promise() {

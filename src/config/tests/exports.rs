@@ -42,11 +42,11 @@ fn an_export_is_read_or_explained() {
         ),
         (
             json!({"levels": levels, "lifetime": "59s"}),
-            "/fhir/export/lifetime: expected a duration from 1m to 720h, found 59s".into(),
+            "/fhir/export/lifetime: expected a duration from 1m to 720h, a whole number with ms, s, m or h, found \"59s\"".into(),
         ),
         (
             json!({"levels": levels, "lifetime": "721h"}),
-            "/fhir/export/lifetime: expected a duration from 1m to 720h, found 721h".into(),
+            "/fhir/export/lifetime: expected a duration from 1m to 720h, a whole number with ms, s, m or h, found \"721h\"".into(),
         ),
         (json!({"levels": levels, "files": ["files/"]}), files("0", "other text")),
         (json!({"levels": levels, "files": ["/files"]}), files("0", "other text")),

@@ -227,7 +227,7 @@ impl Client {
         &self,
         request: Request,
         abandon_after: Option<usize>,
-        each: Option<&mut (dyn FnMut(&[u8]) + Send)>,
+        each: Option<exchange::Each<'_>>,
     ) -> Result<Response, String> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let request = exchange::request(request, self.version, &self.authority)?;

@@ -14,6 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::chain;
 use super::{DEFAULT_TIMEOUT, End, MAXIMUM_BODY_BYTES, Request, Response, Version};
 
+/// Takes the pieces of a body.
+pub(super) type Each<'e> = &'e mut (dyn FnMut(&[u8]) + Send);
+
 pub(super) fn request(
     request: Request,
     version: Version,
@@ -56,7 +59,7 @@ pub(super) fn request(
 pub(super) async fn read(
     response: hyper::Response<Incoming>,
     abandon_after: Option<usize>,
-    mut each: Option<&mut (dyn FnMut(&[u8]) + Send)>,
+    mut each: Option<Each<'_>>,
     deadline: Instant,
 ) -> Response {
     let (head, mut body) = response.into_parts();
