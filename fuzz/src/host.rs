@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::identity::{CertificatePolicy, ConnectionAttributes, PeerCertificate, ValidatedBy};
 use fhir_guard::request::{Credentials, RequestHead};
-use fhir_guard::response::AnswerHead;
+use fhir_guard::response::{AnswerHead, Leaving};
 use fhir_guard::wire::{self, MAX_PAIRS, Pair};
 
 use crate::input::Input;
@@ -132,7 +132,7 @@ fn answer(pairs: &[Pair]) -> bool {
     assert!(body.is_err() || types.count() == 1);
     let policy = policy();
     let patient = ResourceType::parse("Patient");
-    for (name, value) in head.leaving(&policy, patient, "r-1", Vec::new()) {
+    for (name, value) in head.leaving(&policy, Leaving::Json, patient, "r-1", Vec::new()) {
         assert!(visible(&value), "{name:?}: {value:?}");
         assert!(
             name != b"location" || value.starts_with(b"https://fhir.example.org/r4/Patient/"),

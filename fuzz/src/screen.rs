@@ -8,7 +8,7 @@ use std::rc::Rc;
 use fhir_guard::fhir::ResourceType;
 use fhir_guard::json::{Document, Node};
 use fhir_guard::response::{
-    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Precision, Redaction, Screen,
+    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Link, Precision, Redaction, Screen,
 };
 use serde_json::Value;
 
@@ -147,7 +147,10 @@ fn cover(shape: u8, rules: u8) -> Cover {
         },
         egress: Vec::new(),
         self_link: format!("{BASE}/Observation?code=1"),
-        links: Rc::new(|url| {
+        links: Rc::new(|link| {
+            let Link::Page(url) = link else {
+                return None;
+            };
             let query = url.strip_prefix("http://fhir/r4/")?;
             query.is_ascii().then(|| format!("{BASE}/{query}"))
         }),

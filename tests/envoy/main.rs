@@ -21,6 +21,7 @@ mod egress;
 mod exchange;
 #[cfg(test)]
 mod exports;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod introspection;

@@ -1,9 +1,10 @@
 //! A short soak. The long one is `make soak`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fhir_guard_harness::client::{End, Request};
 use fhir_guard_harness::soak::{Options, Sample, run};
+use tokio::time::Instant;
 
 use crate::exports::files::{LINES, Told, line, serving};
 
