@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server oracles tables lint soak wasm tools toolchain demo-binary bench bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -29,9 +29,18 @@ test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, 
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
-interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md
+interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile)
+
+HOSTILE_SERVER := helios-hfs --version 0.2.7
+hostile-server: toolchain ## install a FHIR server that ignores what it is asked into .tools/, for make interop; ten minutes, 200 MB
+	@test -x .tools/hostile-server/bin/hfs || { \
+	    rm -rf .tools/hostile-server.part && \
+	    CARGO_PROFILE_DEV_DEBUG=0 cargo install $(HOSTILE_SERVER) --debug --locked --no-default-features --features R4,sqlite --root .tools/hostile-server.part && \
+	    mv .tools/hostile-server.part .tools/hostile-server; } || { \
+	    echo "$(HOSTILE_SERVER) could not be installed: see the message of cargo above"; exit 1; }
+	@echo ".tools/hostile-server is there: make interop tries it"
 
 oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
 	@cargo test --package fhir-guard --test oracles
