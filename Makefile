@@ -49,6 +49,8 @@ tables: toolchain ## make src/fhir/tables/ anew from the published definitions; 
 	@cargo run --quiet --package fhir-guard-tables --bin tables -- $(DEFINITIONS)
 
 bench: tools wasm bench-filter ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
+	@cargo build --quiet --release --package fhir-guard-bench-processor
+	@cp "$(BUILD)/release/processor" dist/bench_processor
 	@cargo build --quiet --package fhir-guard-bench
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 	@$(if $(CASE),true,$(MAKE) --no-print-directory bench-decision bench-screening)
