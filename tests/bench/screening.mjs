@@ -17,7 +17,7 @@ const LARGE = 1_000_000;
 const SMALL = 20_000;
 const SIGNED = 10_000;
 const TURN_NS = 8_000_000n;
-const TURNS = 60;
+const TURNS = 40;
 
 const [guard, floor] = process.argv.slice(2).map(compiled);
 const TYPES = Object.keys(SUBJECTS);

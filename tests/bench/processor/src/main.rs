@@ -4,6 +4,7 @@
 
 #[path = "../../filter/src/edit.rs"]
 mod edit;
+mod exchange;
 mod message;
 
 use std::convert::Infallible;
@@ -13,20 +14,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use edit::Edit;
+use exchange::Exchange;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use message::{ProcessingRequest, ProcessingResponse};
-use prost::Message as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-/// Before every message of gRPC: one byte of flags, four of length.
-const PREFIX: usize = 5;
 /// Room for several answers of 1 MB on their way.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
@@ -91,9 +89,8 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
 fn answer(request: Request<Incoming>, edit: Rc<Edit>) -> Response<Process> {
     let mut response = Response::new(Process {
         incoming: request.into_body(),
-        received: Vec::new(),
+        exchange: Exchange::new(edit),
         ended: false,
-        edit,
     });
     let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(CONTENT_TYPE, kind);
@@ -102,40 +99,8 @@ fn answer(request: Request<Incoming>, edit: Rc<Edit>) -> Response<Process> {
 
 struct Process {
     incoming: Incoming,
-    received: Vec<u8>,
+    exchange: Exchange,
     ended: bool,
-    edit: Rc<Edit>,
-}
-
-impl Process {
-    /// The next message that is whole, answered. Absent while none is; an error where it is none, or not one
-    /// that is expected here.
-    fn next(&mut self) -> Option<Result<Bytes, String>> {
-        let (prefix, rest) = self.received.split_first_chunk::<PREFIX>()?;
-        let [_, length @ ..] = *prefix;
-        let length = u32::from_be_bytes(length) as usize;
-        let message = rest.get(..length)?;
-        let answer = self.edited(message);
-        self.received.drain(..PREFIX + length);
-        Some(answer)
-    }
-
-    fn edited(&self, message: &[u8]) -> Result<Bytes, String> {
-        let request = ProcessingRequest::decode(message).map_err(|error| error.to_string())?;
-        let came = request
-            .response_body
-            .ok_or("expected the body of an answer")?;
-        let body = self.edit.apply(&came.body).ok_or("expected JSON")?;
-        let response = ProcessingResponse::body(body);
-        let length = u32::try_from(response.encoded_len()).map_err(|error| error.to_string())?;
-        let mut out = Vec::with_capacity(PREFIX + response.encoded_len());
-        out.push(0);
-        out.extend_from_slice(&length.to_be_bytes());
-        response
-            .encode(&mut out)
-            .map_err(|error| error.to_string())?;
-        Ok(out.into())
-    }
 }
 
 impl Body for Process {
@@ -147,7 +112,7 @@ impl Body for Process {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         loop {
-            if let Some(answer) = self.next() {
+            if let Some(answer) = self.exchange.answer() {
                 return Poll::Ready(Some(answer.map(Frame::data).map_err(Into::into)));
             }
             if self.ended {
@@ -156,7 +121,7 @@ impl Body for Process {
             match ready!(Pin::new(&mut self.incoming).poll_frame(context)) {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.received.extend_from_slice(&data);
+                        self.exchange.take(&data);
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
