@@ -1,6 +1,7 @@
 """What may leave of a server that sends everything: each row is a request, whose answer must hold exactly what
 is permitted, and nothing of anybody or anything else."""
 
+import base64
 import json
 import re
 import shutil
@@ -72,6 +73,7 @@ def _try(guard, resources, row):
 
 def _leak(text, resources, permitted, row):
     """What must not stand in this text, but does."""
+    text = _unfolded(text)
     for resource in resources:
         if resource["id"] in permitted:
             continue
@@ -80,6 +82,21 @@ def _leak(text, resources, permitted, row):
         if canary(resource) in text or not (row.refers or echo) and _names(resource["id"], text):
             return resource["id"]
     return next((hidden for hidden in row.hidden if hidden in text), None)
+
+
+def _unfolded(text):
+    """The text, and what is written in it in base64: links and cursors have ids in them, twice folded."""
+    found = [text]
+    for _ in range(3):
+        runs = re.findall(r"[A-Za-z0-9_-]{16,}", found[-1])
+        found.append(
+            "\n".join(
+                base64.urlsafe_b64decode(run + "=" * (-len(run) % 4)).decode(errors="replace")
+                for run in runs
+                if len(run) % 4 != 1
+            )
+        )
+    return "\n".join(found)
 
 
 def _names(name, text):
