@@ -12,12 +12,12 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop oracles tables lint soak wasm tools toolchain demo-binary bench bench-decision compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server oracles tables lint soak wasm tools toolchain demo-binary bench bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPSTREAM=http://host:port/base PATIENT=id: your own server
 	@exec "$(BUILD)/debug/demo" $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
@@ -29,9 +29,18 @@ test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, 
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
-interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md
+interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile)
+
+HOSTILE_SERVER := helios-hfs --version 0.2.7
+hostile-server: toolchain ## install a FHIR server that ignores what it is asked into .tools/, for make interop; ten minutes, 200 MB
+	@test -x .tools/hostile-server/bin/hfs || { \
+	    rm -rf .tools/hostile-server.part && \
+	    CARGO_PROFILE_DEV_DEBUG=0 cargo install $(HOSTILE_SERVER) --debug --locked --no-default-features --features R4,sqlite --root .tools/hostile-server.part && \
+	    mv .tools/hostile-server.part .tools/hostile-server; } || { \
+	    echo "$(HOSTILE_SERVER) could not be installed: see the message of cargo above"; exit 1; }
+	@echo ".tools/hostile-server is there: make interop tries it"
 
 oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
 	@cargo test --package fhir-guard --test oracles
@@ -39,18 +48,26 @@ oracles: toolchain ## compare with third-party vectors and print the accounts; F
 tables: toolchain ## make src/fhir/tables/ anew from the published definitions; DEFINITIONS=folder, else that of FHIR_GUARD_VECTORS
 	@cargo run --quiet --package fhir-guard-tables --bin tables -- $(DEFINITIONS)
 
-bench: tools wasm ## what the filter costs in Envoy beside others, about 5 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
+bench: tools wasm bench-filter ## what the filter costs in Envoy beside others, 5 to 6 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
+	@cargo build --quiet --release --package fhir-guard-bench-processor
+	@cp "$(BUILD)/release/processor" dist/bench_processor
+	@cargo build --quiet --package fhir-guard-bench
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@$(if $(CASE),true,$(MAKE) --no-print-directory bench-decision bench-screening)
+
+bench-filter: wasm
 	@echo "building the bench"
 	@cargo build --quiet --release --package fhir-guard-bench-filter --target wasm32-wasip1
 	@cp "$(BUILD)/wasm32-wasip1/release/fhir_guard_bench_filter.wasm" dist/bench_filter.wasm
-	@cargo build --quiet --package fhir-guard-bench
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
-	@$(if $(CASE),true,$(MAKE) --no-print-directory bench-decision)
 
 # Node has the V8 that Envoy has, and nothing else is needed to call the module.
 bench-decision: wasm ## what a decision costs inside V8, with Node; a part of bench
 	@if command -v node >/dev/null; then node tests/bench/decision.mjs dist/fhir_guard.wasm; \
 	    else echo "decisions inside V8: not measured, for there is no node"; fi
+
+bench-screening: bench-filter ## how fast answers are screened and redacted inside V8, beside serde_json there, with Node; a part of bench
+	@if command -v node >/dev/null; then node tests/bench/screening.mjs dist/fhir_guard.wasm dist/bench_filter.wasm; \
+	    else echo "screening inside V8: not measured, for there is no node"; fi
 
 compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
 	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"

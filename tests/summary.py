@@ -14,7 +14,7 @@ STAGES = [
     ("native", CARGO + ["fhir-guard", "--lib", "--test", "it"]),
     ("outside oracles", CARGO + ["fhir-guard", "--test", "oracles"]),
     ("harness", CARGO + ["fhir-guard-harness"]),
-    ("bench", CARGO + ["fhir-guard-bench"]),
+    ("bench", CARGO + ["fhir-guard-bench", "--package", "fhir-guard-bench-processor"]),
     ("fuzz targets on their seeds", [MAKE, "fuzz-seeds"]),
     ("emulated host", CARGO + ["fhir-guard", "--test", "wasm"]),
     ("real Envoy", CARGO + ["fhir-guard", "--test", "envoy"]),

@@ -3,8 +3,9 @@
 //!
 //! Such a link says nothing of whose data it leads to (<https://github.com/hapifhir/hapi-fhir/issues/5427>),
 //! so it is never taken from a client. A client gets a link of ours, with a token that holds the request
-//! that was decided on and the upstream's link, under a code that nobody else can make. Whoever follows it
-//! is decided on anew, as for that request, and the answer is screened like any other.
+//! that was decided on and the upstream's link, under a code that nobody else can make, and covered: cursors
+//! name resources, which need not be the client's to know of. Whoever follows it is decided on anew, as for
+//! that request, and the answer is screened like any other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +21,10 @@ use crate::request::{
 const LIFETIME: u64 = 3600;
 
 /// What the code is for. A change of the token's form takes another number.
-const PURPOSE: &str = "fhir-guard page v1";
+const PURPOSE: &str = "fhir-guard page v2";
+
+/// What the request and the link are covered for.
+const COVER: &str = "fhir-guard page text v2";
 
 /// Bytes of the code.
 const CODE: usize = 16;
@@ -53,9 +57,11 @@ pub(super) fn seal(
     let until = now.saturating_add(LIFETIME).to_be_bytes();
     let text = format!("{} {upstream}", interaction.target());
     let code = code(key, principal, until, &text);
+    let mut covered = text.into_bytes();
+    key.cover(COVER, &code, &mut covered);
     let link = PageLink {
         resource_type: interaction.resource_type(),
-        token: URL_SAFE_NO_PAD.encode([&code[..], &until, text.as_bytes()].concat()),
+        token: URL_SAFE_NO_PAD.encode([&code[..], &until, &covered].concat()),
     };
     let fits = link.token.len() <= MAX_TOKEN;
     fits.then(|| format!("{}{}", fhir.base.as_str(), link.target()))
@@ -74,8 +80,10 @@ pub(super) fn open(
     let opened = || {
         let bytes = URL_SAFE_NO_PAD.decode(&link.token).ok()?;
         let (shown, rest) = bytes.split_first_chunk::<CODE>()?;
-        let (until, text) = rest.split_first_chunk::<8>()?;
-        let text = std::str::from_utf8(text).ok()?;
+        let (until, covered) = rest.split_first_chunk::<8>()?;
+        let mut text = covered.to_vec();
+        key?.cover(COVER, shown, &mut text);
+        let text = std::str::from_utf8(&text).ok()?;
         let expected = code(key?, principal, *until, text);
         let good = bool::from(expected.ct_eq(shown)) && now < u64::from_be_bytes(*until);
         let (target, upstream) = text.split_once(' ').filter(|_| good)?;

@@ -6,7 +6,7 @@ use fhir_guard_harness::client::{End, Request, Response, Version};
 use serde_json::{Value, json};
 
 use crate::hostile::redacted;
-use crate::wire::{check, check_head, check_refusal, resources};
+use crate::wire::{check, check_head, check_refusal, is_sealed, resources};
 use crate::world::{BASE, Setting, World};
 
 /// The fields of an answer with a resource, all of them.
@@ -224,7 +224,7 @@ async fn walk(world: &World, opaque: bool) {
                 }
             }
             pages += 1;
-            let sealed = next.as_ref().map(|next| next.contains("?_page="));
+            let sealed = next.as_deref().map(is_sealed);
             assert!(sealed.is_none_or(|sealed| sealed == opaque), "{next:?}");
             assert!(pages < 100, "{path} leads in a circle");
         }

@@ -1,5 +1,7 @@
 //! What every answer must be, whatever it answers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir_guard_harness::client::Response;
 use serde_json::{Value, json};
 
@@ -110,4 +112,17 @@ pub fn resources(bundle: &Value) -> Vec<Value> {
         .into_iter()
         .map(|mut entry| entry["resource"].take())
         .collect()
+}
+
+/// Whether this link carries one of the server's own form, of which nothing may show.
+pub fn is_sealed(link: &str) -> bool {
+    let Some((_, token)) = link.split_once("?_page=") else {
+        return false;
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(token).expect("base64url");
+    let shown = String::from_utf8_lossy(&bytes);
+    for part in ["_getpages", "Observation", "Patient", "_count"] {
+        assert!(!shown.contains(part), "{part} shows in {shown:?}");
+    }
+    true
 }

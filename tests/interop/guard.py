@@ -104,23 +104,23 @@ class Guard:
         (admin,) = free_ports(1)
         self.bases = bases
         self._audit = folder / "audit.log"
-        self._write_files(authority, server)
+        write_files(folder, authority, server)
         config = yaml.safe_load((parts.ROOT / "envoy/envoy.yaml").read_text())
-        _address(config["admin"]["address"], ADDRESS, admin)
+        set_address(config["admin"]["address"], ADDRESS, admin)
         (cluster,) = config["static_resources"]["clusters"]
         (endpoints,) = cluster["load_assignment"]["endpoints"]
         fhir_port = urlsplit(fhir_base).port
-        _address(endpoints["lb_endpoints"][0]["endpoint"]["address"], ADDRESS, fhir_port)
+        set_address(endpoints["lb_endpoints"][0]["endpoint"]["address"], ADDRESS, fhir_port)
         config["static_resources"]["clusters"].extend(
-            [_server_cluster(authority, issuer.port), _cluster(LISTS_CLUSTER, lists.port)]
+            [_server_cluster(authority, issuer.port), cluster_of(LISTS_CLUSTER, lists.port)]
         )
         listeners = config["static_resources"]["listeners"]
         (shipped,) = [listener for listener in listeners if listener["name"] == LISTENER]
         listeners[:] = [self._listener(shipped, way, fhir_base, issuer, lists) for way in WAYS]
-        config = _replaced(config, {"/etc/fhir-guard": str(folder), "/dev/stdout": str(self._audit)})
+        config = replaced(config, {"/etc/fhir-guard": str(folder), "/dev/stdout": str(self._audit)})
         file = folder / "envoy.json"
         file.write_text(json.dumps(config))
-        command = [_envoy(), "--config-path", file, *OPTIONS]
+        command = [envoy(), "--config-path", file, *OPTIONS]
         self._process = Process("envoy", command, folder / "envoy.log")
 
     def ready(self):
@@ -154,8 +154,8 @@ class Guard:
         # What the manifest's anchors share must be changed apart.
         listener = copy.deepcopy(shipped)
         listener["name"] = way
-        _address(listener["address"], ADDRESS, urlsplit(self.bases[way]).port)
-        (filter,) = [part for part in _objects(listener) if part.get("@type") == WASM]
+        set_address(listener["address"], ADDRESS, urlsplit(self.bases[way]).port)
+        (filter,) = [part for part in objects(listener) if part.get("@type") == WASM]
         policy = filter["config"]["configuration"]["value"]
         policy["fhir"]["base"] = self.bases[way]
         policy["fhir"]["upstream"]["base"] = fhir_base
@@ -172,16 +172,18 @@ class Guard:
         CONFIGURATIONS[way](policy, issuer, lists)
         return listener
 
-    def _write_files(self, authority, server):
-        tls = self._folder / "tls"
-        tls.mkdir()
-        shutil.copy(authority.file, tls / "ca.pem")
-        shutil.copy(server.certificate, tls / "server.pem")
-        shutil.copy(server.key, tls / "server.key")
-        shutil.copy(_module(), self._folder / "fhir_guard.wasm")
+
+def write_files(folder, authority, server):
+    """What the manifest wants below `/etc/fhir-guard`."""
+    tls = folder / "tls"
+    tls.mkdir()
+    shutil.copy(authority.file, tls / "ca.pem")
+    shutil.copy(server.certificate, tls / "server.pem")
+    shutil.copy(server.key, tls / "server.key")
+    shutil.copy(module(), folder / "fhir_guard.wasm")
 
 
-def _address(address, host, port):
+def set_address(address, host, port):
     address["socket_address"] |= {"address": host, "port_value": port}
 
 
@@ -193,30 +195,30 @@ def _server_cluster(authority, port):
     }
     context = {"sni": HOST, "common_tls_context": {"validation_context": trusted}}
     socket = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": TLS, **context}}
-    return {**_cluster(SERVER_CLUSTER, port), "transport_socket": socket}
+    return {**cluster_of(SERVER_CLUSTER, port), "transport_socket": socket}
 
 
-def _cluster(name, port):
+def cluster_of(name, port):
     address = {"socket_address": {"address": ADDRESS, "port_value": port}}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
     assignment = {"cluster_name": name, "endpoints": endpoints}
     return {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": assignment}
 
 
-def _objects(value):
+def objects(value):
     if isinstance(value, dict):
         yield value
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _objects(part)
+            yield from objects(part)
 
 
-def _replaced(value, prefixes):
+def replaced(value, prefixes):
     if isinstance(value, dict):
-        return {key: _replaced(part, prefixes) for key, part in value.items()}
+        return {key: replaced(part, prefixes) for key, part in value.items()}
     if isinstance(value, list):
-        return [_replaced(part, prefixes) for part in value]
+        return [replaced(part, prefixes) for part in value]
     if isinstance(value, str):
         for prefix, instead in prefixes.items():
             if value.startswith(prefix):
@@ -224,17 +226,17 @@ def _replaced(value, prefixes):
     return value
 
 
-def _envoy():
+def envoy():
     named = os.environ.get("ENVOY")
-    return _executable(Path(named) if named else parts.ROOT / ".tools/envoy/envoy/_bin/envoy", "make tools")
+    return executable(Path(named) if named else parts.ROOT / ".tools/envoy/envoy/_bin/envoy", "make tools")
 
 
 def _fhir_server():
     target = Path(os.environ.get("CARGO_TARGET_DIR", parts.ROOT / "target"))
-    return _executable(target / "debug/fhir-server", "make demo-binary")
+    return executable(target / "debug/fhir-server", "make demo-binary")
 
 
-def _module():
+def module():
     named = os.environ.get("FHIR_GUARD_WASM")
     module = Path(named) if named else parts.ROOT / "dist/fhir_guard.wasm"
     if not module.is_file():
@@ -242,7 +244,7 @@ def _module():
     return module
 
 
-def _executable(path, target):
+def executable(path, target):
     if not os.access(path, os.X_OK):
         raise parts.Missing(f"{path} is not there: {target}")
     return path

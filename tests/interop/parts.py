@@ -61,15 +61,20 @@ def environment():
 
 def install():
     """Everything above, or `Missing`."""
-    _libraries()
-    sys.path.insert(0, str(PYTHON))
+    libraries()
     if not _complete():
         _packages()
     for path in NEEDED:
         find(path)
 
 
-def _libraries():
+def libraries():
+    """The Python libraries, ready to be imported."""
+    _install_libraries()
+    sys.path.insert(0, str(PYTHON))
+
+
+def _install_libraries():
     stamp = PYTHON / "interop.txt"
     wanted = "\n".join([sys.version, *LIBRARIES])
     if stamp.is_file() and stamp.read_text() == wanted:

@@ -1,6 +1,9 @@
 """Compares the filter with software that none of us wrote, and ends with one line:
 `N passed, N failed, N skipped`. Exits with 1 when anything failed, with 2 when something needed cannot
-be had here. `--docs` renews the table in docs/interop.md."""
+be had here. `--docs` renews the table in docs/interop.md, `--hostile` tries the hostile server alone.
+
+The hostile server is a rule of its own: where `make hostile-server` was never run, that part is inapplicable.
+This is said aloud, and it counts as nothing: neither as passed nor as skipped."""
 
 import signal
 import sys
@@ -17,12 +20,26 @@ def main():
     # So that what was started is stopped then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     say("== what is compared")
+    alone = "--hostile" in sys.argv[1:]
     try:
-        parts.install()
+        parts.libraries() if alone else parts.install()
         # After the libraries are there.
-        from judge import compare
+        import hostile
+        import hostile_server
+        import judge
 
-        return compare(say, docs="--docs" in sys.argv[1:])
+        tally = judge.Tally(say)
+        if not alone:
+            judge.compare(say, tally, docs="--docs" in sys.argv[1:])
+        say("== a server that ignores what it is asked")
+        if hostile_server.there():
+            hostile.compare(say, tally)
+        elif alone:
+            raise parts.Missing(f"{hostile_server.BINARY} is not there: {hostile_server.TARGET}")
+        else:
+            say(f"INAPPLICABLE: it is not installed here; {hostile_server.TARGET} builds it, which takes long")
+        say(tally.line)
+        return 1 if tally.failed else 0
     except parts.Missing as missing:
         say(f"the comparison cannot be made here: {missing}")
         say("0 passed, 1 failed, 0 skipped")

@@ -78,7 +78,7 @@ pub const ALL: [Case; 11] = [
         Some(300),
     ),
     Case::search(SMALL_UNTOUCHED, SMALL, Rules::Untouched, 3000, None),
-    Case::search("2 kB, typical rules", SMALL, Rules::Typical, 3000, None),
+    Case::search(SMALL_TYPICAL, SMALL, Rules::Typical, 3000, None),
     Case::search(
         "100 kB, rules that touch nothing",
         MIDDLE,
@@ -88,8 +88,11 @@ pub const ALL: [Case; 11] = [
     ),
     Case::search("100 kB, typical rules", MIDDLE, Rules::Typical, 500, None),
     Case::search(LARGE_UNTOUCHED, LARGE, Rules::Untouched, 400, Some(40)),
-    Case::search("1 MB, typical rules", LARGE, Rules::Typical, 400, Some(40)),
+    Case::search(LARGE_TYPICAL, LARGE, Rules::Typical, 400, Some(40)),
 ];
+
+/// What the rule for Observations takes out.
+pub const HIDDEN: [&str; 4] = ["note", "performer", "interpretation", "referenceRange"];
 
 /// The row of the first mark.
 pub const REPEATED: &str = "repeated token, 16 clients";
@@ -99,6 +102,10 @@ pub const NEW_ES256: &str = "always-new token, ES256";
 pub const NEW_RS256: &str = "always-new token, RS256";
 /// With the next, the slope that is the speed of screening.
 pub const SMALL_UNTOUCHED: &str = "2 kB, rules that touch nothing";
+/// The row in which small edits are compared.
+pub const SMALL_TYPICAL: &str = "2 kB, typical rules";
+/// The row in which large edits are compared.
+pub const LARGE_TYPICAL: &str = "1 MB, typical rules";
 /// The row of the mark for large answers.
 pub const LARGE_UNTOUCHED: &str = "1 MB, rules that touch nothing";
 

@@ -52,7 +52,7 @@ pub fn svg(report: &Report) -> String {
     }
     let mut legend = String::new();
     for (index, variant) in Variant::ALL.into_iter().enumerate() {
-        let x = 16.0 + 125.0 * f64::from(u8::try_from(index).unwrap_or(0));
+        let x = 16.0 + 98.0 * f64::from(u8::try_from(index).unwrap_or(0));
         let color = color(index);
         let _ = writeln!(
             legend,
@@ -79,8 +79,9 @@ pub fn svg(report: &Report) -> String {
 }
 
 fn color(index: usize) -> &'static str {
-    const COLORS: [&str; 7] = [
-        "#b0b0b0", "#e0a458", "#c8742a", "#a8c8e8", "#6fa3d0", "#3f76a8", "#1f4e79",
+    const COLORS: [&str; 9] = [
+        "#b0b0b0", "#e0a458", "#c8742a", "#a8c8e8", "#6fa3d0", "#3f76a8", "#7fb08a", "#b05a7a",
+        "#1f4e79",
     ];
     COLORS.get(index).copied().unwrap_or("#000")
 }

@@ -1,11 +1,61 @@
-//! The CPU time of a process, and the cores that processes run on.
+//! The CPU time of a process, the cores that processes run on, and the external processor.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+
+use crate::variant;
+
+/// The external processor, which ends with its standard input.
+pub struct Processor {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Processor {
+    /// Starts it with the edit of the typical rules.
+    pub fn start(program: &Path) -> Result<Processor, String> {
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", program.display());
+        let mut child = Command::new(program)
+            .arg(variant::edit())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            let read = BufReader::new(output).read_line(&mut line);
+            read.map_err(|error| failed(&error))?;
+        }
+        let address = line.trim().parse();
+        let address = address.map_err(|_| failed(&"found no address on its first line"))?;
+        Ok(Processor { child, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // It has nothing else to do, and nobody is left to hear that it did not end.
+        let _ = self.child.wait();
+    }
+}
 
 /// The CPU time of all threads of a process, in user space and in the kernel.
 pub fn cpu_time(pid: u32) -> Result<Duration, String> {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::case::{self, LARGE_UNTOUCHED, NEW_ES256, NEW_RS256, REPEATED, SMALL_UNTOUCHED};
+use crate::case::{
+    self, LARGE_TYPICAL, LARGE_UNTOUCHED, NEW_ES256, NEW_RS256, REPEATED, SMALL_TYPICAL,
+    SMALL_UNTOUCHED,
+};
 use crate::us;
 use crate::variant::Variant;
 
@@ -142,6 +145,9 @@ impl Report {
         let es256 = ratio(NEW_ES256, Variant::Ours, Variant::Native);
         let rs256 = ratio(NEW_RS256, Variant::Ours, Variant::Native);
         let large = ratio(LARGE_UNTOUCHED, Variant::Bare, Variant::Ours);
+        let external = ratio(LARGE_TYPICAL, Variant::External, Variant::Ours);
+        let external_small = ratio(SMALL_TYPICAL, Variant::External, Variant::Ours);
+        let tree = ratio(LARGE_TYPICAL, Variant::Tree, Variant::Ours);
         let screening = self.screening().unwrap_or(f64::NAN);
         let start = self.vm_start();
         vec![
@@ -174,6 +180,24 @@ impl Report {
                 found: format!("{large:.2}"),
                 wanted: "at least 0.25",
                 reached: large >= 0.25,
+            },
+            Mark {
+                name: "1 MB answers, CPU of a wasm filter with serde_json against ours",
+                found: format!("{tree:.2}"),
+                wanted: "at least 1.5",
+                reached: tree >= 1.5,
+            },
+            Mark {
+                name: "1 MB answers, CPU of native and an external processor against ours",
+                found: format!("{external:.2}"),
+                wanted: "above 1",
+                reached: external > 1.0,
+            },
+            Mark {
+                name: "2 kB answers, CPU of native and an external processor against ours",
+                found: format!("{external_small:.2}"),
+                wanted: "above 1",
+                reached: external_small > 1.0,
             },
             Mark {
                 name: "module",

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::case::{CLIENTS, Case, IN_FLIGHT, Tokens};
 use crate::data::{self, Documents};
 use crate::load::Load;
-use crate::process::Cores;
+use crate::process::{self, Cores, Processor};
 use crate::upstream;
 use crate::variant::Variant;
 
@@ -33,6 +33,7 @@ pub struct Stage {
     pki: Pki,
     issuer: Issuer,
     envoys: Vec<(Variant, Envoy)>,
+    processor: Processor,
     configurations: Vec<(Variant, Value)>,
     cores: Cores,
     // Until the end: the Envoys read their files from it.
@@ -55,6 +56,7 @@ impl Stage {
             .map_err(|error| format!("cannot make a temporary directory: {error}"))?;
         pki.write_to(&directory.path().join("tls"))?;
         modules.copy_to(directory.path())?;
+        let processor = Processor::start(&modules.processor)?;
         let jwks = json!({ "keys": [
             issuer.jwk(Algorithm::Es256), issuer.jwk(Algorithm::Rs256),
         ] });
@@ -63,6 +65,7 @@ impl Stage {
             pki,
             issuer,
             envoys: Vec::new(),
+            processor,
             configurations: Vec::new(),
             cores,
             _directory: directory,
@@ -77,7 +80,7 @@ impl Stage {
                 .upstream("127.0.0.1", address.port())
                 .local_only();
             let config = variant
-                .apply(manifest, directory, &jwks)
+                .apply(manifest, directory, &jwks, stage.processor.address())
                 .files("/etc/fhir-guard/", directory)
                 .build()?;
             stage.configurations.push((variant, config.clone()));
@@ -92,6 +95,7 @@ impl Stage {
         for (_, envoy) in &self.envoys {
             self.cores.bind_envoy(envoy.pid())?;
         }
+        self.cores.bind_envoy(self.processor.pid())?;
         self.cores.bind_generator()
     }
 
@@ -106,6 +110,15 @@ impl Stage {
     pub fn envoy(&self, variant: Variant) -> Result<&Envoy, String> {
         let found = self.envoys.iter().find(|(own, _)| *own == variant);
         found.map(|(_, envoy)| envoy).ok_or("no such Envoy".into())
+    }
+
+    /// The CPU time so far of all processes that a variant is made of.
+    pub fn cpu_time(&self, variant: Variant) -> Result<Duration, String> {
+        let own = process::cpu_time(self.envoy(variant)?.pid())?;
+        Ok(match variant {
+            Variant::External => own + process::cpu_time(self.processor.pid())?,
+            _ => own,
+        })
     }
 
     /// The access log of a variant.
@@ -166,14 +179,15 @@ impl Stage {
     }
 }
 
-/// The two modules of the run.
+/// The two modules of the run, and the external processor.
 pub struct Modules {
     guard: PathBuf,
     floor: PathBuf,
+    processor: PathBuf,
 }
 
 impl Modules {
-    /// The release module, and the one that only shows the platform's floor.
+    /// The release module, the one that only shows the platform's floor, and the processor.
     ///
     /// # Errors
     /// Which is missing, and how it is built.
@@ -183,12 +197,13 @@ impl Modules {
                 .map_or_else(|| root().join("dist").join(file), PathBuf::from);
             match path.is_file() {
                 true => Ok(path),
-                false => Err(format!("no module at {}: run `make bench`", path.display())),
+                false => Err(format!("nothing at {}: run `make bench`", path.display())),
             }
         };
         Ok(Modules {
             guard: find("FHIR_GUARD_WASM", "fhir_guard.wasm")?,
             floor: find("FHIR_GUARD_FLOOR_WASM", "bench_filter.wasm")?,
+            processor: find("FHIR_GUARD_BENCH_PROCESSOR", "bench_processor")?,
         })
     }
 

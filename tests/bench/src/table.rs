@@ -69,6 +69,12 @@ fn ratio_table(report: &Report) -> String {
         ),
         ("fhir-guard / 12 calls", Variant::Ours, Variant::Calls),
         ("bare / fhir-guard", Variant::Bare, Variant::Ours),
+        ("serde_json / fhir-guard", Variant::Tree, Variant::Ours),
+        (
+            "native + ext_proc / fhir-guard",
+            Variant::External,
+            Variant::Ours,
+        ),
     ];
     let mut rows = vec![
         std::iter::once("case".to_owned())

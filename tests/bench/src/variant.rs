@@ -1,11 +1,12 @@
 //! What is measured against what: the shipped manifest, with other filters in the filter's place.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use fhir_guard_harness::envoy::Manifest;
 use serde_json::{Value, json};
 
-use crate::case::{Case, Document};
+use crate::case::{Case, Document, HIDDEN, Rules};
 
 /// One Envoy of the run.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -22,19 +23,26 @@ pub enum Variant {
     Calls,
     /// A wasm filter that takes every piece of the answer and puts it back.
     Copy,
+    /// A wasm filter that edits the answer as a tree of serde_json.
+    Tree,
+    /// The native chain with `jwt_cache`, and the same tree in a process of its own, which Envoy asks by gRPC
+    /// (`ext_proc`): what decides and edits without the filter.
+    External,
     /// The filter, as shipped.
     Ours,
 }
 
 impl Variant {
     /// In the order in which they take turns.
-    pub const ALL: [Variant; 7] = [
+    pub const ALL: [Variant; 9] = [
         Variant::Bare,
         Variant::Native,
         Variant::NativeCached,
         Variant::Empty,
         Variant::Calls,
         Variant::Copy,
+        Variant::Tree,
+        Variant::External,
         Variant::Ours,
     ];
 
@@ -47,17 +55,44 @@ impl Variant {
             Variant::Empty => "wasm empty",
             Variant::Calls => "wasm 12 calls",
             Variant::Copy => "wasm copy",
+            Variant::Tree => "wasm serde_json",
+            Variant::External => "native + ext_proc",
             Variant::Ours => "fhir-guard",
         }
     }
 
-    /// Whether it is measured in this case. Copies tell something of sizes only.
+    /// Whether it is measured in this case. Copies tell something of sizes only, and the edits of others are
+    /// those of the rule for Observations.
     pub fn takes(self, case: &Case) -> bool {
-        self != Variant::Copy || matches!(case.document, Document::Observations(_))
+        let observations = matches!(case.document, Document::Observations(_));
+        match self {
+            Variant::Copy => observations,
+            Variant::Tree | Variant::External => observations && self.edits(case),
+            _ => true,
+        }
     }
 
-    /// Puts its filters and its access log into the shipped manifest.
-    pub fn apply(self, manifest: Manifest, modules: &Path, jwks: &Value) -> Manifest {
+    /// Whether what it answers is not what the upstream sent.
+    pub fn edits(self, case: &Case) -> bool {
+        let editor = matches!(self, Variant::Tree | Variant::External | Variant::Ours);
+        editor && case.rules == Rules::Typical
+    }
+
+    /// Whether it is there for the sake of its CPU time alone, with fewer requests: it is slow, and how slow is
+    /// soon known.
+    pub fn briefly(self) -> bool {
+        matches!(self, Variant::Tree | Variant::External)
+    }
+
+    /// Puts its filters and its access log into the shipped manifest. `processor`: where the external processor
+    /// listens.
+    pub fn apply(
+        self,
+        manifest: Manifest,
+        modules: &Path,
+        jwks: &Value,
+        processor: SocketAddr,
+    ) -> Manifest {
         let calls = || wasm(modules, "calls");
         match self {
             Variant::Ours => manifest.plugin(|policy| {
@@ -71,7 +106,7 @@ impl Variant {
                         "name": "observation-details",
                         "unless": {"scope": "patient/Observation.rs"},
                         "resource": "Observation",
-                        "elements": ["note", "performer", "interpretation", "referenceRange"],
+                        "elements": HIDDEN,
                         "action": "remove",
                     }));
                 }
@@ -91,8 +126,64 @@ impl Variant {
                 let filters = vec![wasm(modules, "copy")];
                 replace(manifest, filters, Some(access_log(false)))
             }
+            Variant::Tree => {
+                let filters = vec![wasm(modules, &edit())];
+                replace(manifest, filters, Some(access_log(false)))
+            }
+            Variant::External => external(manifest, jwks, processor),
         }
     }
+}
+
+/// The edit of the rule for Observations, as the tree of serde_json wants it.
+pub fn edit() -> String {
+    json!({ "remove": { "Observation": HIDDEN } }).to_string()
+}
+
+/// The whole answer goes to the processor, and what it makes of it comes back; nothing else is sent to it.
+fn external(manifest: Manifest, jwks: &Value, processor: SocketAddr) -> Manifest {
+    let types = "type.googleapis.com/envoy.extensions";
+    let skipped = [
+        "request_header_mode",
+        "response_header_mode",
+        "request_trailer_mode",
+        "response_trailer_mode",
+    ];
+    let mut mode = json!({ "response_body_mode": "BUFFERED" });
+    for name in skipped {
+        mode[name] = json!("SKIP");
+    }
+    let filter = json!({
+        "name": "envoy.filters.http.ext_proc",
+        "typed_config": {
+            "@type": format!("{types}.filters.http.ext_proc.v3.ExternalProcessor"),
+            "grpc_service": { "envoy_grpc": { "cluster_name": "processor" } },
+            "message_timeout": "20s",
+            "processing_mode": mode,
+        },
+    });
+    let options = format!("{types}.upstreams.http.v3.HttpProtocolOptions");
+    let address = json!({ "address": "127.0.0.1", "port_value": processor.port() });
+    let cluster = json!({
+        "name": "processor",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": options,
+            "explicit_http_config": { "http2_protocol_options": {} },
+        } },
+        "load_assignment": { "cluster_name": "processor", "endpoints": [{ "lb_endpoints": [
+            { "endpoint": { "address": { "socket_address": address } } },
+        ] }] },
+    });
+    let mut chain = native(jwks, true);
+    chain.push(filter);
+    replace(manifest, chain, Some(access_log(true))).edit(|config| {
+        let clusters = config.pointer_mut("/static_resources/clusters");
+        if let Some(clusters) = clusters.and_then(Value::as_array_mut) {
+            clusters.push(cluster);
+        }
+    })
 }
 
 /// Puts these filters in the place of the guard, and this access log in the place of the shipped.
