@@ -2,12 +2,8 @@
 //!
 //! A server answers the start of an export with a link to the job, and later with links to files
 //! (<https://hl7.org/fhir/uv/bulkdata/STU2/export.html>). Neither says whose they are, so a client gets links of
-//! ours in their place, which hold the request that was decided on and the server's link, under a code that nobody
-//! else can make. Whoever follows one is decided on anew, as if the export were to start. Nothing is kept.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq as _;
+//! ours in their place, in which the request that was decided on and the server's link are sealed: nobody else can
+//! make one, or use that of another client. Whoever follows one is decided on anew, as if the export were to start. Nothing is kept.
 
 use super::pages::head;
 use super::{Exchange, Field, Guard, OnFault, Phase, Step};
@@ -15,19 +11,16 @@ use crate::access::Permit;
 use crate::audit::Outcome;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::identity::{MacKey, Principal};
+use crate::identity::{MacKey, Principal, Sealed};
 use crate::request::{
     Export, ExportLink, ExportStep, FhirPolicy, Interaction, JobLink, MAX_TOKEN, Method, Request,
 };
 use crate::response::{AnswerHead, Counts, Leaving, check_status};
 
-/// What the code is for. A change of the token's form takes another number.
+/// What is sealed. A change of its form takes another number.
 const PURPOSE: &str = "fhir-guard export v1";
 
-/// Bytes of the code.
-const CODE: usize = 16;
-
-/// What a link of ours stands for while a file is named; a job has no type.
+/// What stands in a link to a job where that to a file has the type.
 const JOB: &str = "-";
 
 /// Our link in the place of one of the upstream's: to the job of an export, or to a file with resources of this
@@ -43,13 +36,13 @@ pub(super) fn seal(
 ) -> Option<String> {
     let lifetime = fhir.export.as_ref()?.lifetime;
     let upstream = JobLink::upstream_of(url, fhir)?;
-    let until = now.saturating_add(lifetime).to_be_bytes();
     let kind = file.map_or(JOB, ResourceType::name);
     let text = format!("{kind} {} {upstream}", export.target());
-    let code = code(key, principal, until, &text);
     let link = ExportLink {
         file: file.is_some(),
-        token: URL_SAFE_NO_PAD.encode([&code[..], &until, text.as_bytes()].concat()),
+        token: sealed_for(principal, |sealed| {
+            sealed.seal(key, now.saturating_add(lifetime), &text)
+        })?,
     };
     let fits = link.token.len() <= MAX_TOKEN;
     fits.then(|| format!("{}{}", fhir.base.as_str(), link.target()))
@@ -67,13 +60,8 @@ pub(super) fn open(
 ) -> Result<Request, Denial> {
     let absent = Denial::Absent { forbidden: false };
     let opened = || {
-        let bytes = URL_SAFE_NO_PAD.decode(&link.token).ok()?;
-        let (shown, rest) = bytes.split_first_chunk::<CODE>()?;
-        let (until, text) = rest.split_first_chunk::<8>()?;
-        let text = std::str::from_utf8(text).ok()?;
-        let expected = code(key?, principal, *until, text);
-        let good = bool::from(expected.ct_eq(shown)) && now < u64::from_be_bytes(*until);
-        let (kind, rest) = text.split_once(' ').filter(|_| good)?;
+        let text = sealed_for(principal, |sealed| sealed.open(key?, now, &link.token))?;
+        let (kind, rest) = text.split_once(' ')?;
         let (target, upstream) = rest.split_once(' ')?;
         // A link to a file is no link to its job.
         let file = match kind {
@@ -171,22 +159,18 @@ impl Exchange {
     }
 }
 
-/// The code of a token for this client: by issuer, tenant, client and subject. What else a caller may see is
-/// decided when the link is followed. Each is told with its length, so that no two callers are one.
-fn code(key: &MacKey, principal: &Principal, until: [u8; 8], text: &str) -> [u8; CODE] {
+/// Links are for this client: by issuer, tenant, client and subject. What else a caller may see is decided when a
+/// link is followed.
+fn sealed_for<T>(principal: &Principal, then: impl FnOnce(&Sealed<'_>) -> T) -> T {
     let tenant = principal.tenant();
     let tenant = tenant.map_or_else(|| "-".to_owned(), |tenant| format!("+{tenant}"));
-    let parts = [
-        principal.issuer(),
-        &tenant,
-        principal.client(),
-        principal.subject(),
-        text,
-    ];
-    let mut message = until.to_vec();
-    for part in parts {
-        message.extend((part.len() as u64).to_be_bytes());
-        message.extend(part.as_bytes());
-    }
-    key.tag(PURPOSE, &message)
+    then(&Sealed {
+        purpose: PURPOSE,
+        bound: &[
+            principal.issuer(),
+            &tenant,
+            principal.client(),
+            principal.subject(),
+        ],
+    })
 }

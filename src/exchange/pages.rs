@@ -2,17 +2,13 @@
 //! for how long.
 //!
 //! Such a link says nothing of whose data it leads to (<https://github.com/hapifhir/hapi-fhir/issues/5427>),
-//! so it is never taken from a client. A client gets a link of ours, with a token that holds the request
-//! that was decided on and the upstream's link, under a code that nobody else can make, and covered: cursors
-//! name resources, which need not be the client's to know of. Whoever follows it is decided on anew, as for
+//! so it is never taken from a client. A client gets a link of ours, with a token in which the request that
+//! was decided on and the upstream's link are sealed: nobody else can make one, and cursors name resources,
+//! which need not be the client's to know of. Whoever follows it is decided on anew, as for
 //! that request, and the answer is screened like any other.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq as _;
-
 use crate::denial::Denial;
-use crate::identity::{MacKey, Principal};
+use crate::identity::{MacKey, Principal, Sealed};
 use crate::request::{
     FhirPolicy, Interaction, MAX_TOKEN, Method, Page, PageLink, Request, RequestHead,
 };
@@ -20,14 +16,8 @@ use crate::request::{
 /// How long a link can be followed, in seconds: servers forget their pages sooner.
 const LIFETIME: u64 = 3600;
 
-/// What the code is for. A change of the token's form takes another number.
-const PURPOSE: &str = "fhir-guard page v2";
-
-/// What the request and the link are covered for.
-const COVER: &str = "fhir-guard page text v2";
-
-/// Bytes of the code.
-const CODE: usize = 16;
+/// What is sealed. A change of its form takes another number.
+const PURPOSE: &str = "fhir-guard page v3";
 
 /// Our link in the place of one of the upstream's, to another page of what was asked for. `None` where
 /// that is no link to a search below the upstream's base, or ours would be too long. `now` is in seconds
@@ -54,14 +44,12 @@ pub(super) fn seal(
     if !searches || query.is_empty() || !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
-    let until = now.saturating_add(LIFETIME).to_be_bytes();
     let text = format!("{} {upstream}", interaction.target());
-    let code = code(key, principal, until, &text);
-    let mut covered = text.into_bytes();
-    key.cover(COVER, &code, &mut covered);
     let link = PageLink {
         resource_type: interaction.resource_type(),
-        token: URL_SAFE_NO_PAD.encode([&code[..], &until, &covered].concat()),
+        token: sealed_for(principal, |sealed| {
+            sealed.seal(key, now.saturating_add(LIFETIME), &text)
+        })?,
     };
     let fits = link.token.len() <= MAX_TOKEN;
     fits.then(|| format!("{}{}", fhir.base.as_str(), link.target()))
@@ -78,15 +66,8 @@ pub(super) fn open(
 ) -> Result<Request, Denial> {
     let refused = Denial::Request("page");
     let opened = || {
-        let bytes = URL_SAFE_NO_PAD.decode(&link.token).ok()?;
-        let (shown, rest) = bytes.split_first_chunk::<CODE>()?;
-        let (until, covered) = rest.split_first_chunk::<8>()?;
-        let mut text = covered.to_vec();
-        key?.cover(COVER, shown, &mut text);
-        let text = std::str::from_utf8(&text).ok()?;
-        let expected = code(key?, principal, *until, text);
-        let good = bool::from(expected.ct_eq(shown)) && now < u64::from_be_bytes(*until);
-        let (target, upstream) = text.split_once(' ').filter(|_| good)?;
+        let text = sealed_for(principal, |sealed| sealed.open(key?, now, &link.token))?;
+        let (target, upstream) = text.split_once(' ')?;
         Some((target.to_owned(), upstream.to_owned()))
     };
     let (target, upstream) = opened().ok_or(refused.clone())?;
@@ -112,30 +93,25 @@ pub(super) fn head(method: Method, fhir: &FhirPolicy, target: &str) -> Result<Re
     RequestHead::parse(&fields).1
 }
 
-/// The code of a token for this caller: by issuer, tenant, subject, client, patient, encounter, user, roles,
-/// purposes and scopes, which are what a server may be told. Each is told with its length, so that no two
-/// callers are one.
-fn code(key: &MacKey, principal: &Principal, until: [u8; 8], text: &str) -> [u8; CODE] {
+/// Links are for this caller: by issuer, tenant, subject, client, patient, encounter, user, roles, purposes and
+/// scopes, which are what a server may be told.
+fn sealed_for<T>(principal: &Principal, then: impl FnOnce(&Sealed<'_>) -> T) -> T {
     let scopes = principal.scopes().texts().join(" ");
     let optional =
         |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
-    let parts = [
-        principal.issuer(),
-        principal.subject(),
-        principal.client(),
-        &optional(principal.tenant()),
-        &optional(principal.patient()),
-        &optional(principal.encounter()),
-        &optional(principal.user()),
-        &scopes,
-        &principal.roles().join("\n"),
-        &principal.purposes().join("\n"),
-        text,
-    ];
-    let mut message = until.to_vec();
-    for part in parts {
-        message.extend((part.len() as u64).to_be_bytes());
-        message.extend(part.as_bytes());
-    }
-    key.tag(PURPOSE, &message)
+    then(&Sealed {
+        purpose: PURPOSE,
+        bound: &[
+            principal.issuer(),
+            principal.subject(),
+            principal.client(),
+            &optional(principal.tenant()),
+            &optional(principal.patient()),
+            &optional(principal.encounter()),
+            &optional(principal.user()),
+            &scopes,
+            &principal.roles().join("\n"),
+            &principal.purposes().join("\n"),
+        ],
+    })
 }

@@ -31,27 +31,16 @@ impl MacKey {
     /// 128 bits of the code for this message; the purpose, which keeps codes for one thing from being
     /// taken for another, stands before it.
     pub fn tag(&self, purpose: &'static str, message: &[u8]) -> [u8; 16] {
+        let code = self.code(purpose, message);
+        code.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// All 256 bits of it.
+    pub(super) fn code(&self, purpose: &'static str, message: &[u8]) -> [u8; 32] {
         let mut mac = self.0.clone();
         mac.update(purpose.as_bytes());
         mac.update(message);
-        let bytes = mac.finalize().into_bytes();
-        bytes.first_chunk().copied().unwrap_or_default()
-    }
-
-    /// Covers these bytes, and uncovers them when done again, with a stream that only this key and this code
-    /// make (BLAKE3, keyed and extended). Two texts under one code would tell how they differ: the code must be
-    /// a [`tag`](Self::tag) of the text itself, as in RFC 5297.
-    pub fn cover(&self, purpose: &'static str, code: &[u8; 16], bytes: &mut [u8]) {
-        let mut key = [0; 32];
-        let (left, right) = key.split_at_mut(16);
-        left.copy_from_slice(&self.tag(purpose, b"1"));
-        right.copy_from_slice(&self.tag(purpose, b"2"));
-        let mut stream = vec![0; bytes.len()];
-        let mut hash = blake3::Hasher::new_keyed(&key);
-        hash.update(code).finalize_xof().fill(&mut stream);
-        for (byte, other) in bytes.iter_mut().zip(stream) {
-            *byte ^= other;
-        }
+        mac.finalize().into_bytes().into()
     }
 }
 
@@ -81,26 +70,6 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_covered_is_uncovered_by_the_same_key_code_and_purpose_only() {
-        let key = |byte: u8| MacKey(Hmac::new_from_slice(&[byte; 32]).unwrap());
-        for text in ["", "a", "Observation?_cursor=1", &"long ".repeat(800)] {
-            let mut covered = text.as_bytes().to_vec();
-            key(1).cover("one", &[1; 16], &mut covered);
-            for (name, key, purpose, code, same) in [
-                ("the same", key(1), "one", [1; 16], true),
-                ("another key", key(2), "one", [1; 16], text.is_empty()),
-                ("another purpose", key(1), "two", [1; 16], text.is_empty()),
-                ("another code", key(1), "one", [2; 16], text.is_empty()),
-            ] {
-                let mut found = covered.clone();
-                key.cover(purpose, &code, &mut found);
-                assert_eq!(found == text.as_bytes(), same, "{name}: {text}");
-            }
-            assert_eq!(covered == text.as_bytes(), text.is_empty(), "{text}");
-        }
-    }
 
     #[test]
     fn a_key_is_hexadecimal_or_base64_of_32_bytes_or_more() {

@@ -24,6 +24,7 @@ mod replay;
 mod revocation;
 mod ring;
 mod scope;
+mod seal;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use ring::{KeyRing, Standing};
 pub use scope::{
     Letter, Level, MAX_SCOPE_VALUES, MAX_SCOPES, Scope, ScopeParameter, Scopes, TokenValue,
 };
+pub use seal::Sealed;
 pub use signature::HostCheck;
 pub use token::{AccessToken, MAX_TOKEN, MissingKey, Unverified, Verification, verify};
 pub use told::{Fact, MAX_TOLD, Told};
