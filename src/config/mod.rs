@@ -105,7 +105,9 @@
 //! | `waiting.time` | duration, 100ms to 30s | `5s` |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
-//! | `limits[].key` | 1 to 7 of `address`, `certificate`, `client`, `issuer`, `patient`, `subject`, `tenant`, each once | required |
+//! | `limits[].key` | 1 to 12 of `address`, `certificate`, `client`, `interaction`, `issuer`, `operation`, `patient`, `route`, `subject`, `tenant`, `token`, `type`, each once | required |
+//! | `limits[].address_prefix.ipv4` | whole number, 0 to 32; only with `address` | 32 |
+//! | `limits[].address_prefix.ipv6` | whole number, 0 to 128; only with `address` | 64 |
 //! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | required |
 //! | `limits[].burst` | whole number from 1 | required |
 //! | `limits[].when` | condition, as `rules[].when` | always |
@@ -207,6 +209,7 @@ mod introspection;
 mod issuers;
 mod keys;
 mod labels;
+mod limits;
 mod minimum;
 mod mistakes;
 mod operations;

@@ -9,6 +9,7 @@
 mod answer;
 mod body;
 mod bundle;
+mod charges;
 mod consent;
 mod cover;
 mod current;
@@ -28,7 +29,7 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{self, Charging, Limit, Verdict};
+use crate::limit::{Charging, Verdict};
 use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
@@ -206,7 +207,7 @@ impl Exchange {
                 return self.host_failed();
             }
         };
-        let mut fields = match self.verdict(&guard.limits(&permit), verdict) {
+        let mut fields = match self.verdict(verdict) {
             Ok(fields) => fields,
             Err(denial) => return self.refuse(&denial),
         };
@@ -263,27 +264,6 @@ impl Exchange {
         }
         self.forward(Sent::One(Box::new(permit)), fields);
         Step::Forward(headers)
-    }
-
-    /// What callers are told of these limits; or the refusal.
-    fn verdict(&mut self, limits: &[Limit], verdict: &Verdict) -> Result<Vec<Field>, Denial> {
-        let fields = limit::headers(verdict, limits);
-        self.record.limits = verdict
-            .remaining
-            .iter()
-            .map(|limit| (limit.name.clone(), limit.remaining))
-            .collect();
-        if verdict.allowed {
-            return Ok(fields);
-        }
-        let refused_by = verdict.refused_by.and_then(|index| limits.get(index));
-        let limit = refused_by
-            .filter(|_| !verdict.contended)
-            .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
-        Err(Denial::Throttled {
-            headers: fields,
-            limit,
-        })
     }
 
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing

@@ -10,6 +10,7 @@ use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
 use crate::identity::ConnectionAttributes;
+use crate::limit::KeyPart;
 use crate::remote::Call;
 use crate::wire::{self, Pair};
 
@@ -134,6 +135,7 @@ impl Stream {
         let map = host::header_map(Map::Request).unwrap_or_default();
         let pairs = wire::view(&map).unwrap_or_default();
         let needs_address = guard.borrow().needs_address();
+        let counts_routes = guard.borrow().counts_by(KeyPart::Route);
         let digest = host::property("connection\0sha256_peer_certificate_digest");
         let asks = guard.borrow().asks(digest.as_deref());
         let attributes = ConnectionAttributes {
@@ -155,6 +157,9 @@ impl Stream {
             validated: host::property("connection\0peer_certificate_valid"),
             source: needs_address
                 .then(|| host::property("source\0address"))
+                .flatten(),
+            route: counts_routes
+                .then(|| host::property("xds\0route_name"))
                 .flatten(),
         };
         let step = self.exchange.request_headers(

@@ -23,6 +23,17 @@ pub struct Charging {
     verdict: Verdict,
 }
 
+/// What one limit is charged for.
+#[derive(Clone, Copy)]
+pub struct Charge<'a> {
+    /// The limit.
+    pub limit: &'a Limit,
+    /// Whose bucket it is.
+    pub caller: Caller<'a>,
+    /// How much: 1 for a request, unless the limit says otherwise.
+    pub count: u32,
+}
+
 /// The outcome.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
@@ -33,7 +44,8 @@ pub struct Verdict {
     /// On a refusal the seconds after which all limits admit the caller if it does not ask before,
     /// rounded up, at least 1; otherwise 0.
     pub retry_after_seconds: u64,
-    /// The state of each limit, in their order; empty when `contended`.
+    /// The state of each charge, in their order. Where `contended`, what remains is not known: it says
+    /// only which limits there are.
     pub remaining: Vec<Remaining>,
     /// Refused because shared data failed or stayed contended, not because of a quota.
     pub contended: bool,
@@ -83,30 +95,21 @@ struct Slip {
 }
 
 impl Charging {
-    /// Begins to charge `limits` for one request of `caller` at `now`, in nanoseconds since 1970.
-    /// Without limits it is done at once, and allowed.
-    pub fn new(limits: &[Limit], caller: &Caller, now: u64) -> Charging {
-        Charging::several(limits.iter().map(|limit| (limit, 1)), caller, now)
-    }
-
-    /// As [`new`](Self::new), for several requests together: how many of them each limit is charged for.
-    pub fn several<'l>(
-        limits: impl Iterator<Item = (&'l Limit, u32)>,
-        caller: &Caller,
-        now: u64,
-    ) -> Charging {
-        let slip = |(limit, count): (&Limit, u32)| Slip {
-            name: limit.name.clone(),
-            quota: limit.quota,
-            count,
-            place: Place::new(limit, caller),
+    /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
+    /// is done at once, and allowed.
+    pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
+        let slip = |charge: Charge<'l>| Slip {
+            name: charge.limit.name.clone(),
+            quota: charge.limit.quota,
+            count: charge.count,
+            place: Place::new(charge.limit, &charge.caller),
             slot: Slot::fresh(),
             version: None,
             tat: 0,
             tries: 0,
             charged: false,
         };
-        let slips: Vec<Slip> = limits.map(slip).collect();
+        let slips: Vec<Slip> = charges.into_iter().map(slip).collect();
         Charging {
             now,
             phase: match slips.as_slice() {
@@ -274,7 +277,7 @@ impl Charging {
             allowed: false,
             refused_by: Some(index),
             retry_after_seconds: 1,
-            remaining: Vec::new(),
+            remaining: self.remaining(),
             contended: true,
         }
     }

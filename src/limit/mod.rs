@@ -41,7 +41,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use charging::{Charging, Remaining, Verdict};
+pub use charging::{Charge, Charging, Remaining, Verdict};
 pub use headers::headers;
-pub use key::{Caller, KeyPart, Limit};
+pub use key::{AddressPrefix, Caller, KeyPart, Limit};
 pub use quota::{Period, Quota};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fhir_guard_harness::client::{Client, Request, Response, Version};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::table::{THROTTLED, faults};
 use crate::world::{Setting, World};
@@ -278,5 +278,69 @@ async fn every_limit_counts() {
             "{patient}: {field}, expected {told}"
         );
     }
+    world.close().await;
+}
+
+/// Names the routes of every listener: those below `/r4/Patient`, and the rest.
+fn name_routes(config: &mut Value) {
+    let listeners = config["static_resources"]["listeners"].as_array_mut();
+    for listener in listeners.expect("listeners") {
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let mut patients = routes[0].clone();
+        patients["match"] = json!({"prefix": "/r4/Patient"});
+        patients["name"] = json!("patients");
+        let rest = routes.as_array_mut().expect("routes");
+        rest.insert(0, patients);
+    }
+}
+
+/// What is asked for, the route, the token and the network are parts of keys as callers are.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_counts_apart() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([
+                { "name": "asked", "key": ["interaction", "type", "operation"], "rate": "1/d", "burst": 3 },
+                { "name": "routes", "key": ["route"], "rate": "1/d", "burst": 7 },
+                { "name": "tokens", "key": ["token"], "rate": "1/d", "burst": 7 },
+                { "name": "network", "key": ["address"], "address_prefix": {"ipv4": 8, "ipv6": 0},
+                  "rate": "1/d", "burst": 30 },
+            ]);
+        })),
+        envoy: Some(Box::new(name_routes)),
+        ..Setting::default()
+    })
+    .await;
+    let client = world.client();
+    let (one, other) = (
+        world.token("patient/*.rs"),
+        world.token("patient/*.s patient/*.r"),
+    );
+    for (token, path, status, told) in [
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=2;"#),
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=1;"#),
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=0;"#),
+        (&one, "/r4/Patient/p1", 429, r#""asked";r=0;"#),
+        // Another interaction, on the same route; then another type, on that without a name.
+        (&one, "/r4/Patient?_id=p1", 200, r#""asked";r=2;"#),
+        (&one, "/r4/Patient?_id=p1", 200, r#""asked";r=1;"#),
+        (&one, "/r4/Observation?patient=p1", 200, r#""tokens";r=1;"#),
+        (&other, "/r4/Patient?_id=p1", 200, r#""asked";r=0;"#),
+        (&other, "/r4/Patient/p1/_history", 200, r#""routes";r=0;"#),
+        (&other, "/r4/Patient/p1/_history", 429, r#""routes";r=0;"#),
+        (&one, "/r4/Condition?patient=p1", 200, r#""tokens";r=0;"#),
+        (&one, "/r4/Encounter?patient=p1", 429, r#""tokens";r=0;"#),
+        (&other, "/r4/Encounter?patient=p1", 200, r#""asked";r=2;"#),
+    ] {
+        let answer = world.send(&client, Request::get(path).bearer(token)).await;
+        let field = answer.header("ratelimit").unwrap_or_default();
+        assert_eq!(answer.status, status, "{path}: {field} {}", answer.text());
+        assert!(field.starts_with(told), "{path}: {field}, expected {told}");
+    }
+    // All came from one network.
+    let records = world.records().await;
+    let last = records.last().expect("a record");
+    assert_eq!(last["limits"]["network"], 30 - 10, "{last}");
     world.close().await;
 }

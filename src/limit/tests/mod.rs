@@ -1,6 +1,7 @@
 //! Several workers over one simulated map.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::key::Place;
 use super::quota::SECOND;
@@ -8,6 +9,7 @@ use super::*;
 use crate::shared::{Answer, Step, Work as _};
 
 mod damage;
+mod keys;
 mod race;
 
 const START: u64 = 1_700_000_000 * SECOND;
@@ -55,7 +57,7 @@ impl Map {
 
     /// One exchange without any other worker.
     fn charge(&mut self, limits: &[Limit], caller: &Caller, now: u64) -> Verdict {
-        let mut charging = Charging::new(limits, caller, now);
+        let mut charging = Charging::new(charges(limits, caller), now);
         while let Some(answer) = self.carry_out(&charging.step()) {
             charging.answer(answer);
         }
@@ -87,6 +89,19 @@ fn limit(name: &str, key: &[KeyPart], count: u32, per: Period, burst: u32) -> Li
     Limit::new(name, key, Quota::new(count, per, burst).unwrap()).unwrap()
 }
 
+/// One request, charged to each limit.
+fn charges<'a>(
+    limits: &'a [Limit],
+    caller: &Caller<'a>,
+) -> impl Iterator<Item = Charge<'a>> + use<'a> {
+    let caller = *caller;
+    limits.iter().map(move |limit| Charge {
+        limit,
+        caller,
+        count: 1,
+    })
+}
+
 fn client(name: &str) -> Caller<'_> {
     Caller {
         client: Some(name),
@@ -111,8 +126,9 @@ fn several_requests_are_charged_together_or_not_at_all() {
     ];
     let mut map = Map::default();
     let mut charge = |counts: [u32; 2]| {
-        let several = limits.iter().zip(counts);
-        let mut charging = Charging::several(several, &client("a"), START);
+        let several = charges(&limits, &client("a")).zip(counts);
+        let several = several.map(|(charge, count)| Charge { count, ..charge });
+        let mut charging = Charging::new(several, START);
         while let Some(answer) = map.carry_out(&charging.step()) {
             charging.answer(answer);
         }
@@ -137,7 +153,7 @@ fn several_requests_are_charged_together_or_not_at_all() {
 
 #[test]
 fn without_limits_everything_is_allowed_at_once() {
-    let verdict = verdict(&Charging::new(&[], &Caller::default(), START));
+    let verdict = verdict(&Charging::new([], START));
     assert!(verdict.allowed && verdict.remaining.is_empty() && !verdict.contended);
 }
 
@@ -228,7 +244,7 @@ fn all_limits_are_read_before_any_is_charged() {
 fn shared_data_that_does_not_answer_refuses() {
     fn check(name: &str, answers: &[Answer], expected: Option<bool>) {
         let limits = [limit("one", &[], 1, Period::Second, 2)];
-        let mut charging = Charging::new(&limits, &Caller::default(), START);
+        let mut charging = Charging::new(charges(&limits, &Caller::default()), START);
         for answer in answers {
             assert!(
                 !matches!(charging.step(), Step::Done(_)),
@@ -285,7 +301,7 @@ fn shared_data_that_does_not_answer_refuses() {
 /// A worker charges two limits, and another the second of them after the first worker has read both.
 fn overtaken(map: &mut Map, limits: &[Limit; 2]) -> Verdict {
     let caller = client("a");
-    let mut slow = Charging::new(limits, &caller, START);
+    let mut slow = Charging::new(charges(limits, &caller), START);
     for _ in 0..2 {
         let answer = map.carry_out(&slow.step()).unwrap();
         slow.answer(answer);

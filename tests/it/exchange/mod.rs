@@ -17,6 +17,7 @@ mod granular;
 mod instances;
 mod introspection;
 mod labels;
+mod limits;
 mod minimum;
 mod named;
 mod operations;

@@ -1,0 +1,112 @@
+//! What is charged: which limits, in whose buckets, and how much.
+
+use super::entry::Asked;
+use super::{Exchange, Field, Guard};
+use crate::access::{Permit, Rules};
+use crate::denial::Denial;
+use crate::fhir::ResourceType;
+use crate::identity::Principal;
+use crate::limit::{self, Caller, Charge, Charging, Remaining, Verdict};
+use crate::request::Interaction;
+
+/// The most buckets that one exchange is charged in: each costs a read and a write of shared data. Only
+/// the requests of a Bundle can differ in what they ask for.
+const BUCKETS: usize = 64;
+
+impl Exchange {
+    /// The charge for all that these permits are for, together.
+    ///
+    /// # Errors
+    /// It takes more than [`BUCKETS`], or more than a limit ever admits at once.
+    pub(super) fn charges<'p>(
+        &self,
+        guard: &Guard,
+        principal: &Principal,
+        asked: &Asked,
+        permits: impl Iterator<Item = &'p Permit> + Clone,
+    ) -> Result<Charging, Denial> {
+        let own = self.caller(principal, asked);
+        let mut charges: Vec<Charge<'_>> = Vec::new();
+        for (place, limit) in guard.policy().limits.iter().enumerate() {
+            let first = charges.len();
+            for permit in permits.clone().filter(|permit| !permit.spares_limit(place)) {
+                let caller = asking(own, &permit.request().interaction);
+                let same = |charge: &&mut Charge<'_>| limit.is_asked_alike(&charge.caller, &caller);
+                let buckets = charges.len();
+                match charges.iter_mut().skip(first).find(same) {
+                    Some(charge) => charge.count = charge.count.saturating_add(1),
+                    None if buckets >= BUCKETS => {
+                        return Err(Denial::TooCostly("limits".into()));
+                    }
+                    None => charges.push(Charge {
+                        limit,
+                        caller,
+                        count: 1,
+                    }),
+                }
+            }
+        }
+        let never = |charge: &&Charge<'_>| charge.count > charge.limit.quota.burst();
+        if let Some(charge) = charges.iter().find(never) {
+            return Err(Denial::TooCostly(charge.limit.name.clone().into()));
+        }
+        Ok(Charging::new(charges, asked.now))
+    }
+
+    /// What callers are told of their limits; or the refusal.
+    pub(super) fn verdict(&mut self, verdict: &Verdict) -> Result<Vec<Field>, Denial> {
+        let fields = limit::headers(verdict);
+        let mut known: Vec<(String, u32)> = Vec::new();
+        let told = verdict.remaining.iter().filter(|_| !verdict.contended);
+        for Remaining {
+            name, remaining, ..
+        } in told
+        {
+            // Of several buckets of one limit the nearest.
+            match known.iter_mut().find(|(known, _)| known == name) {
+                Some((_, least)) => *least = (*least).min(*remaining),
+                None => known.push((name.clone(), *remaining)),
+            }
+        }
+        self.record.limits = known;
+        if verdict.allowed {
+            return Ok(fields);
+        }
+        let refused_by = verdict.refused_by.filter(|_| !verdict.contended);
+        let refused_by = refused_by.and_then(|index| verdict.remaining.get(index));
+        let limit = refused_by.map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
+        Err(Denial::Throttled {
+            headers: fields,
+            limit,
+        })
+    }
+
+    /// Who is charged.
+    fn caller<'a>(&'a self, principal: &'a Principal, asked: &'a Asked) -> Caller<'a> {
+        Caller {
+            address: Rules::address(&asked.address),
+            certificate: self.record.certificate.as_deref(),
+            client: Some(principal.client()),
+            issuer: Some(principal.issuer()),
+            patient: principal.patient(),
+            route: asked.route.as_deref(),
+            subject: Some(principal.subject()),
+            tenant: principal.tenant(),
+            token: asked.token.as_ref().map(|hash| hash.as_slice()),
+            ..Caller::default()
+        }
+    }
+}
+
+/// The caller who asks for this.
+fn asking<'a>(caller: Caller<'a>, interaction: &'a Interaction) -> Caller<'a> {
+    Caller {
+        interaction: Some(interaction.code()),
+        operation: match interaction {
+            Interaction::Operation(call) => Some(call.operation.name.as_str()),
+            _ => None,
+        },
+        resource_type: interaction.resource_type().map(ResourceType::name),
+        ..caller
+    }
+}
