@@ -1,12 +1,15 @@
 //! `limits`: how often a caller may ask.
 
+use std::num::NonZeroU32;
+
 use super::conditions::Conditions;
 use super::issuers::distinct;
-use super::mistakes::Mistakes;
+use super::mistakes::{Mistakes, suggestion};
 use super::reader::{Node, Object, each, or};
 use super::rules::names_differ;
 use crate::cel::Condition;
-use crate::limit::{AddressPrefix, KeyPart, Limit, Quota};
+use crate::limit::{AddressPrefix, Cost, KeyPart, Limit, Quota};
+use crate::request::Interaction;
 
 /// Limits of one configuration: each costs every exchange a read and a write of shared data.
 const LIMITS: usize = 8;
@@ -49,16 +52,23 @@ fn limit(
         m,
     );
     let burst = burst.and_then(|node| node.integer(1..=u32::MAX, m));
+    let most = burst.unwrap_or(u32::MAX);
+    let cost = or(object.optional("cost"), None, |node| {
+        cost(node, most, m).map(Some)
+    });
     let when = or(object.optional("when"), None, |node| {
         conditions.read(node, m).map(Some)
     });
     let place = object.pointer().to_owned();
     object.finish(m);
     let (name, key, (count, per), burst) = (name?, key?, rate?, burst?);
-    let limit = Quota::new(count, per, burst).and_then(|quota| Limit::new(name, &key, quota));
+    let (cost, debt) = cost?.unwrap_or_default();
+    let quota = Quota::new(count, per, burst).and_then(|quota| quota.with_debt(debt));
+    let limit = quota.and_then(|quota| Limit::new(name, &key, quota));
     let limit = limit.map_err(|message| m.add(&place, message)).ok();
     let limit = Limit {
         address: address?,
+        cost,
         ..limit?
     };
     Some((limit, when?))
@@ -86,4 +96,85 @@ fn address_prefix(
         object.finish(m);
         Some(AddressPrefix { v4: v4?, v6: v6? })
     })
+}
+
+/// The most that one request, or one part of what it asks for, may cost.
+const COST: u32 = 1_000_000;
+
+/// `cost`, where one request may cost at most so much, and the debt that answers may leave.
+fn cost(node: &Node<'_>, most: u32, m: &mut Mistakes) -> Option<(Cost, u32)> {
+    let mut object = node.object("an object that says what costs more than 1", m)?;
+    let default = Cost::default();
+    let request = or(object.optional("request"), default.request, |node| {
+        own_cost(node, most, m)
+    });
+    let interactions = or(object.optional("interactions"), Vec::new(), |node| {
+        let expected = "an object with a cost for each code of an interaction";
+        let object = node.object(expected, m)?;
+        let costs: Vec<_> = object
+            .members()
+            .map(|(code, node)| {
+                let mut codes = Interaction::CODES.into_iter();
+                let Some(known) = codes.find(|known| *known == code) else {
+                    let near = suggestion(code, Interaction::CODES);
+                    return node.refuse_word(
+                        "the code of an interaction as its key",
+                        code,
+                        &near,
+                        m,
+                    );
+                };
+                Some((known, own_cost(&node, most, m)?))
+            })
+            .collect();
+        costs.into_iter().collect()
+    });
+    let part =
+        |node: &Node<'_>, m: &mut Mistakes| node.integer(1..=u32::MAX, m).map(NonZeroU32::new);
+    let resources_asked = or(object.optional("resources_asked"), None, |node| {
+        part(node, m)
+    });
+    let inclusion = or(object.optional("inclusion"), default.inclusion, |node| {
+        node.integer(0..=COST, m)
+    });
+    let resources = or(object.optional("resources_returned"), None, |node| {
+        part(node, m)
+    });
+    let bytes = or(object.optional("bytes_returned"), None, |node| {
+        let size = node.size(1..=1 << 30, m)?;
+        Some(u32::try_from(size).ok().and_then(NonZeroU32::new))
+    });
+    let debt = object.optional("debt");
+    object.finish(m);
+    let cost = Cost {
+        request: request?,
+        interactions: interactions?,
+        resources_asked: resources_asked?,
+        inclusion: inclusion?,
+        resources_returned: resources?,
+        bytes_returned: bytes?,
+    };
+    let debt = match (cost.charges_answers(), debt) {
+        (true, None) => most,
+        (true, Some(debt)) => debt.integer(0..=u32::MAX, m)?,
+        (false, None) => 0,
+        (false, Some(debt)) => {
+            return debt.refuse(
+                "nothing where nothing is charged afterwards",
+                "something",
+                m,
+            );
+        }
+    };
+    Some((cost, debt))
+}
+
+/// What a request costs by itself: never more than is ever admitted.
+fn own_cost(node: &Node<'_>, most: u32, m: &mut Mistakes) -> Option<u32> {
+    let cost = node.integer(0..=COST, m)?;
+    let expected = "at most burst, because more is never admitted";
+    match cost <= most {
+        true => Some(cost),
+        false => node.refuse(expected, "more", m),
+    }
 }

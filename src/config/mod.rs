@@ -110,6 +110,13 @@
 //! | `limits[].address_prefix.ipv6` | whole number, 0 to 128; only with `address` | 64 |
 //! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | required |
 //! | `limits[].burst` | whole number from 1 | required |
+//! | `limits[].cost.request` | whole number, 0 to 1000000, at most `burst` | 1 |
+//! | `limits[].cost.interactions` | such a number for each of some codes of [`crate::request::Interaction`] | none |
+//! | `limits[].cost.resources_asked` | whole number from 1 | costs nothing |
+//! | `limits[].cost.inclusion` | whole number, 0 to 1000000 | 0 |
+//! | `limits[].cost.resources_returned` | whole number from 1 | costs nothing |
+//! | `limits[].cost.bytes_returned` | size, 1B to 1024MiB | costs nothing |
+//! | `limits[].cost.debt` | whole number; only with what is returned | `burst` |
 //! | `limits[].when` | condition, as `rules[].when` | always |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |

@@ -1,13 +1,15 @@
 //! What is charged: which limits, in whose buckets, and how much.
 
 use super::entry::Asked;
-use super::{Exchange, Field, Guard};
+use super::{Exchange, Field, Guard, Phase, Step};
 use crate::access::{Permit, Rules};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
-use crate::limit::{self, Caller, Charge, Charging, Remaining, Verdict};
-use crate::request::Interaction;
+use crate::limit::{
+    self, Asking, Caller, Charge, Charging, Remaining, Returned, Settling, Verdict,
+};
+use crate::request::{FhirPolicy, Interaction, Summary};
 
 /// The most buckets that one exchange is charged in: each costs a read and a write of shared data. Only
 /// the requests of a Bundle can differ in what they ask for.
@@ -30,18 +32,22 @@ impl Exchange {
         for (place, limit) in guard.policy().limits.iter().enumerate() {
             let first = charges.len();
             for permit in permits.clone().filter(|permit| !permit.spares_limit(place)) {
-                let caller = asking(own, &permit.request().interaction);
+                let interaction = &permit.request().interaction;
+                let caller = asking(own, interaction);
+                let count = limit
+                    .cost
+                    .of_request(size(interaction, &guard.policy().fhir));
                 let same = |charge: &&mut Charge<'_>| limit.is_asked_alike(&charge.caller, &caller);
                 let buckets = charges.len();
                 match charges.iter_mut().skip(first).find(same) {
-                    Some(charge) => charge.count = charge.count.saturating_add(1),
+                    Some(charge) => charge.count = charge.count.saturating_add(count),
                     None if buckets >= BUCKETS => {
                         return Err(Denial::TooCostly("limits".into()));
                     }
                     None => charges.push(Charge {
                         limit,
                         caller,
-                        count: 1,
+                        count,
                     }),
                 }
             }
@@ -51,6 +57,35 @@ impl Exchange {
             return Err(Denial::TooCostly(charge.limit.name.clone().into()));
         }
         Ok(Charging::new(charges, asked.now))
+    }
+
+    /// What the answer costs, where it has ended and costs anything; at `now`, in nanoseconds since 1970.
+    pub fn settling(&mut self, now: u64) -> Option<Settling> {
+        if !self.owes() {
+            return None;
+        }
+        let returned = Returned {
+            resources: self.record.passed,
+            bytes: self.bytes,
+        };
+        Some(Settling::new(std::mem::take(&mut self.owed), returned, now))
+    }
+
+    /// Whether [`Exchange::settling`] has something to do: worth a look at the clock.
+    pub fn owes(&self) -> bool {
+        let over = matches!(
+            self.phase,
+            Phase::Done | Phase::Discarding | Phase::Refused | Phase::Foreign
+        );
+        !self.owed.is_empty() && (over || self.ended)
+    }
+
+    /// Notes what leaves with this step.
+    pub(super) fn weigh(&mut self, step: Step) -> Step {
+        if let Step::Write(body) | Step::Finish { body, .. } = &step {
+            self.bytes = self.bytes.saturating_add(body.len() as u64);
+        }
+        step
     }
 
     /// What callers are told of their limits; or the refusal.
@@ -108,5 +143,21 @@ fn asking<'a>(caller: Caller<'a>, interaction: &'a Interaction) -> Caller<'a> {
         },
         resource_type: interaction.resource_type().map(ResourceType::name),
         ..caller
+    }
+}
+
+/// How much this asks for. A page of a size that is left to the server may be as large as any.
+fn size(interaction: &Interaction, fhir: &FhirPolicy) -> Asking {
+    let listed = !matches!(interaction, Interaction::Conditional(_));
+    let search = interaction.search().filter(|_| listed);
+    let resources = search.map_or(0, |search| match search.summary {
+        Some(Summary::Count) => 0,
+        _ => search.count.unwrap_or(fhir.search.max_count),
+    });
+    let inclusions = search.map_or(0, |search| search.include.len());
+    Asking {
+        interaction: interaction.code(),
+        resources,
+        inclusions: u32::try_from(inclusions).unwrap_or(u32::MAX),
     }
 }

@@ -29,7 +29,7 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{Charging, Verdict};
+use crate::limit::{Charging, Owed, Verdict};
 use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
@@ -53,6 +53,12 @@ pub struct Exchange {
     record: Record,
     share: Share,
     challenge: Challenge,
+    /// What is charged when the answer has ended.
+    owed: Vec<Owed>,
+    /// Bytes of the answer's body that have left.
+    bytes: u64,
+    /// Nothing more comes.
+    ended: bool,
 }
 
 /// What is known of an answer while its head is kept back.
@@ -187,6 +193,10 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
+        self.owed = self
+            .charging()
+            .map(|charging| charging.owed())
+            .unwrap_or_default();
         let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
             Phase::Charging {
                 permit,
@@ -315,6 +325,7 @@ impl Exchange {
 
     /// The exchange is over; what was under way was cut short.
     pub fn end(&mut self) {
+        self.ended = true;
         match &self.phase {
             Phase::Forwarded { .. }
             | Phase::ReadingBody { .. }

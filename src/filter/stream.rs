@@ -236,6 +236,7 @@ impl Stream {
 
     fn log(&mut self) {
         self.exchange.end();
+        self.settle();
         let status = (!self.exchange.knows_status())
             .then(|| host::property("response\0code"))
             .flatten()
@@ -363,8 +364,18 @@ impl Stream {
         }
     }
 
+    /// Charges for an answer that has ended, before the last of it leaves: whoever asks next finds it.
+    fn settle(&mut self) {
+        if self.exchange.owes()
+            && let Some(mut work) = self.exchange.settling(host::now())
+        {
+            host::share(&mut work);
+        }
+    }
+
     /// Carries out a step on the way out; `size` is that of the piece at hand.
     fn response_step(&mut self, step: Step, size: usize) -> Action {
+        self.settle();
         let replace = |headers: &[Pair]| host::set_header_map(Map::Response, headers);
         let action = match &step {
             Step::Continue => return Action::Continue,

@@ -2,6 +2,7 @@
 
 use super::key::{Caller, Limit, Place};
 use super::quota::{Decision, Quota, seconds_until};
+use super::settling::Owed;
 use super::slot::Slot;
 use crate::shared::{Answer, Step, Work};
 
@@ -85,6 +86,8 @@ struct Slip {
     quota: Quota,
     /// How many requests it is charged for.
     count: u32,
+    /// What is charged afterwards.
+    owed: Option<Owed>,
     place: Place,
     slot: Slot,
     version: Option<u32>,
@@ -98,18 +101,20 @@ impl Charging {
     /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
     /// is done at once, and allowed.
     pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
-        let slip = |charge: Charge<'l>| Slip {
+        let slip = |charge: Charge<'l>, place: Place| Slip {
             name: charge.limit.name.clone(),
             quota: charge.limit.quota,
             count: charge.count,
-            place: Place::new(charge.limit, &charge.caller),
+            owed: Owed::new(charge.limit, &place),
+            place,
             slot: Slot::fresh(),
             version: None,
             tat: 0,
             tries: 0,
             charged: false,
         };
-        let slips: Vec<Slip> = charges.into_iter().map(slip).collect();
+        let placed = |charge: Charge<'l>| slip(charge, Place::new(charge.limit, &charge.caller));
+        let slips: Vec<Slip> = charges.into_iter().map(placed).collect();
         Charging {
             now,
             phase: match slips.as_slice() {
@@ -126,6 +131,14 @@ impl Charging {
                 contended: false,
             },
         }
+    }
+}
+
+impl Charging {
+    /// What these limits charge for the answer, where the exchange may go on.
+    pub fn owed(&self) -> Vec<Owed> {
+        let owed = self.slips.iter().filter(|slip| slip.charged);
+        owed.filter_map(|slip| slip.owed.clone()).collect()
     }
 }
 
@@ -190,10 +203,7 @@ impl Charging {
     fn read(&mut self, index: usize, bytes: Option<Vec<u8>>, version: Option<u32>) {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {
-            slip.slot = match (bytes, version) {
-                (None, None) => Slot::fresh(),
-                (bytes, _) => Slot::read(&bytes.unwrap_or_default(), now),
-            };
+            slip.slot = Slot::of(bytes, version, now);
             slip.version = version;
             slip.tat = slip.slot.find(slip.place.fingerprint, &slip.quota, now);
             slip.tries += 1;

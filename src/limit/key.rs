@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::cost::Cost;
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
@@ -131,6 +132,8 @@ pub struct Limit {
     pub address: AddressPrefix,
     /// How often.
     pub quota: Quota,
+    /// What a request costs.
+    pub cost: Cost,
 }
 
 impl Limit {
@@ -157,6 +160,7 @@ impl Limit {
             key: key.to_vec(),
             address: AddressPrefix::default(),
             quota,
+            cost: Cost::default(),
         })
     }
 
@@ -203,6 +207,7 @@ pub struct Caller<'a> {
 }
 
 /// Where the bucket of one caller under one limit lies in shared data.
+#[derive(Clone)]
 pub(super) struct Place {
     /// The key of the slot.
     pub key: String,

@@ -10,7 +10,8 @@
 //! Shared data never forgets a key, so the number of keys is fixed whatever callers send: 4096
 //! slots `fhir-guard.limit.v1.<000 to fff>` of at most 12 + 17 * 24 = 420 bytes, together
 //! 1 720 320 bytes of values and 94 208 bytes of keys, besides the map's own overhead. One exchange
-//! costs at most 8 reads and 8 writes for each limit, and one more write for each damaged slot.
+//! costs at most 8 reads and 8 writes for each charge, and one more write for each damaged slot; where
+//! the answer is charged, at most 32 of each more. A Bundle of requests has at most 64 charges.
 //!
 //! # What is promised
 //!
@@ -24,6 +25,8 @@
 //!   than 16 callers of a slow quota keep a slot busy (65 536 at once over all slots, and by chance
 //!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do,
 //!   and may starve while that lasts.
+//! - What an answer costs is charged when it has ended, into debt where there is no more: never below
+//!   the debt of the quota, and with it an overdrawn bucket refuses until exactly the instant that it says.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
@@ -34,14 +37,18 @@
 //! Limits of equal name and key share their buckets in every filter that shares the `vm_id`.
 
 mod charging;
+mod cost;
 mod headers;
 mod key;
 mod quota;
+mod settling;
 mod slot;
 #[cfg(test)]
 mod tests;
 
 pub use charging::{Charge, Charging, Remaining, Verdict};
+pub use cost::{Asking, Cost, Returned};
 pub use headers::headers;
 pub use key::{AddressPrefix, Caller, KeyPart, Limit};
 pub use quota::{Period, Quota};
+pub use settling::{Owed, Settling};

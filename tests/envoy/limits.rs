@@ -344,3 +344,70 @@ async fn every_part_counts_apart() {
     assert_eq!(last["limits"]["network"], 30 - 10, "{last}");
     world.close().await;
 }
+
+/// What an answer holds is charged when it has ended: the next request finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_and_returned_costs() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([{ "name": "work", "key": ["client"], "rate": "2/s", "burst": 40,
+                "cost": { "interactions": { "search-type": 5 }, "resources_asked": 10, "resources_returned": 1, "debt": 4 } }]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    for at in 0..30 {
+        let resource = json!({
+            "resourceType": "Observation", "id": format!("cost-{at}"), "status": "final",
+            "code": {"coding": [{"system": "http://cost", "code": "x"}]},
+            "subject": {"reference": "Patient/p1"},
+        });
+        world.put(&resource).await;
+    }
+    for version in [Version::Http2, Version::Http1] {
+        let name = format!("{version:?}").to_lowercase();
+        let certificate = world.pki.client(&name);
+        let claims = world.claims().bound_to(&certificate).client_id(&name);
+        let claims = claims.scope("user/*.rs").fhir_user("Practitioner/7");
+        let token = world.issuer.token(&claims);
+        let client = world.client_of(Some(&certificate), version, "secure");
+        let client = client.reuse(true);
+        let get = |path: &str| Request::get(path).bearer(&token);
+        let search = "/r4/Observation?code=http://cost%7Cx&_count=20";
+        let left = |answer: &Response| {
+            let field = answer.header("ratelimit").unwrap_or_default();
+            let left = field
+                .strip_prefix("\"work\";r=")
+                .and_then(|rest| rest.split(';').next());
+            left.and_then(|left| left.parse::<u64>().ok())
+                .expect("a number")
+        };
+        // 5 for a search, 2 for twenty asked for; then 20 for twenty that came.
+        let answer = world.send(&client, get(search)).await;
+        assert_eq!(
+            (answer.status, left(&answer)),
+            (200, 33),
+            "{}",
+            answer.text()
+        );
+        let answer = world.send(&client, get("/r4/Patient/p1")).await;
+        let found = left(&answer);
+        assert_eq!(answer.status, 200);
+        assert!((12..=14).contains(&found), "{version:?}: {found}");
+        // Twenty more: into debt, and no deeper than it may be.
+        let answer = world.send(&client, get(search)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = world.send(&client, get("/r4/Patient/p1")).await;
+        assert_eq!((answer.status, left(&answer)), (429, 0));
+        let faults = faults(&answer, THROTTLED, true);
+        assert!(faults.is_empty(), "{faults:?}");
+        let after = answer
+            .header("retry-after")
+            .and_then(|after| after.parse().ok());
+        let after: u64 = after.expect("seconds to wait");
+        assert!((1..=3).contains(&after), "{after}");
+        tokio::time::sleep(Duration::from_secs(after)).await;
+        assert_eq!(world.send(&client, get("/r4/Patient/p1")).await.status, 200);
+    }
+    world.close().await;
+}

@@ -1,12 +1,15 @@
 //! `limits`: what is read, and what is said about what is wrong.
 
+use std::num::NonZeroU32;
+
 use super::*;
-use crate::limit::{AddressPrefix, KeyPart, Period, Quota};
+use crate::limit::{AddressPrefix, Cost, KeyPart, Period, Quota};
 
 /// Every key of a limit.
 pub fn complete() -> Value {
     json!([{"name": "per-client", "key": ["client", "address"], "rate": "50/s", "burst": 100,
-        "address_prefix": {"ipv4": 24, "ipv6": 48}, "when": "'partner' in principal.roles"}])
+        "address_prefix": {"ipv4": 24, "ipv6": 48}, "cost": {"request": 2, "interactions": {"read": 1, "operation": 20},
+        "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles"}])
 }
 
 /// What is read of it.
@@ -16,7 +19,18 @@ pub fn check_complete(policy: &Policy) {
     };
     assert_eq!(limit.name, "per-client");
     assert_eq!(limit.key, [KeyPart::Client, KeyPart::Address]);
-    assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
+    let quota = Quota::new(50, Period::Second, 100).unwrap();
+    assert_eq!(limit.quota, quota.with_debt(200).unwrap());
+    let cost = Cost {
+        request: 2,
+        // Members come in the order of their names.
+        interactions: vec![("operation", 20), ("read", 1)],
+        resources_asked: NonZeroU32::new(50),
+        inclusion: 3,
+        resources_returned: NonZeroU32::new(10),
+        bytes_returned: NonZeroU32::new(64 << 10),
+    };
+    assert_eq!(limit.cost, cost);
     assert_eq!(limit.address, AddressPrefix { v4: 24, v6: 48 });
 }
 
@@ -33,6 +47,22 @@ fn every_part_is_known_by_its_name() {
 }
 
 #[test]
+fn a_debt_is_the_burst_unless_something_else_is_said() {
+    let quota = |cost: Value| {
+        let mut document = super::complete();
+        set(&mut document, "/limits/0/cost", cost);
+        let policy = read(document.to_string().as_bytes()).expect("a policy");
+        (policy.limits[0].quota, policy.limits[0].cost.clone())
+    };
+    let own = Quota::new(50, Period::Second, 100).unwrap();
+    assert_eq!(quota(json!({})), (own, Cost::default()));
+    let (found, _) = quota(json!({"resources_returned": 1}));
+    assert_eq!(found, own.with_debt(100).unwrap());
+    let (found, _) = quota(json!({"bytes_returned": "1KiB", "debt": 0}));
+    assert_eq!(found, own);
+}
+
+#[test]
 #[rustfmt::skip]
 fn a_wrong_limit_is_said_to_be_wrong() {
     let rows: Vec<(&str, &str, Value, String)> = vec![
@@ -45,6 +75,16 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("a prefix of too many bits", "/limits/0/address_prefix/ipv4", json!(33), "/limits/0/address_prefix/ipv4: expected a whole number from 0 to 32, found another number".into()),
         ("the same of IPv6", "/limits/0/address_prefix/ipv6", json!(129), "/limits/0/address_prefix/ipv6: expected a whole number from 0 to 128, found another number".into()),
         ("one number for both", "/limits/0/address_prefix", json!(24), "/limits/0/address_prefix: expected an object with ipv4 or ipv6, found a number".into()),
+        ("a cost as a number", "/limits/0/cost", json!(3), "/limits/0/cost: expected an object that says what costs more than 1, found a number".into()),
+        ("an interaction misspelt", "/limits/0/cost/interactions", json!({"serach-type": 3}), "/limits/0/cost/interactions/serach-type: expected the code of an interaction as its key, found \"serach-type\" (did you mean \"search-type\"?)".into()),
+        ("more than is ever admitted", "/limits/0/cost/interactions/read", json!(101), "/limits/0/cost/interactions/read: expected at most burst, because more is never admitted, found more".into()),
+        ("the same of each request", "/limits/0/cost/request", json!(101), "/limits/0/cost/request: expected at most burst, because more is never admitted, found more".into()),
+        ("a cost beyond all", "/limits/0/cost/inclusion", json!(1_000_001), "/limits/0/cost/inclusion: expected a whole number from 0 to 1000000, found another number".into()),
+        ("no resources", "/limits/0/cost/resources_asked", json!(0), "/limits/0/cost/resources_asked: expected a whole number from 1 to 4294967295, found another number".into()),
+        ("bytes as a number", "/limits/0/cost/bytes_returned", json!(1024), "/limits/0/cost/bytes_returned: expected a size from 1B to 1024MiB, a whole number with B, KB, KiB, MB or MiB, found a number (write it in quotes, with its unit)".into()),
+        ("a debt of nothing", "/limits/0/cost", json!({"debt": 3}), "/limits/0/cost/debt: expected nothing where nothing is charged afterwards, found something".into()),
+        ("a debt of more than 31 days", "/limits/0/cost/debt", json!(133_920_000), "/limits/0: debt: at this rate it takes, with burst, more than 31 days to come back".into()),
+        ("an unknown cost", "/limits/0/cost/records", json!(1), "/limits/0/cost/records: expected one of the keys request, interactions, resources_asked, inclusion, resources_returned, bytes_returned, debt, found the unknown key \"records\"".into()),
     ];
     for (row, pointer, value, expected) in rows {
         assert_eq!(said(&[(pointer, value)]), expected, "{row}");

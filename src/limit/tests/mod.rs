@@ -11,6 +11,7 @@ use crate::shared::{Answer, Step, Work as _};
 mod damage;
 mod keys;
 mod race;
+mod settling;
 
 const START: u64 = 1_700_000_000 * SECOND;
 
@@ -24,7 +25,7 @@ struct Map {
 }
 
 impl Map {
-    fn carry_out(&mut self, step: &Step<'_, Verdict>) -> Option<Answer> {
+    fn carry_out<T>(&mut self, step: &Step<'_, T>) -> Option<Answer> {
         match step {
             Step::Read { key } => {
                 self.reads += 1;

@@ -69,3 +69,100 @@ fn what_is_asked_for_has_buckets_of_its_own() {
     // Each head has a token of its own.
     check(&["token"], read, read, false);
 }
+
+/// What is left of 1000 after this request, and after its answer.
+#[track_caller]
+fn costs(cost: &Value, target: &str, answer: Option<&[u8]>, expected: (u64, u64)) {
+    let mut world = Deployment::with(|config| {
+        config["limits"] =
+            json!([{"name": "l", "key": ["client"], "rate": "1/m", "burst": 1000, "cost": cost}]);
+        config["fhir"]["search"] = json!({"max_count": 500, "include": ["Observation:subject"], "revinclude": ["Provenance:target"]});
+        config["fhir"]["operations"] = json!([{"name": "everything", "level": "instance", "types": ["Patient"],
+            "methods": ["GET"], "answer": "bundle"}]);
+    });
+    let mut left = |target: &str, answer: Option<&[u8]>| {
+        let mut exchange = world.forwarded("system/*.rs", target);
+        if let Some(answer) = answer {
+            let head = [
+                (":status", "200"),
+                ("content-type", "application/fhir+json"),
+            ];
+            // Small ones are held whole, and large ones streamed.
+            let pieces: Vec<&[u8]> = answer.chunks(100).collect();
+            let seen = world.answer(&mut exchange, &head, &pieces, false);
+            assert_eq!(
+                seen.end,
+                End::Complete,
+                "{target}: {}",
+                world.record(&mut exchange)
+            );
+        }
+        let record = world.record(&mut exchange);
+        record["limits"]["l"].as_u64().expect("a number")
+    };
+    assert_eq!(left(target, answer), expected.0, "{target}");
+    // A read costs 1 here.
+    assert_eq!(left("GET /r4/Patient/p1", None), expected.1, "{target}");
+}
+
+#[test]
+fn a_request_costs_what_it_asks_for() {
+    let cost = json!({"interactions": {"search-type": 10, "operation": 100}, "resources_asked": 50, "inclusion": 7});
+    for (target, expected) in [
+        ("GET /r4/Patient/p1", 1),
+        ("GET /r4/Patient/p1/$everything", 100),
+        // As many as a page may have, where nobody says how many.
+        ("GET /r4/Patient?name=x", 10 + 10),
+        ("GET /r4/Patient?name=x&_count=1", 10 + 1),
+        ("GET /r4/Patient?name=x&_count=50", 10 + 1),
+        ("GET /r4/Patient?name=x&_count=51", 10 + 2),
+        ("GET /r4/Patient?name=x&_count=100000", 10 + 10),
+        ("GET /r4/Patient?name=x&_summary=count", 10),
+        ("GET /r4/Patient/p1/_history?_count=100", 1 + 2),
+        ("GET /r4?_type=Patient,Group&_count=100", 1 + 2),
+        (
+            "GET /r4/Observation?code=x&_count=1&_include=Observation:subject&_revinclude=Provenance:target",
+            10 + 1 + 14,
+        ),
+    ] {
+        let left = 1000 - expected;
+        costs(&cost, target, None, (left, left - 1));
+    }
+}
+
+#[test]
+fn an_answer_costs_what_left_of_it() {
+    let bundle = |count: usize| {
+        let entry = |at: usize| {
+            json!({"fullUrl": format!("http://fhir/base/Group/g{at}"), "search": {"mode": "match"},
+                "resource": {"resourceType": "Group", "id": format!("g{at}"), "type": "person", "actual": true}})
+        };
+        let entries: Vec<_> = (0..count).map(entry).collect();
+        // The type stands first.
+        let entries = json!(entries);
+        format!(r#"{{"resourceType":"Bundle","type":"searchset","entry":{entries}}}"#)
+    };
+    let search = "GET /r4/Group?type=person";
+    for (cost, count, expected) in [
+        (json!({"resources_returned": 1}), 0, 0),
+        (json!({"resources_returned": 1}), 3, 3),
+        (json!({"resources_returned": 2}), 3, 2),
+        (json!({"bytes_returned": "1KiB"}), 20, 4),
+        (
+            json!({"resources_returned": 2, "bytes_returned": "1KiB"}),
+            20,
+            14,
+        ),
+        (json!({"request": 0, "resources_returned": 2}), 3, 2),
+    ] {
+        let request = cost["request"].as_u64().unwrap_or(1);
+        let first = 1000 - request;
+        let second = first - expected - request;
+        let answer = bundle(count);
+        let answer = Some(answer.as_bytes());
+        costs(&cost, search, answer, (first, second));
+    }
+    // What was cut or refused costs what left before: nothing.
+    let cost = json!({"resources_returned": 1, "bytes_returned": "1KiB"});
+    costs(&cost, search, None, (999, 998));
+}
