@@ -1,6 +1,7 @@
 //! `limits`: how often a caller may ask.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::conditions::Conditions;
 use super::issuers::distinct;
@@ -8,7 +9,7 @@ use super::mistakes::{Mistakes, suggestion};
 use super::reader::{Node, Object, each, or};
 use super::rules::names_differ;
 use crate::cel::Condition;
-use crate::limit::{AddressPrefix, Cost, KeyPart, Limit, Quota};
+use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Limit, Measure, Quota};
 use crate::request::Interaction;
 
 /// Limits of one configuration: each costs every exchange a read and a write of shared data.
@@ -31,7 +32,10 @@ fn limit(
     conditions: &Conditions,
     m: &mut Mistakes,
 ) -> Option<(Limit, Option<Condition>)> {
-    let mut object = node.object("a limit, an object with name, key, rate and burst", m)?;
+    let mut object = node.object(
+        "a limit, an object with name, key, rate and burst, or concurrent",
+        m,
+    )?;
     let expected = "a name of the characters a-z 0-9 -";
     let name = object.required("name", expected, m);
     let name = name.and_then(|node| {
@@ -44,6 +48,25 @@ fn limit(
     let key = object.required("key", "a list of what is counted by, such as client", m);
     let key = key.and_then(|node| distinct(&node, "parts of a key", &words, m));
     let address = address_prefix(&mut object, key.as_deref(), m);
+    let measure = match object.optional("concurrent") {
+        Some(most) => cap(&most, &mut object, m).map(Measure::Concurrent),
+        None => rate(&mut object, m),
+    };
+    let when = or(object.optional("when"), None, |node| {
+        conditions.read(node, m).map(Some)
+    });
+    let place = object.pointer().to_owned();
+    object.finish(m);
+    let limit = Limit::new(name?, &key?, measure?).map_err(|message| m.add(&place, message));
+    let limit = Limit {
+        address: address?,
+        ..limit.ok()?
+    };
+    Some((limit, when?))
+}
+
+/// `rate`, `burst` and `cost`.
+fn rate(object: &mut Object<'_>, m: &mut Mistakes) -> Option<Measure> {
     let rate = object.required("rate", "a rate such as 50/s", m);
     let rate = rate.and_then(|node| node.rate(m));
     let burst = object.required(
@@ -53,25 +76,28 @@ fn limit(
     );
     let burst = burst.and_then(|node| node.integer(1..=u32::MAX, m));
     let most = burst.unwrap_or(u32::MAX);
-    let cost = or(object.optional("cost"), None, |node| {
-        cost(node, most, m).map(Some)
+    let cost = or(object.optional("cost"), (Cost::default(), 0), |node| {
+        cost(node, most, m)
     });
-    let when = or(object.optional("when"), None, |node| {
-        conditions.read(node, m).map(Some)
-    });
-    let place = object.pointer().to_owned();
-    object.finish(m);
-    let (name, key, (count, per), burst) = (name?, key?, rate?, burst?);
-    let (cost, debt) = cost?.unwrap_or_default();
+    let ((count, per), burst, (cost, debt)) = (rate?, burst?, cost?);
     let quota = Quota::new(count, per, burst).and_then(|quota| quota.with_debt(debt));
-    let limit = quota.and_then(|quota| Limit::new(name, &key, quota));
-    let limit = limit.map_err(|message| m.add(&place, message)).ok();
-    let limit = Limit {
-        address: address?,
+    let quota = quota.map_err(|message| m.add(object.pointer(), message));
+    Some(Measure::Rate {
+        quota: quota.ok()?,
         cost,
-        ..limit?
-    };
-    Some((limit, when?))
+    })
+}
+
+/// `concurrent` and `lease`.
+fn cap(most: &Node<'_>, object: &mut Object<'_>, m: &mut Mistakes) -> Option<Cap> {
+    let most = most.integer(1..=Cap::MOST, m);
+    let lease = or(object.optional("lease"), LEASE, |node| {
+        let lease = node.duration(Duration::from_secs(10)..=Duration::from_secs(3600), m)?;
+        node.check(lease.subsec_nanos() == 0, "a duration of whole seconds", m)?;
+        Some(lease)
+    });
+    let cap = Cap::new(most?, lease?.as_secs());
+    cap.map_err(|message| m.add(object.pointer(), message)).ok()
 }
 
 /// `address_prefix`, where the key has an address.
@@ -97,6 +123,9 @@ fn address_prefix(
         Some(AddressPrefix { v4: v4?, v6: v6? })
     })
 }
+
+/// How long one counts of which nothing is heard.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// The most that one request, or one part of what it asks for, may cost.
 const COST: u32 = 1_000_000;

@@ -7,7 +7,7 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
 use crate::limit::{
-    self, Asking, Caller, Charge, Charging, Remaining, Returned, Settling, Verdict,
+    self, Asking, Caller, Charge, Charging, Owed, Remaining, Returned, Settling, Verdict,
 };
 use crate::request::{FhirPolicy, Interaction, Summary};
 
@@ -35,8 +35,8 @@ impl Exchange {
                 let interaction = &permit.request().interaction;
                 let caller = asking(own, interaction);
                 let count = limit
-                    .cost
-                    .of_request(size(interaction, &guard.policy().fhir));
+                    .measure
+                    .cost_of(size(interaction, &guard.policy().fhir));
                 let same = |charge: &&mut Charge<'_>| limit.is_asked_alike(&charge.caller, &caller);
                 let buckets = charges.len();
                 match charges.iter_mut().skip(first).find(same) {
@@ -52,14 +52,15 @@ impl Exchange {
                 }
             }
         }
-        let never = |charge: &&Charge<'_>| charge.count > charge.limit.quota.burst();
+        let never = |charge: &&Charge<'_>| charge.limit.measure.never_admits(charge.count);
         if let Some(charge) = charges.iter().find(never) {
             return Err(Denial::TooCostly(charge.limit.name.clone().into()));
         }
         Ok(Charging::new(charges, asked.now))
     }
 
-    /// What the answer costs, where it has ended and costs anything; at `now`, in nanoseconds since 1970.
+    /// What the answer costs, and the leases to be given back, where it has ended; at `now`, in
+    /// nanoseconds since 1970.
     pub fn settling(&mut self, now: u64) -> Option<Settling> {
         if !self.owes() {
             return None;
@@ -78,6 +79,23 @@ impl Exchange {
             Phase::Done | Phase::Discarding | Phase::Refused | Phase::Foreign
         );
         !self.owed.is_empty() && (over || self.ended)
+    }
+
+    /// The leases to be renewed, because the exchange is still under way; to be asked whenever something
+    /// of it comes. [`Exchange::renewed`] takes the outcome.
+    pub fn renewing(&mut self, now: u64) -> Option<Settling> {
+        let old = self.owed.iter().any(|owed| owed.is_old(now));
+        old.then(|| Settling::renewing(std::mem::take(&mut self.owed), now))
+    }
+
+    /// The leases have been renewed.
+    pub fn renewed(&mut self, owed: Vec<Owed>) {
+        self.owed = owed;
+    }
+
+    /// Whether there are leases: worth a look at the clock.
+    pub fn holds_leases(&self) -> bool {
+        self.owed.iter().any(Owed::is_lease)
     }
 
     /// Notes what leaves with this step.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::owed::{renew, settle};
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
@@ -176,6 +177,7 @@ impl Stream {
         let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
             return Action::Pause;
         };
+        renew(&mut self.exchange);
         let step = if self.exchange.leaves_body() && !ended {
             self.exchange.body_grows(&guard.borrow(), size)
         } else {
@@ -236,7 +238,7 @@ impl Stream {
 
     fn log(&mut self) {
         self.exchange.end();
-        self.settle();
+        settle(&mut self.exchange);
         let status = (!self.exchange.knows_status())
             .then(|| host::property("response\0code"))
             .flatten()
@@ -364,18 +366,10 @@ impl Stream {
         }
     }
 
-    /// Charges for an answer that has ended, before the last of it leaves: whoever asks next finds it.
-    fn settle(&mut self) {
-        if self.exchange.owes()
-            && let Some(mut work) = self.exchange.settling(host::now())
-        {
-            host::share(&mut work);
-        }
-    }
-
     /// Carries out a step on the way out; `size` is that of the piece at hand.
     fn response_step(&mut self, step: Step, size: usize) -> Action {
-        self.settle();
+        settle(&mut self.exchange);
+        renew(&mut self.exchange);
         let replace = |headers: &[Pair]| host::set_header_map(Map::Response, headers);
         let action = match &step {
             Step::Continue => return Action::Continue,
@@ -412,6 +406,7 @@ impl Stream {
 
     /// Ends the stream: by an answer of our own where one is still possible, otherwise by a reset.
     fn stop(&mut self, step: Step) -> Action {
+        settle(&mut self.exchange);
         match step {
             Step::Reply(reply) if self.over == Over::No && host::reply(&reply) => {
                 self.over = Over::Replied;

@@ -28,7 +28,10 @@ pub fn headers(verdict: &Verdict) -> Vec<(&'static str, String)> {
         let (burst, window) = (limit.burst, limit.window_seconds);
         quote(&limit.name, &mut policies);
         // Writing to a string cannot fail.
-        let _ = write!(policies, ";q={burst};w={window}");
+        let _ = match limit.concurrent {
+            true => write!(policies, ";q={burst};qu=\"concurrent-requests\""),
+            false => write!(policies, ";q={burst};w={window}"),
+        };
     }
     if !policies.is_empty() {
         headers.push(("ratelimit-policy", policies));
@@ -64,7 +67,11 @@ fn state(limit: &Remaining) -> String {
     let mut state = String::new();
     quote(&limit.name, &mut state);
     // Writing to a string cannot fail.
-    let _ = write!(state, ";r={remaining};t={reset}");
+    let _ = match limit.concurrent {
+        // Nobody knows when one ends.
+        true => write!(state, ";r={remaining}"),
+        false => write!(state, ";r={remaining};t={reset}"),
+    };
     state
 }
 
@@ -79,23 +86,21 @@ fn quote(name: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limit, Period, Quota};
+    use super::super::{Period, Quota};
     use super::*;
 
     #[test]
     fn callers_are_told_the_nearest_limit() {
         let second = Quota::new(50, Period::Second, 100).unwrap();
         let minute = Quota::new(10, Period::Minute, 20).unwrap();
-        let limits = [
-            Limit::new("per-client", &[], second).unwrap(),
-            Limit::new("failures", &[], minute).unwrap(),
-        ];
+        let quotas = [second, minute];
         let remaining = |index: usize, remaining, reset_seconds| Remaining {
-            name: limits[index].name.clone(),
+            name: ["per-client", "failures"][index].to_owned(),
             remaining,
             reset_seconds,
-            burst: limits[index].quota.burst(),
-            window_seconds: limits[index].quota.window_seconds(),
+            burst: quotas[index].burst(),
+            window_seconds: quotas[index].window_seconds(),
+            concurrent: false,
         };
         let check = |name: &str, verdict: Verdict, expected: [Option<&str>; 3]| {
             let found = headers(&verdict);
@@ -156,6 +161,32 @@ mod tests {
                 remaining(1, 8, 6),
             ]),
             [policy, Some("\"per-client\";r=7;t=1"), None],
+        );
+        let cap = |remaining, burst| Remaining {
+            name: "at-once".to_owned(),
+            remaining,
+            reset_seconds: 1,
+            burst,
+            window_seconds: 0,
+            concurrent: true,
+        };
+        check(
+            "how many at once",
+            allowed(vec![cap(2, 3), remaining(0, 7, 1)]),
+            [
+                Some("\"at-once\";q=3;qu=\"concurrent-requests\", \"per-client\";q=100;w=2"),
+                Some("\"at-once\";r=2"),
+                None,
+            ],
+        );
+        check(
+            "too many at once",
+            refused(0, 1, false, vec![cap(0, 3)]),
+            [
+                Some("\"at-once\";q=3;qu=\"concurrent-requests\""),
+                Some("\"at-once\";r=0"),
+                Some("1"),
+            ],
         );
         let odd = Remaining {
             name: "a\";q=1\r\nX".to_owned(),

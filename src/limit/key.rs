@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::cost::Cost;
+use super::cost::{Asking, Cost};
+use super::lease::Cap;
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
@@ -121,7 +122,7 @@ impl AddressPrefix {
     }
 }
 
-/// One limit: a quota for each combination of the key's parts.
+/// One limit: a rate, or a cap, for each combination of the key's parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limit {
     /// 1 to 32 characters of `[a-z0-9-]`. It is shown to callers, and is part of the bucket's place.
@@ -130,10 +131,48 @@ pub struct Limit {
     pub key: Vec<KeyPart>,
     /// What the part `address` is.
     pub address: AddressPrefix,
+    /// How often, or how many at once.
+    pub measure: Measure,
+}
+
+/// What a limit holds to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Measure {
     /// How often.
-    pub quota: Quota,
-    /// What a request costs.
-    pub cost: Cost,
+    Rate {
+        /// How often.
+        quota: Quota,
+        /// What a request costs.
+        cost: Cost,
+    },
+    /// How many may be under way at once.
+    Concurrent(Cap),
+}
+
+impl Measure {
+    /// How often, each request alike.
+    pub fn rate(quota: Quota) -> Measure {
+        Measure::Rate {
+            quota,
+            cost: Cost::default(),
+        }
+    }
+
+    /// What this costs: one that is under way is one, however large.
+    pub fn cost_of(&self, asking: Asking) -> u32 {
+        match self {
+            Measure::Rate { cost, .. } => cost.of_request(asking),
+            Measure::Concurrent(_) => 0,
+        }
+    }
+
+    /// Whether so much is never admitted at once.
+    pub fn never_admits(&self, count: u32) -> bool {
+        match self {
+            Measure::Rate { quota, .. } => count > quota.burst(),
+            Measure::Concurrent(_) => false,
+        }
+    }
 }
 
 impl Limit {
@@ -142,7 +181,7 @@ impl Limit {
     /// # Errors
     ///
     /// A name that is not 1 to 32 characters of `[a-z0-9-]`, and a part that is listed twice.
-    pub fn new(name: &str, key: &[KeyPart], quota: Quota) -> Result<Limit, &'static str> {
+    pub fn new(name: &str, key: &[KeyPart], measure: Measure) -> Result<Limit, &'static str> {
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name_byte) {
             return Err("name: expected 1 to 32 characters of a-z, 0-9 and -");
         }
@@ -159,8 +198,7 @@ impl Limit {
             name: name.to_owned(),
             key: key.to_vec(),
             address: AddressPrefix::default(),
-            quota,
-            cost: Cost::default(),
+            measure,
         })
     }
 
@@ -219,15 +257,16 @@ impl Place {
     pub fn new(limit: &Limit, caller: &Caller) -> Place {
         let digest: [u8; 32] = digest(limit, caller);
         let [high, low, rest @ ..] = digest;
-        let slot = u16::from_be_bytes([high, low]) & 0x0fff;
+        let slot = u16::from_be_bytes([high, low]);
+        let key = match limit.measure {
+            Measure::Rate { .. } => format!("fhir-guard.limit.v1.{:03x}", slot & 0x0fff),
+            Measure::Concurrent(_) => format!("fhir-guard.lease.v1.{:03x}", slot & 0x03ff),
+        };
         let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
         if let Some(last) = fingerprint.last_mut() {
             *last |= 1;
         }
-        Place {
-            key: format!("fhir-guard.limit.v1.{slot:03x}"),
-            fingerprint,
-        }
+        Place { key, fingerprint }
     }
 }
 
@@ -240,6 +279,10 @@ fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
         text.extend(bytes);
     };
     add(limit.name.as_bytes());
+    if let Measure::Concurrent(cap) = &limit.measure {
+        // What leases of another life left cannot be read with this one.
+        add(&cap.life().to_be_bytes());
+    }
     let mut add_part = |value: Option<&[u8]>| match value {
         Some(value) => {
             add(b"present");

@@ -1,4 +1,5 @@
-//! Token buckets in shared data, as values in and values out: how often a caller may ask.
+//! Token buckets and leases in shared data, as values in and values out: how often a caller may ask, and
+//! how much at once.
 //!
 //! A bucket is one *theoretical arrival time* (TAT) of the generic cell rate algorithm (ITU-T
 //! I.371): the instant at which it is full again. A full, idle bucket therefore equals an
@@ -12,6 +13,9 @@
 //! 1 720 320 bytes of values and 94 208 bytes of keys, besides the map's own overhead. One exchange
 //! costs at most 8 reads and 8 writes for each charge, and one more write for each damaged slot; where
 //! the answer is charged, at most 32 of each more. A Bundle of requests has at most 64 charges.
+//!
+//! Requests that are under way are counted in 1024 slots `fhir-guard.lease.v1.<000 to 3ff>` of at most
+//! 12 + 16 * 40 = 652 bytes, together 667 648 bytes of values and 23 552 bytes of keys.
 //!
 //! # What is promised
 //!
@@ -27,6 +31,9 @@
 //!   and may starve while that lasts.
 //! - What an answer costs is charged when it has ended, into debt where there is no more: never below
 //!   the debt of the quota, and with it an overdrawn bucket refuses until exactly the instant that it says.
+//! - No more are under way than a cap says, as long as something of each comes within its lease. What
+//!   is never given back ends after the lease, and at most a seventh of it more. A damaged slot counts
+//!   as full for that long; one that has 16 callers takes no others.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
@@ -40,8 +47,10 @@ mod charging;
 mod cost;
 mod headers;
 mod key;
+mod lease;
 mod quota;
 mod settling;
+mod slip;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -49,6 +58,7 @@ mod tests;
 pub use charging::{Charge, Charging, Remaining, Verdict};
 pub use cost::{Asking, Cost, Returned};
 pub use headers::headers;
-pub use key::{AddressPrefix, Caller, KeyPart, Limit};
+pub use key::{AddressPrefix, Caller, KeyPart, Limit, Measure};
+pub use lease::Cap;
 pub use quota::{Period, Quota};
 pub use settling::{Owed, Settling};

@@ -42,7 +42,7 @@ fn caller_with(
 fn each_part_counts_by_its_own_field() {
     let quota = Quota::new(1, Period::Second, 1).unwrap();
     for part in KeyPart::ALL {
-        let limit = Limit::new("a", &[part], quota).unwrap();
+        let limit = Limit::new("a", &[part], Measure::rate(quota)).unwrap();
         let place = |own, rest| Place::new(&limit, &caller_with(part, own, rest)).fingerprint;
         let one = place(Some("x"), None);
         // The issuer is among the others.
@@ -60,7 +60,7 @@ fn each_part_counts_by_its_own_field() {
 fn what_two_issuers_name_alike_is_counted_apart() {
     let quota = Quota::new(1, Period::Second, 1).unwrap();
     for part in KeyPart::ALL {
-        let limit = Limit::new("a", &[part], quota).unwrap();
+        let limit = Limit::new("a", &[part], Measure::rate(quota)).unwrap();
         let place = |issuer| {
             let caller = caller_with(KeyPart::Issuer, issuer, Some("x"));
             Place::new(&limit, &caller).fingerprint
@@ -80,7 +80,7 @@ fn addresses_of_one_network_are_one_caller() {
     #[track_caller]
     fn check(prefix: (u8, u8), one: &str, other: &str, shared: bool) {
         let quota = Quota::new(1, Period::Second, 1).unwrap();
-        let mut limit = Limit::new("a", &[KeyPart::Address], quota).unwrap();
+        let mut limit = Limit::new("a", &[KeyPart::Address], Measure::rate(quota)).unwrap();
         limit.address = AddressPrefix {
             v4: prefix.0,
             v6: prefix.1,
@@ -125,7 +125,7 @@ fn addresses_of_one_network_are_one_caller() {
 fn limits_are_refused_beyond_their_bounds() {
     fn check(name: &str, key: &[KeyPart], expected: Result<(), &str>) {
         let quota = Quota::new(1, Period::Second, 1).unwrap();
-        let found = Limit::new(name, key, quota);
+        let found = Limit::new(name, key, Measure::rate(quota));
         match expected {
             Ok(()) => assert_eq!(found.expect(name).name, name),
             Err(part) => assert!(found.expect_err(name).starts_with(part), "{name}"),
@@ -146,7 +146,7 @@ fn limits_are_refused_beyond_their_bounds() {
 #[test]
 fn no_two_callers_share_a_place() {
     let quota = Quota::new(1, Period::Second, 1).unwrap();
-    let limit = |name: &str, key: &[KeyPart]| Limit::new(name, key, quota).unwrap();
+    let limit = |name: &str, key: &[KeyPart]| Limit::new(name, key, Measure::rate(quota)).unwrap();
     let caller = |client, subject| Caller {
         client,
         subject,

@@ -10,6 +10,7 @@ use crate::shared::{Answer, Step, Work as _};
 
 mod damage;
 mod keys;
+mod leases;
 mod race;
 mod settling;
 
@@ -87,7 +88,12 @@ fn verdict(charging: &Charging) -> Verdict {
 }
 
 fn limit(name: &str, key: &[KeyPart], count: u32, per: Period, burst: u32) -> Limit {
-    Limit::new(name, key, Quota::new(count, per, burst).unwrap()).unwrap()
+    Limit::new(
+        name,
+        key,
+        Measure::rate(Quota::new(count, per, burst).unwrap()),
+    )
+    .unwrap()
 }
 
 /// One request, charged to each limit.
@@ -101,6 +107,13 @@ fn charges<'a>(
         caller,
         count: 1,
     })
+}
+
+fn burst_of(limit: &Limit) -> u32 {
+    match &limit.measure {
+        Measure::Rate { quota, .. } => quota.burst(),
+        Measure::Concurrent(cap) => cap.most(),
+    }
 }
 
 fn client(name: &str) -> Caller<'_> {

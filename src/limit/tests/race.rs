@@ -64,7 +64,7 @@ fn race(
         }
     }
     for ((name, which), instants) in &admitted {
-        let burst = u64::from(limits[*which].quota.burst());
+        let burst = u64::from(burst_of(&limits[*which]));
         let found = within_quota(instants, intervals[*which], burst);
         assert_eq!(found, Ok(()), "seed {seed}, client {name}, limit {which}");
     }

@@ -7,10 +7,12 @@ use super::*;
 /// A limit of one a second and four at once, whose answers cost 1 for each resource, down to this debt.
 fn owing(debt: u32) -> Limit {
     let quota = Quota::new(1, Period::Second, 4).unwrap();
-    let mut limit =
-        Limit::new("owing", &[KeyPart::Client], quota.with_debt(debt).unwrap()).unwrap();
-    limit.cost.resources_returned = NonZeroU32::new(1);
-    limit
+    let quota = quota.with_debt(debt).unwrap();
+    let cost = Cost {
+        resources_returned: NonZeroU32::new(1),
+        ..Cost::default()
+    };
+    Limit::new("owing", &[KeyPart::Client], Measure::Rate { quota, cost }).unwrap()
 }
 
 fn resources(resources: u64) -> Returned {
@@ -138,7 +140,7 @@ fn a_debt_is_charged_in_any_interleaving_and_given_up_in_the_end() {
         let mut reads = 0;
         loop {
             match settling.step() {
-                Step::Done(()) => break,
+                Step::Done(_) => break,
                 Step::Read { .. } => {
                     reads += 1;
                     assert!(reads < 100, "it ends");

@@ -166,3 +166,67 @@ fn an_answer_costs_what_left_of_it() {
     let cost = json!({"resources_returned": 1, "bytes_returned": "1KiB"});
     costs(&cost, search, None, (999, 998));
 }
+
+#[test]
+fn what_is_under_way_takes_a_place_until_it_has_ended() {
+    let mut world = Deployment::with(|config| {
+        config["fhir"]["bundles"] = json!({"types": ["batch"]});
+        config["limits"] = json!([
+            {"name": "at-once", "key": ["client"], "concurrent": 1},
+            {"name": "rate", "key": ["client"], "rate": "1/h", "burst": 100},
+        ]);
+    });
+    let scope = "system/*.cruds";
+    let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
+        {"request": {"method": "GET", "url": "Patient/p1"}},
+        {"request": {"method": "GET", "url": "Observation/o1"}},
+    ]});
+    let fields = [("content-type", "application/fhir+json")];
+    let answer = patient("p1", 10).to_string();
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/fhir+json"),
+    ];
+    // How each ends: answered, withheld, refused for its body, or cut by whoever asked.
+    for (name, target, body, answer) in [
+        (
+            "answered",
+            "GET /r4/Patient/p1",
+            None,
+            Some(answer.as_str()),
+        ),
+        ("withheld", "GET /r4/Patient/p1", None, Some("{")),
+        ("cut", "GET /r4/Patient/p1", None, None),
+        (
+            "a bad body",
+            "POST /r4/Observation",
+            Some("{".to_owned()),
+            None,
+        ),
+        ("a Bundle", "POST /r4", Some(batch.to_string()), None),
+    ] {
+        let mut exchange = Exchange::default();
+        let first = world.head(scope, target, &fields[..usize::from(body.is_some())]);
+        world.ask(&mut exchange, first, body.is_none());
+        if let Some(body) = body {
+            let step = exchange.request_body(&world.guard, body.as_bytes(), true);
+            world.decided(&mut exchange, step);
+        }
+        if let Some(answer) = answer {
+            world.answer(&mut exchange, &head, &[answer.as_bytes()], false);
+        }
+        let mut other = Exchange::default();
+        let second = world.head(scope, "GET /r4/Patient/p2", &[]);
+        let step = world.ask(&mut other, second, true);
+        let Step::Reply(reply) = step else {
+            panic!("{name}: {step:?}")
+        };
+        assert_eq!(reply.status, 429, "{name}");
+        assert_eq!(world.record(&mut other)["rule"], "limit.at-once", "{name}");
+        let record = world.record(&mut exchange);
+        assert_eq!(record["limits"]["at-once"], 0, "{name}: {record}");
+        // What was refused took nothing, and what has ended gave it back.
+        let mut next = world.forwarded(scope, "GET /r4/Patient/p2");
+        assert_eq!(world.record(&mut next)["limits"]["at-once"], 0, "{name}");
+    }
+}
