@@ -24,7 +24,7 @@ use fhir_guard::identity::{
     self, ConnectionAttributes, HostAlgorithms, KeyRing, Scopes, TokenCache,
 };
 use fhir_guard::json::{Document, Limits};
-use fhir_guard::limit::{Caller, Charging, Verdict};
+use fhir_guard::limit::{self, Caller, Charging, Verdict};
 use fhir_guard::request::{Request, RequestHead};
 use fhir_guard::response::{self, Action, BundleKind, Cover, Expected, Redaction, Screen};
 use fhir_guard::shared::{Answer, Step as Charge, Work as _};
@@ -241,7 +241,12 @@ fn limit(criterion: &mut Criterion) {
     criterion.bench_function("limit/charge one", |bencher| {
         bencher.iter(|| {
             now += 1_000_000_000;
-            let mut charging = Charging::new(&policy.limits, &caller, now);
+            let charges = policy.limits.iter().map(|limit| limit::Charge {
+                limit,
+                caller,
+                count: 1,
+            });
+            let mut charging = Charging::new(charges, now);
             assert!(charge(&mut charging, &mut shared).allowed);
         });
     });

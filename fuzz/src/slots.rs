@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fhir_guard::limit::{Caller, Charging, KeyPart, Limit, Period, Quota, headers};
+use fhir_guard::limit::{
+    Caller, Charge, Charging, KeyPart, Limit, Measure, Period, Quota, headers,
+};
 use fhir_guard::shared::{Answer, Step, Work as _};
 
 use crate::input::Input;
@@ -84,9 +86,20 @@ fn limits(input: &mut Input<'_>) -> Vec<Limit> {
         };
         let burst = u32::from(input.byte() % 16) + 1;
         let quota = Quota::new(rate, period, burst).expect("a quota of at most 16 days");
-        Limit::new(&format!("limit-{number}"), &[KeyPart::Client], quota).expect("a limit")
+        let measure = Measure::rate(quota);
+        Limit::new(&format!("limit-{number}"), &[KeyPart::Client], measure).expect("a limit")
     };
     (0..count).map(limit).collect()
+}
+
+/// One request, charged to each limit.
+fn charging(limits: &[Limit], caller: &Caller<'_>, now: u64) -> Charging {
+    let charge = |limit| Charge {
+        limit,
+        caller: *caller,
+        count: 1,
+    };
+    Charging::new(limits.iter().map(charge), now)
 }
 
 /// Nothing, some nanoseconds, or up to 64 seconds: the clocks of one worker only go forward.
@@ -109,7 +122,7 @@ fn damaged(limits: &[Limit], input: &mut Input<'_>) -> Map {
                 client: Some(client),
                 ..Caller::default()
             };
-            let charging = Charging::new(std::slice::from_ref(limit), &caller, START);
+            let charging = charging(std::slice::from_ref(limit), &caller, START);
             let Step::Read { key } = charging.step() else {
                 panic!("a limit is read first");
             };
@@ -168,13 +181,13 @@ fn alone<'a>(limit: &[Limit], steps: &[u64], caller: &dyn Fn(usize) -> Caller<'a
 impl Map {
     /// One exchange alone; whether it was admitted.
     fn charge(&mut self, limits: &[Limit], caller: &Caller<'_>, now: u64) -> bool {
-        let mut charging = Charging::new(limits, caller, now);
+        let mut charging = charging(limits, caller, now);
         let before = self.0.clone();
         let mut most = 4 * limits.len();
         loop {
             let answer = match charging.step() {
                 Step::Done(verdict) => {
-                    let fields = headers(&verdict, limits);
+                    let fields = headers(&verdict);
                     assert!(fields.iter().all(|(_, value)| value.is_ascii()));
                     assert!(!verdict.contended, "nobody else was there");
                     assert!(
@@ -213,7 +226,7 @@ impl Map {
 /// A host that answers anything: charging ends, and admits only what was written.
 fn lies(limits: &[Limit], caller: &Caller<'_>, faults: &[u8]) {
     let mut input = Input(faults);
-    let mut charging = Charging::new(limits, caller, START);
+    let mut charging = charging(limits, caller, START);
     let mut written = 0;
     for _ in 0..17 * limits.len() + 1 {
         let write = match charging.step() {

@@ -108,9 +108,20 @@
 //! | `waiting.time` | duration, 100ms to 30s | `5s` |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
-//! | `limits[].key` | 1 to 7 of `address`, `certificate`, `client`, `issuer`, `patient`, `subject`, `tenant`, each once | required |
-//! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | required |
-//! | `limits[].burst` | whole number from 1 | required |
+//! | `limits[].key` | 1 to 12 of `address`, `certificate`, `client`, `interaction`, `issuer`, `operation`, `patient`, `route`, `subject`, `tenant`, `token`, `type`, each once | required |
+//! | `limits[].address_prefix.ipv4` | whole number, 0 to 32; only with `address` | 32 |
+//! | `limits[].address_prefix.ipv6` | whole number, 0 to 128; only with `address` | 64 |
+//! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | this and the following, or `concurrent` |
+//! | `limits[].burst` | whole number from 1 | required with `rate` |
+//! | `limits[].concurrent` | whole number, 1 to 10000 | required without `rate` |
+//! | `limits[].lease` | duration in whole seconds, 10s to 1h; only with `concurrent` | `60s` |
+//! | `limits[].cost.request` | whole number, 0 to 1000000, at most `burst` | 1 |
+//! | `limits[].cost.interactions` | such a number for each of some codes of [`crate::request::Interaction`] | none |
+//! | `limits[].cost.resources_asked` | whole number from 1 | costs nothing |
+//! | `limits[].cost.inclusion` | whole number, 0 to 1000000 | 0 |
+//! | `limits[].cost.resources_returned` | whole number from 1 | costs nothing |
+//! | `limits[].cost.bytes_returned` | size, 1B to 1024MiB | costs nothing |
+//! | `limits[].cost.debt` | whole number; only with what is returned | `burst` |
 //! | `limits[].when` | condition, as `rules[].when` | always |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
@@ -211,6 +222,7 @@ mod introspection;
 mod issuers;
 mod keys;
 mod labels;
+mod limits;
 mod minimum;
 mod mistakes;
 mod operations;

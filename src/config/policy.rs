@@ -16,6 +16,7 @@ use super::export;
 use super::fhir;
 use super::issuers;
 use super::labels;
+use super::limits;
 use super::minimum;
 use super::mistakes::Mistakes;
 use super::reader::{Node, each, or};
@@ -172,7 +173,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     });
     let conditions = Conditions::new(zones);
     let limits = or(object.optional("limits"), Vec::new(), |node| {
-        rules::limits(node, &conditions, m)
+        limits::read(node, &conditions, m)
     });
     let step_up = or(object.optional("step_up"), Vec::new(), |node| {
         step_up::read(node, m)

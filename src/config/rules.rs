@@ -1,16 +1,14 @@
-//! `limits` and `redaction`: lists of named rules.
+//! `redaction`: a list of named rules.
 
 use std::rc::Rc;
 
 use super::conditions::Conditions;
-use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
 use super::policy::name;
 use super::reader::{Node, Object, each, or};
 use crate::access::Scope;
 use crate::cel::Condition;
 use crate::fhir::{self, ResourceType};
-use crate::limit::{KeyPart, Limit, Quota};
 use crate::response::{Action, Precision, Redaction};
 
 /// A redaction and who is spared from it.
@@ -21,9 +19,6 @@ pub struct RedactionRule {
     /// What is hidden from the others.
     pub redaction: Rc<Redaction>,
 }
-
-/// Limits of one configuration: each costs every exchange a read and a write of shared data.
-const LIMITS: usize = 8;
 
 /// Redactions of one configuration.
 pub(super) const REDACTIONS: usize = 64;
@@ -38,18 +33,6 @@ const REPLACEMENT: usize = 256;
 const ELEMENT: usize = 2048;
 
 /// Each with its condition, where it has one.
-pub(super) fn limits(
-    node: &Node<'_>,
-    conditions: &Conditions,
-    m: &mut Mistakes,
-) -> Option<Vec<(Limit, Option<Condition>)>> {
-    let items = node.list("limits", 0..=LIMITS, m)?;
-    let limits = each(&items, |item| limit(item, conditions, m));
-    names_differ(&items, m)?;
-    limits
-}
-
-/// Each with its condition, where it has one.
 pub(super) fn redactions(
     node: &Node<'_>,
     conditions: &Conditions,
@@ -59,42 +42,6 @@ pub(super) fn redactions(
     let rules = each(&items, |item| redaction(item, conditions, m));
     names_differ(&items, m)?;
     rules
-}
-
-fn limit(
-    node: &Node<'_>,
-    conditions: &Conditions,
-    m: &mut Mistakes,
-) -> Option<(Limit, Option<Condition>)> {
-    let mut object = node.object("a limit, an object with name, key, rate and burst", m)?;
-    let expected = "a name of the characters a-z 0-9 -";
-    let name = object.required("name", expected, m);
-    let name = name.and_then(|node| {
-        let text = node.text(expected, 1..=32, m)?;
-        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        node.check(text.bytes().all(letter), expected, m)?;
-        Some(text)
-    });
-    let words = KeyPart::ALL.map(|part| (part.name(), part));
-    let key = object.required("key", "a list of what is counted by, such as client", m);
-    let key = key.and_then(|node| distinct(&node, "parts of a key", &words, m));
-    let rate = object.required("rate", "a rate such as 50/s", m);
-    let rate = rate.and_then(|node| node.rate(m));
-    let burst = object.required(
-        "burst",
-        "a whole number of requests that may come at once",
-        m,
-    );
-    let burst = burst.and_then(|node| node.integer(1..=u32::MAX, m));
-    let when = or(object.optional("when"), None, |node| {
-        conditions.read(node, m).map(Some)
-    });
-    let place = object.pointer().to_owned();
-    object.finish(m);
-    let (name, key, (count, per), burst) = (name?, key?, rate?, burst?);
-    let limit = Quota::new(count, per, burst).and_then(|quota| Limit::new(name, &key, quota));
-    let limit = limit.map_err(|message| m.add(&place, message)).ok();
-    limit.zip(when)
 }
 
 fn redaction(

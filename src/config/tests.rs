@@ -11,6 +11,7 @@ mod exports;
 mod identity;
 mod introspection;
 mod labels;
+mod limits;
 mod minimum;
 mod operations;
 mod redaction;
@@ -26,7 +27,6 @@ use super::*;
 use crate::access::Scope;
 use crate::fhir::ResourceType;
 use crate::identity::{Algorithm, CertificateRules, ClaimPointers, Proof, ValidatedBy};
-use crate::limit::{KeyPart, Period, Quota};
 use crate::request::body::BodyCheck;
 use crate::request::{Authorization, UserAccess};
 use crate::response::Action;
@@ -92,8 +92,7 @@ fn complete() -> Value {
         }],
         "signatures": {"host": false},
         "waiting": {"requests": 256, "time": "5s"},
-        "limits": [{"name": "per-client", "key": ["client"], "rate": "50/s", "burst": 100,
-            "when": "'partner' in principal.roles"}],
+        "limits": limits::complete(),
         "time_zones": {"Europe/Berlin": "CET-1CEST,M3.5.0,M10.5.0/3"},
         "rules": [{"name": "office", "interactions": ["create"], "types": ["Observation"],
             "when": "request.time.getHours('+01:00') >= 18", "effect": "require",
@@ -195,14 +194,7 @@ fn the_complete_example_is_read_in_both_forms() {
         assert_eq!(issuer.clock_skew, 60);
         assert_eq!(issuer.claims, identity::claims_of_complete());
         assert!(!policy.host_signatures && policy.questions().is_empty());
-        let [limit] = &policy.limits[..] else {
-            panic!("{form}")
-        };
-        assert_eq!(
-            (limit.name.as_str(), limit.key.as_slice()),
-            ("per-client", &[KeyPart::Client][..])
-        );
-        assert_eq!(limit.quota, Quota::new(50, Period::Second, 100).unwrap());
+        limits::check_complete(&policy);
         consent::check_complete(&policy);
         assert_eq!(policy.step_up, [identity::step_up_of_complete()]);
         redaction::check_complete(&policy);
@@ -331,7 +323,7 @@ fn all_mistakes_are_reported_at_once() {
         "/issuers/0/clock_skew: expected a duration from 0s to 5m, a whole number with ms, s, m or h, found a number (write it in quotes, with its unit)",
         "/issuers/1: expected an issuer, an object with issuer, audiences, algorithms and keys, found null",
         "/limits/0/burst: expected a whole number from 1 to 4294967295, found another number",
-        "/limits/0/key/0: expected \"address\", \"certificate\", \"client\", \"issuer\", \"patient\", \"subject\" or \"tenant\", found \"clients\" (did you mean \"client\"?)",
+        "/limits/0/key/0: expected \"address\", \"certificate\", \"client\", \"interaction\", \"issuer\", \"operation\", \"patient\", \"route\", \"subject\", \"tenant\", \"token\" or \"type\", found \"clients\" (did you mean \"client\"?)",
         "/limits/0/rate: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found \"50\"",
         "/redaction/0/action: expected \"remove\", \"mask\", \"replace\" or \"generalize\", found \"hide\"",
         "/redaction/0/resource: expected a FHIR R4 resource type such as Patient, found \"Pateint\" (did you mean \"Patient\"?)",
@@ -425,12 +417,6 @@ fn each_key_has_its_mistakes() {
         ("claim with a bad escape", "/issuers/0/claims/user/0", json!("/a~2"), pointer.into()),
         ("unknown claim", "/issuers/0/claims/scopes", json!(["/scp"]), "/issuers/0/claims/scopes: expected one of the keys client, encounter, patient, purpose, roles, scope, token_id, user, scope_separator, scope_prefixes, malformed_scopes, bases, found the unknown key \"scopes\"".into()),
         ("an issuer twice", "/issuers/-", complete()["issuers"][0].clone(), "/issuers/1/issuer: expected an issuer of its own, found that of /issuers/0".into()),
-        ("a limit's name twice", "/limits/-", complete()["limits"][0].clone(), "/limits/1/name: expected a name of its own, found that of /limits/0".into()),
-        ("a limit in upper case", "/limits/0/name", json!("Clients"), "/limits/0/name: expected a name of the characters a-z 0-9 -, found other text".into()),
-        ("a limit without parts", "/limits/0/key", json!([]), "/limits/0/key: expected a list of 1 to 7 parts of a key, found 0".into()),
-        ("a part twice", "/limits/0/key/-", json!("client"), "/limits/0/key/1: expected each word once, found one for the second time".into()),
-        ("a rate as a number", "/limits/0/rate", json!(50), "/limits/0/rate: expected a rate such as 50/s, a whole number from 1 on with /s, /m, /h or /d, found a number (write it in quotes, with its unit)".into()),
-        ("half a burst", "/limits/0/burst", json!(0.5), "/limits/0/burst: expected a whole number from 1 to 4294967295, found a fraction".into()),
         ("a redaction's name twice", "/redaction/-", complete()["redaction"][0].clone(), "/redaction/1/name: expected a name of its own, found that of /redaction/0".into()),
         ("a redaction for everything", "/redaction/0/elements", json!([]), "/redaction/0/elements: expected a list of 1 to 256 elements, found 0".into()),
         ("a redaction of a container", "/redaction/0/resource", json!("Bundle"), "/redaction/0/resource: expected the type of the resources inside, such as Patient, found \"Bundle\", which only carries others".into()),

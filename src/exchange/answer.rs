@@ -53,7 +53,7 @@ impl Exchange {
     /// A piece of the answer's body. Every piece is taken out of the proxy's buffer: what leaves is
     /// only what a step writes.
     pub fn response_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
-        match std::mem::take(&mut self.phase) {
+        let step = match std::mem::take(&mut self.phase) {
             Phase::Holding { screen, kept } => self.hold(guard, screen, kept, piece, ended),
             Phase::Streaming { screen, on_fault } => self.stream(screen, on_fault, piece, ended),
             Phase::Discarding => {
@@ -69,7 +69,8 @@ impl Exchange {
                 self.phase = other;
                 self.absorb()
             }
-        }
+        };
+        self.weigh(step)
     }
 
     /// The answer has trailers: the body is over, and no body callback said so. They never go on.

@@ -18,7 +18,7 @@ use crate::audit::{EntryRecord, Outcome};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
-use crate::limit::{Charging, Limit, Verdict};
+use crate::limit::{Charging, Verdict};
 use crate::request::{
     Batch, BatchEntry, BatchKind, Interaction, Search, Subscription, Targets, bundle_headers,
 };
@@ -44,8 +44,6 @@ pub(super) enum Bundle {
 /// A Bundle of which something may go on.
 pub(super) struct Permitted {
     pub charging: Charging,
-    /// Those that are charged.
-    limits: Vec<Limit>,
     headers: Vec<Pair>,
     body: Written,
     /// `DPoP-Nonce` of the answer.
@@ -300,13 +298,7 @@ impl Exchange {
         body: Written,
     ) -> Result<Bundle, Denial> {
         let fhir = &guard.policy().fhir;
-        let costs = guard.costs(sent.permits());
-        let never = |(limit, count): &&(Limit, u32)| *count > limit.quota.burst();
-        if let Some((limit, _)) = costs.iter().find(never) {
-            return Err(Denial::TooCostly(limit.name.clone().into()));
-        }
-        let several = costs.iter().map(|(limit, count)| (limit, *count));
-        let charging = Charging::several(several, &self.caller(principal, asked), asked.now);
+        let charging = self.charges(guard, principal, asked, sent.permits())?;
         let searches = |permit: &Permit| {
             matches!(
                 permit.request().interaction,
@@ -325,7 +317,6 @@ impl Exchange {
         tell(guard, Some(principal), &asked.head, &mut headers)?;
         Ok(Bundle::Charging(Box::new(Permitted {
             charging,
-            limits: costs.into_iter().map(|(limit, _)| limit).collect(),
             headers,
             body,
             nonce: asked.next_nonce.clone(),
@@ -340,7 +331,7 @@ impl Exchange {
         permitted: Permitted,
         verdict: &Verdict,
     ) -> Step {
-        let mut fields = match self.verdict(&permitted.limits, verdict) {
+        let mut fields = match self.verdict(verdict) {
             Ok(fields) => fields,
             Err(denial) => return self.refuse(&denial),
         };

@@ -9,8 +9,8 @@ use super::{Exchange, Phase, Step, export, pages};
 use crate::access::{self, Circumstances, Permit, Rules};
 use crate::denial::{Denial, TokenFault};
 use crate::fhir::ResourceType;
-use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal};
-use crate::limit::{Caller, Charging};
+use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache};
+use crate::limit::{Charging, KeyPart};
 use crate::request::{
     AnswerForm, Batch, ExportLink, Form, Interaction, PageLink, Request, RequestHead,
     upstream_headers,
@@ -23,6 +23,10 @@ pub(super) struct Asked {
     pub request: Wanted,
     /// The peer's address; empty when unknown, or when nobody counts by it.
     pub address: String,
+    /// The proxy's name of the route; absent as the address is.
+    pub route: Option<String>,
+    /// A hash of the token; absent where nobody counts by it.
+    pub token: Option<[u8; 32]>,
     /// When the head came, in nanoseconds since 1970.
     pub came: u64,
     /// The time of the callback that is under way.
@@ -112,10 +116,14 @@ impl Exchange {
             self.note_interaction(&request.interaction);
         }
         head.check_answer(request.answer())?;
+        let counted = guard.counts_by(KeyPart::Token);
+        let token = guard.token(&head.credentials).ok();
         let asked = Asked {
+            token: token.filter(|_| counted).map(TokenCache::key),
             head,
             request,
             address: attributes.address(),
+            route: attributes.route(),
             came: now,
             now,
             body: match ended {
@@ -127,7 +135,7 @@ impl Exchange {
         if let Wanted::Known(request) = &asked.request
             && let Some(permit) = access::permit_public(request)
         {
-            let charging = Charging::new(&[], &Caller::default(), now);
+            let charging = Charging::new([], now);
             return self.charge(guard, permit, charging, asked);
         }
         let certificate = guard.certificate(attributes, &asked.head.forwarded_certificates, now);
@@ -217,22 +225,8 @@ impl Exchange {
             }
         };
         let permit = guard.authorize(principal, &request, asked.circumstances())?;
-        let caller = self.caller(principal, &asked);
-        let charging = Charging::new(&guard.limits(&permit), &caller, asked.now);
+        let charging = self.charges(guard, principal, &asked, std::iter::once(&permit))?;
         self.charge(guard, permit, charging, asked)
-    }
-
-    /// Who is charged.
-    pub(super) fn caller<'a>(&'a self, principal: &'a Principal, asked: &'a Asked) -> Caller<'a> {
-        Caller {
-            address: Some(asked.address.as_str()).filter(|address| !address.is_empty()),
-            certificate: self.record.certificate.as_deref(),
-            client: Some(principal.client()),
-            issuer: Some(principal.issuer()),
-            patient: principal.patient(),
-            subject: Some(principal.subject()),
-            tenant: principal.tenant(),
-        }
     }
 
     /// A piece of the form, or of the Bundle: all that came of it so far, because the proxy keeps it.

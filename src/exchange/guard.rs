@@ -4,7 +4,6 @@ mod caller;
 mod quarantine;
 mod refusal;
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -20,7 +19,7 @@ use crate::identity::{
     CertificateCache, CertificateNeeds, ConnectionAttributes, HostAlgorithms, Introspection,
     PeerCertificate, Principal, TokenCache,
 };
-use crate::limit::{KeyPart, Limit};
+use crate::limit::KeyPart;
 use crate::remote::{Call, Look, Looked, Store};
 use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
@@ -119,8 +118,8 @@ impl Guard {
     pub fn new(policy: Policy, host: HostAlgorithms) -> Self {
         let mut issuers = policy.issuers.iter();
         let dpop = issuers.any(|issuer| issuer.proof.accepts_dpop());
-        let mut keys = policy.limits.iter().flat_map(|limit| &limit.key);
-        let by_address = keys.any(|part| *part == KeyPart::Address);
+        let mut limits = policy.limits.iter();
+        let by_address = limits.any(|limit| limit.counts_by(KeyPart::Address));
         Guard {
             certificate_needs: policy.certificate_rules.needs(),
             documents: Documents::new(&policy),
@@ -154,6 +153,12 @@ impl Guard {
     /// nobody needs to ask for it.
     pub fn needs_address(&self) -> bool {
         self.needs_address
+    }
+
+    /// Whether any limit counts by this part of a key.
+    pub fn counts_by(&self, part: KeyPart) -> bool {
+        let mut limits = self.policy.limits.iter();
+        limits.any(|limit| limit.counts_by(part))
     }
 
     /// What else has to be asked about the connection's certificate, if this is its digest.
@@ -383,32 +388,6 @@ impl Guard {
             .filter(|(place, _)| !permit.spares_redaction(*place))
             .filter(move |(_, rule)| !rule.unless.as_ref().is_some_and(spared))
             .map(|(_, rule)| &rule.redaction)
-    }
-
-    /// The limits that this caller is charged.
-    pub(super) fn limits(&self, permit: &Permit) -> Cow<'_, [Limit]> {
-        let limits = &self.policy.limits;
-        let spared = |place: &usize| permit.spares_limit(*place);
-        if !(0..limits.len()).any(|place| spared(&place)) {
-            return Cow::Borrowed(limits);
-        }
-        let limits = limits.iter().enumerate();
-        let charged = limits.filter(|(place, _)| !spared(place));
-        charged.map(|(_, limit)| limit.clone()).collect()
-    }
-
-    /// The limits that these requests are charged together, each with how many of them it counts.
-    pub(super) fn costs<'p>(
-        &self,
-        permits: impl Iterator<Item = &'p Permit> + Clone,
-    ) -> Vec<(Limit, u32)> {
-        let limits = self.policy.limits.iter().enumerate();
-        let cost = |(place, limit): (usize, &Limit)| {
-            let charged = permits.clone().filter(|permit| !permit.spares_limit(place));
-            let count = u32::try_from(charged.count()).unwrap_or(u32::MAX);
-            (count > 0).then(|| (limit.clone(), count))
-        };
-        limits.filter_map(cost).collect()
     }
 
     /// Whether any redaction applies to what this caller reads, or any rule about texts. Which one, and to

@@ -9,6 +9,7 @@
 mod answer;
 mod body;
 mod bundle;
+mod charges;
 mod consent;
 mod cover;
 mod current;
@@ -30,7 +31,7 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{self, Charging, Limit, Verdict};
+use crate::limit::{Charging, Owed, Verdict};
 use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
@@ -54,6 +55,12 @@ pub struct Exchange {
     record: Record,
     share: Share,
     challenge: Challenge,
+    /// What is charged when the answer has ended.
+    owed: Vec<Owed>,
+    /// Bytes of the answer's body that have left.
+    bytes: u64,
+    /// Nothing more comes.
+    ended: bool,
 }
 
 /// What is known of an answer while its head is kept back.
@@ -188,6 +195,10 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
+        self.owed = self
+            .charging()
+            .map(|charging| charging.owed())
+            .unwrap_or_default();
         let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
             Phase::Charging {
                 permit,
@@ -208,7 +219,7 @@ impl Exchange {
                 return self.host_failed();
             }
         };
-        let mut fields = match self.verdict(&guard.limits(&permit), verdict) {
+        let mut fields = match self.verdict(verdict) {
             Ok(fields) => fields,
             Err(denial) => return self.refuse(&denial),
         };
@@ -267,27 +278,6 @@ impl Exchange {
         Step::Forward(headers)
     }
 
-    /// What callers are told of these limits; or the refusal.
-    fn verdict(&mut self, limits: &[Limit], verdict: &Verdict) -> Result<Vec<Field>, Denial> {
-        let fields = limit::headers(verdict, limits);
-        self.record.limits = verdict
-            .remaining
-            .iter()
-            .map(|limit| (limit.name.clone(), limit.remaining))
-            .collect();
-        if verdict.allowed {
-            return Ok(fields);
-        }
-        let refused_by = verdict.refused_by.and_then(|index| limits.get(index));
-        let limit = refused_by
-            .filter(|_| !verdict.contended)
-            .map_or_else(|| "contended".to_owned(), |limit| limit.name.clone());
-        Err(Denial::Throttled {
-            headers: fields,
-            limit,
-        })
-    }
-
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing
     /// goes on.
     pub fn host_failed(&mut self) -> Step {
@@ -337,6 +327,7 @@ impl Exchange {
 
     /// The exchange is over; what was under way was cut short.
     pub fn end(&mut self) {
+        self.ended = true;
         match &self.phase {
             Phase::Forwarded { .. }
             | Phase::ReadingBody { .. }

@@ -1,6 +1,7 @@
 //! The contexts of proxy-wasm.
 
 mod logger;
+mod owed;
 mod stream;
 mod worker;
 

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::owed::{renew, settle};
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
 use crate::identity::ConnectionAttributes;
+use crate::limit::KeyPart;
 use crate::remote::Call;
 use crate::wire::{self, Pair};
 
@@ -134,6 +136,7 @@ impl Stream {
         let map = host::header_map(Map::Request).unwrap_or_default();
         let pairs = wire::view(&map).unwrap_or_default();
         let needs_address = guard.borrow().needs_address();
+        let counts_routes = guard.borrow().counts_by(KeyPart::Route);
         let digest = host::property("connection\0sha256_peer_certificate_digest");
         let asks = guard.borrow().asks(digest.as_deref());
         let attributes = ConnectionAttributes {
@@ -156,6 +159,9 @@ impl Stream {
             source: needs_address
                 .then(|| host::property("source\0address"))
                 .flatten(),
+            route: counts_routes
+                .then(|| host::property("xds\0route_name"))
+                .flatten(),
         };
         let step = self.exchange.request_headers(
             &mut guard.borrow_mut(),
@@ -171,6 +177,7 @@ impl Stream {
         let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
             return Action::Pause;
         };
+        renew(&mut self.exchange);
         let step = if self.exchange.leaves_body() && !ended {
             self.exchange.body_grows(&guard.borrow(), size)
         } else {
@@ -231,6 +238,7 @@ impl Stream {
 
     fn log(&mut self) {
         self.exchange.end();
+        settle(&mut self.exchange);
         let status = (!self.exchange.knows_status())
             .then(|| host::property("response\0code"))
             .flatten()
@@ -360,6 +368,8 @@ impl Stream {
 
     /// Carries out a step on the way out; `size` is that of the piece at hand.
     fn response_step(&mut self, step: Step, size: usize) -> Action {
+        settle(&mut self.exchange);
+        renew(&mut self.exchange);
         let replace = |headers: &[Pair]| host::set_header_map(Map::Response, headers);
         let action = match &step {
             Step::Continue => return Action::Continue,
@@ -396,6 +406,7 @@ impl Stream {
 
     /// Ends the stream: by an answer of our own where one is still possible, otherwise by a reset.
     fn stop(&mut self, step: Step) -> Action {
+        settle(&mut self.exchange);
         match step {
             Step::Reply(reply) if self.over == Over::No && host::reply(&reply) => {
                 self.over = Over::Replied;

@@ -1,8 +1,9 @@
 //! The state machine that charges the limits of one exchange.
 
-use super::key::{Caller, Limit, Place};
-use super::quota::{Decision, Quota, seconds_until};
-use super::slot::Slot;
+use super::key::{Caller, Limit};
+use super::quota::seconds_until;
+use super::settling::Owed;
+use super::slip::Slip;
 use crate::shared::{Answer, Step, Work};
 
 /// How often one slot is read before the exchange is refused.
@@ -23,6 +24,17 @@ pub struct Charging {
     verdict: Verdict,
 }
 
+/// What one limit is charged for.
+#[derive(Clone, Copy)]
+pub struct Charge<'a> {
+    /// The limit.
+    pub limit: &'a Limit,
+    /// Whose bucket it is.
+    pub caller: Caller<'a>,
+    /// How much: 1 for a request, unless the limit says otherwise.
+    pub count: u32,
+}
+
 /// The outcome.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
@@ -33,7 +45,8 @@ pub struct Verdict {
     /// On a refusal the seconds after which all limits admit the caller if it does not ask before,
     /// rounded up, at least 1; otherwise 0.
     pub retry_after_seconds: u64,
-    /// The state of each limit, in their order; empty when `contended`.
+    /// The state of each charge, in their order. Where `contended`, what remains is not known: it says
+    /// only which limits there are.
     pub remaining: Vec<Remaining>,
     /// Refused because shared data failed or stayed contended, not because of a quota.
     pub contended: bool,
@@ -50,8 +63,10 @@ pub struct Remaining {
     pub reset_seconds: u64,
     /// The most requests at once.
     pub burst: u32,
-    /// Seconds from empty to full.
+    /// Seconds from empty to full; 0 where requests are counted that are under way.
     pub window_seconds: u64,
+    /// Whether requests are counted that are under way at once.
+    pub concurrent: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -67,46 +82,12 @@ enum Phase {
     Done,
 }
 
-/// One limit of the exchange.
-struct Slip {
-    name: String,
-    quota: Quota,
-    /// How many requests it is charged for.
-    count: u32,
-    place: Place,
-    slot: Slot,
-    version: Option<u32>,
-    /// The bucket, as it was read or as it was charged.
-    tat: u64,
-    tries: u32,
-    charged: bool,
-}
-
 impl Charging {
-    /// Begins to charge `limits` for one request of `caller` at `now`, in nanoseconds since 1970.
-    /// Without limits it is done at once, and allowed.
-    pub fn new(limits: &[Limit], caller: &Caller, now: u64) -> Charging {
-        Charging::several(limits.iter().map(|limit| (limit, 1)), caller, now)
-    }
-
-    /// As [`new`](Self::new), for several requests together: how many of them each limit is charged for.
-    pub fn several<'l>(
-        limits: impl Iterator<Item = (&'l Limit, u32)>,
-        caller: &Caller,
-        now: u64,
-    ) -> Charging {
-        let slip = |(limit, count): (&Limit, u32)| Slip {
-            name: limit.name.clone(),
-            quota: limit.quota,
-            count,
-            place: Place::new(limit, caller),
-            slot: Slot::fresh(),
-            version: None,
-            tat: 0,
-            tries: 0,
-            charged: false,
-        };
-        let slips: Vec<Slip> = limits.map(slip).collect();
+    /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
+    /// is done at once, and allowed.
+    pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
+        let charges = charges.into_iter();
+        let slips: Vec<Slip> = charges.map(|charge| Slip::new(&charge)).collect();
         Charging {
             now,
             phase: match slips.as_slice() {
@@ -123,6 +104,13 @@ impl Charging {
                 contended: false,
             },
         }
+    }
+}
+
+impl Charging {
+    /// What is to be done when the answer has ended: answers to be charged, leases to be given back.
+    pub fn owed(&self) -> Vec<Owed> {
+        self.slips.iter().filter_map(Slip::owed).collect()
     }
 }
 
@@ -187,13 +175,7 @@ impl Charging {
     fn read(&mut self, index: usize, bytes: Option<Vec<u8>>, version: Option<u32>) {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {
-            slip.slot = match (bytes, version) {
-                (None, None) => Slot::fresh(),
-                (bytes, _) => Slot::read(&bytes.unwrap_or_default(), now),
-            };
-            slip.version = version;
-            slip.tat = slip.slot.find(slip.place.fingerprint, &slip.quota, now);
-            slip.tries += 1;
+            slip.read(bytes, version, now);
         }
     }
 
@@ -223,41 +205,37 @@ impl Charging {
     /// Writes the charge of this limit, or allows if it was the last.
     fn write(&mut self, index: usize) {
         let now = self.now;
-        let Some(slip) = self.slips.get(index) else {
+        let Some(slip) = self.slips.get_mut(index) else {
             let verdict = Verdict {
                 remaining: self.remaining(),
                 ..self.verdict.clone()
             };
             return self.finish(verdict);
         };
-        match slip.quota.decide(slip.tat, now, slip.count) {
-            Decision::Admit(tat) => {
-                let mut slot = slip.slot.clone();
-                slot.put(slip.place.fingerprint, tat, now);
-                self.value = slot.bytes();
+        match slip.charge(now) {
+            Some(bytes) => {
+                self.value = bytes;
                 self.phase = Phase::Writing(index);
             }
             // `decide` has looked before; only refusing is safe where both disagree.
-            Decision::RefuseUntil(_) => self.finish(self.contention(index)),
+            None => self.finish(self.contention(index)),
         }
     }
 
     fn charged(&mut self, index: usize) {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {
-            if let Decision::Admit(tat) = slip.quota.decide(slip.tat, now, slip.count) {
-                slip.tat = tat;
-            }
-            slip.charged = true;
+            slip.charged(now);
         }
     }
 
     /// Writes the next mended slot that no charge has stored, from `index` on.
     fn mend(&mut self, index: usize) {
-        let mut rest = self.slips.iter().enumerate().skip(index);
-        match rest.find(|(_, slip)| !slip.charged && slip.slot.mended()) {
-            Some((index, slip)) => {
-                self.value = slip.slot.bytes();
+        let rest = self.slips.iter().enumerate().skip(index);
+        let mut mended = rest.filter_map(|(index, slip)| Some((index, slip.mended()?)));
+        match mended.next() {
+            Some((index, bytes)) => {
+                self.value = bytes;
                 self.phase = Phase::Mending(index);
             }
             None => self.phase = Phase::Done,
@@ -274,32 +252,13 @@ impl Charging {
             allowed: false,
             refused_by: Some(index),
             retry_after_seconds: 1,
-            remaining: Vec::new(),
+            remaining: self.remaining(),
             contended: true,
         }
     }
 
     fn remaining(&self) -> Vec<Remaining> {
-        let one = |slip: &Slip| Remaining {
-            name: slip.name.clone(),
-            remaining: slip.quota.remaining(slip.tat, self.now),
-            reset_seconds: seconds_until(
-                slip.refused_until(self.now).unwrap_or(slip.tat),
-                self.now,
-            ),
-            burst: slip.quota.burst(),
-            window_seconds: slip.quota.window_seconds(),
-        };
-        self.slips.iter().map(one).collect()
-    }
-}
-
-impl Slip {
-    /// The first instant at which this limit admits, if it does not now; none once charged.
-    fn refused_until(&self, now: u64) -> Option<u64> {
-        match self.quota.decide(self.tat, now, self.count) {
-            Decision::RefuseUntil(instant) if !self.charged => Some(instant),
-            _ => None,
-        }
+        let slips = self.slips.iter();
+        slips.map(|slip| slip.remaining(self.now)).collect()
     }
 }

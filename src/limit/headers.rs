@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::charging::{Remaining, Verdict};
-use super::key::{Limit, is_name_byte};
+use super::key::is_name_byte;
 
 /// The fields of an answer: `RateLimit-Policy` and `RateLimit`
 /// (draft-ietf-httpapi-ratelimit-headers) and, on a refusal only, `Retry-After`
@@ -13,17 +13,25 @@ use super::key::{Limit, is_name_byte};
 /// `RateLimit` names one: the limit that refused, or else the one with the fewest requests left.
 /// Where shared data rather than a quota is why (`contended`), there is no `RateLimit`. Without
 /// limits there are no fields. Names are in lower case, as HTTP/2 writes them.
-pub fn headers(verdict: &Verdict, limits: &[Limit]) -> Vec<(&'static str, String)> {
+pub fn headers(verdict: &Verdict) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(3);
     let mut policies = String::new();
-    for limit in limits {
+    for (index, limit) in verdict.remaining.iter().enumerate() {
+        // A Bundle of requests may be charged for in several buckets of one limit.
+        let mut before = verdict.remaining.iter().take(index);
+        if before.any(|other| other.name == limit.name) {
+            continue;
+        }
         if !policies.is_empty() {
             policies.push_str(", ");
         }
-        let (burst, window) = (limit.quota.burst(), limit.quota.window_seconds());
+        let (burst, window) = (limit.burst, limit.window_seconds);
         quote(&limit.name, &mut policies);
         // Writing to a string cannot fail.
-        let _ = write!(policies, ";q={burst};w={window}");
+        let _ = match limit.concurrent {
+            true => write!(policies, ";q={burst};qu=\"concurrent-requests\""),
+            false => write!(policies, ";q={burst};w={window}"),
+        };
     }
     if !policies.is_empty() {
         headers.push(("ratelimit-policy", policies));
@@ -59,7 +67,11 @@ fn state(limit: &Remaining) -> String {
     let mut state = String::new();
     quote(&limit.name, &mut state);
     // Writing to a string cannot fail.
-    let _ = write!(state, ";r={remaining};t={reset}");
+    let _ = match limit.concurrent {
+        // Nobody knows when one ends.
+        true => write!(state, ";r={remaining}"),
+        false => write!(state, ";r={remaining};t={reset}"),
+    };
     state
 }
 
@@ -74,35 +86,32 @@ fn quote(name: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quota::{Period, Quota};
+    use super::super::{Period, Quota};
     use super::*;
 
     #[test]
     fn callers_are_told_the_nearest_limit() {
         let second = Quota::new(50, Period::Second, 100).unwrap();
         let minute = Quota::new(10, Period::Minute, 20).unwrap();
-        let limits = [
-            Limit::new("per-client", &[], second).unwrap(),
-            Limit::new("failures", &[], minute).unwrap(),
-        ];
+        let quotas = [second, minute];
         let remaining = |index: usize, remaining, reset_seconds| Remaining {
-            name: limits[index].name.clone(),
+            name: ["per-client", "failures"][index].to_owned(),
             remaining,
             reset_seconds,
-            burst: limits[index].quota.burst(),
-            window_seconds: limits[index].quota.window_seconds(),
+            burst: quotas[index].burst(),
+            window_seconds: quotas[index].window_seconds(),
+            concurrent: false,
         };
-        let check =
-            |name: &str, limits: &[Limit], verdict: Verdict, expected: [Option<&str>; 3]| {
-                let found = headers(&verdict, limits);
-                let names = ["ratelimit-policy", "ratelimit", "retry-after"];
-                let expected: Vec<(&str, String)> = names
-                    .into_iter()
-                    .zip(expected)
-                    .filter_map(|(name, value)| Some((name, value?.to_owned())))
-                    .collect();
-                assert_eq!(found, expected, "{name}");
-            };
+        let check = |name: &str, verdict: Verdict, expected: [Option<&str>; 3]| {
+            let found = headers(&verdict);
+            let names = ["ratelimit-policy", "ratelimit", "retry-after"];
+            let expected: Vec<(&str, String)> = names
+                .into_iter()
+                .zip(expected)
+                .filter_map(|(name, value)| Some((name, value?.to_owned())))
+                .collect();
+            assert_eq!(found, expected, "{name}");
+        };
         let policy = Some("\"per-client\";q=100;w=2, \"failures\";q=20;w=120");
         let allowed = |remaining| Verdict {
             allowed: true,
@@ -118,47 +127,75 @@ mod tests {
             remaining,
             contended,
         };
-        check("no limits", &[], allowed(vec![]), [None, None, None]);
+        check("no limits", allowed(vec![]), [None, None, None]);
         check(
             "fewest left",
-            &limits,
             allowed(vec![remaining(0, 50, 1), remaining(1, 19, 6)]),
             [policy, Some("\"failures\";r=19;t=6"), None],
         );
         check(
             "equally few, longest first",
-            &limits,
             allowed(vec![remaining(0, 3, 2), remaining(1, 3, 102)]),
             [policy, Some("\"failures\";r=3;t=102"), None],
         );
         check(
             "equally few, one of them full again",
-            &limits,
             allowed(vec![remaining(0, 3, 0), remaining(1, 3, 6)]),
             [policy, Some("\"failures\";r=3;t=6"), None],
         );
         check(
             "refused",
-            &limits,
             refused(1, 6, false, vec![remaining(0, 0, 1), remaining(1, 0, 6)]),
             [policy, Some("\"failures\";r=0;t=6"), Some("6")],
         );
         check(
             "contended",
-            &limits,
-            refused(0, 1, true, vec![]),
+            refused(0, 1, true, vec![remaining(0, 100, 0), remaining(1, 20, 0)]),
             [policy, None, Some("1")],
         );
-        let odd = [Limit {
+        check(
+            "several buckets of one limit",
+            allowed(vec![
+                remaining(0, 9, 1),
+                remaining(0, 7, 1),
+                remaining(1, 8, 6),
+            ]),
+            [policy, Some("\"per-client\";r=7;t=1"), None],
+        );
+        let cap = |remaining, burst| Remaining {
+            name: "at-once".to_owned(),
+            remaining,
+            reset_seconds: 1,
+            burst,
+            window_seconds: 0,
+            concurrent: true,
+        };
+        check(
+            "how many at once",
+            allowed(vec![cap(2, 3), remaining(0, 7, 1)]),
+            [
+                Some("\"at-once\";q=3;qu=\"concurrent-requests\", \"per-client\";q=100;w=2"),
+                Some("\"at-once\";r=2"),
+                None,
+            ],
+        );
+        check(
+            "too many at once",
+            refused(0, 1, false, vec![cap(0, 3)]),
+            [
+                Some("\"at-once\";q=3;qu=\"concurrent-requests\""),
+                Some("\"at-once\";r=0"),
+                Some("1"),
+            ],
+        );
+        let odd = Remaining {
             name: "a\";q=1\r\nX".to_owned(),
-            key: vec![],
-            quota: second,
-        }];
+            ..remaining(0, 3, 1)
+        };
         check(
             "a name that was never checked",
-            &odd,
-            allowed(vec![]),
-            [Some("\"aq1\";q=100;w=2"), None, None],
+            allowed(vec![odd]),
+            [Some("\"aq1\";q=100;w=2"), Some("\"aq1\";r=3;t=1"), None],
         );
     }
 }

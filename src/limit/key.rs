@@ -1,37 +1,56 @@
 //! What a limit counts by, and where its bucket lies.
 
+use std::net::IpAddr;
+
+use super::cost::{Asking, Cost};
+use super::lease::Cap;
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
 /// One part of the key of a limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyPart {
-    /// The caller's network address.
+    /// The caller's network address, or the network that it is in ([`AddressPrefix`]).
     Address,
     /// The thumbprint of the client certificate.
     Certificate,
     /// The `client_id` of the token.
     Client,
+    /// The standard's code of the interaction.
+    Interaction,
     /// The issuer of the token.
     Issuer,
+    /// The name of the operation that is called.
+    Operation,
     /// The patient in context.
     Patient,
+    /// The name of the route that the proxy chose.
+    Route,
     /// The subject of the token.
     Subject,
     /// The tenant of the issuer.
     Tenant,
+    /// The token itself.
+    Token,
+    /// The resource type that is asked for.
+    Type,
 }
 
 impl KeyPart {
     /// Every part, in the order of their names.
-    pub const ALL: [KeyPart; 7] = [
+    pub const ALL: [KeyPart; 12] = [
         KeyPart::Address,
         KeyPart::Certificate,
         KeyPart::Client,
+        KeyPart::Interaction,
         KeyPart::Issuer,
+        KeyPart::Operation,
         KeyPart::Patient,
+        KeyPart::Route,
         KeyPart::Subject,
         KeyPart::Tenant,
+        KeyPart::Token,
+        KeyPart::Type,
     ];
 
     /// The part of this name, exactly as it is written in the configuration.
@@ -41,11 +60,16 @@ impl KeyPart {
 
     /// Whether the value is one that an issuer makes up: two issuers may give the same to different
     /// callers.
-    fn is_named_by_issuer(self) -> bool {
-        match self {
-            KeyPart::Client | KeyPart::Patient | KeyPart::Subject => true,
-            KeyPart::Address | KeyPart::Certificate | KeyPart::Issuer | KeyPart::Tenant => false,
-        }
+    pub(super) fn is_named_by_issuer(self) -> bool {
+        matches!(self, KeyPart::Client | KeyPart::Patient | KeyPart::Subject)
+    }
+
+    /// Whether it says what is asked for: the requests of a Bundle differ in it.
+    fn is_asked(self) -> bool {
+        matches!(
+            self,
+            KeyPart::Interaction | KeyPart::Operation | KeyPart::Type
+        )
     }
 
     /// The name in the configuration.
@@ -54,23 +78,101 @@ impl KeyPart {
             KeyPart::Address => "address",
             KeyPart::Certificate => "certificate",
             KeyPart::Client => "client",
+            KeyPart::Interaction => "interaction",
             KeyPart::Issuer => "issuer",
+            KeyPart::Operation => "operation",
             KeyPart::Patient => "patient",
+            KeyPart::Route => "route",
             KeyPart::Subject => "subject",
             KeyPart::Tenant => "tenant",
+            KeyPart::Token => "token",
+            KeyPart::Type => "type",
         }
     }
 }
 
-/// One limit: a quota for each combination of the key's parts.
+/// How many bits of an address are one caller: the part `address` of a key is the network of this
+/// length that the address is in. Addresses of IPv4 in those of IPv6 (`::ffff:192.0.2.1`) are of IPv4.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AddressPrefix {
+    /// Of IPv4, at most 32.
+    pub v4: u8,
+    /// Of IPv6, at most 128.
+    pub v6: u8,
+}
+
+impl Default for AddressPrefix {
+    /// Single addresses of IPv4, and of IPv6 networks of 64 bits: whoever has an address there has
+    /// all of such a network (RFC 6177).
+    fn default() -> Self {
+        AddressPrefix { v4: 32, v6: 64 }
+    }
+}
+
+impl AddressPrefix {
+    /// The network of this address, as a text that no other network has.
+    fn network(self, address: IpAddr) -> String {
+        let (bits, whole, length) = match address.to_canonical() {
+            IpAddr::V4(address) => (u128::from(u32::from(address)), 32_u32, self.v4),
+            IpAddr::V6(address) => (u128::from(address), 128, self.v6),
+        };
+        let cut = whole.saturating_sub(length.into());
+        let network = bits.checked_shr(cut).unwrap_or_default();
+        format!("{whole}/{length}/{network:x}")
+    }
+}
+
+/// One limit: a rate, or a cap, for each combination of the key's parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limit {
     /// 1 to 32 characters of `[a-z0-9-]`. It is shown to callers, and is part of the bucket's place.
     pub name: String,
     /// What is counted by; without a part, all callers share one bucket.
     pub key: Vec<KeyPart>,
+    /// What the part `address` is.
+    pub address: AddressPrefix,
+    /// How often, or how many at once.
+    pub measure: Measure,
+}
+
+/// What a limit holds to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Measure {
     /// How often.
-    pub quota: Quota,
+    Rate {
+        /// How often.
+        quota: Quota,
+        /// What a request costs.
+        cost: Cost,
+    },
+    /// How many may be under way at once.
+    Concurrent(Cap),
+}
+
+impl Measure {
+    /// How often, each request alike.
+    pub fn rate(quota: Quota) -> Measure {
+        Measure::Rate {
+            quota,
+            cost: Cost::default(),
+        }
+    }
+
+    /// What this costs: one that is under way is one, however large.
+    pub fn cost_of(&self, asking: Asking) -> u32 {
+        match self {
+            Measure::Rate { cost, .. } => cost.of_request(asking),
+            Measure::Concurrent(_) => 0,
+        }
+    }
+
+    /// Whether so much is never admitted at once.
+    pub fn never_admits(&self, count: u32) -> bool {
+        match self {
+            Measure::Rate { quota, .. } => count > quota.burst(),
+            Measure::Concurrent(_) => false,
+        }
+    }
 }
 
 impl Limit {
@@ -79,7 +181,7 @@ impl Limit {
     /// # Errors
     ///
     /// A name that is not 1 to 32 characters of `[a-z0-9-]`, and a part that is listed twice.
-    pub fn new(name: &str, key: &[KeyPart], quota: Quota) -> Result<Limit, &'static str> {
+    pub fn new(name: &str, key: &[KeyPart], measure: Measure) -> Result<Limit, &'static str> {
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name_byte) {
             return Err("name: expected 1 to 32 characters of a-z, 0-9 and -");
         }
@@ -95,32 +197,55 @@ impl Limit {
         Ok(Limit {
             name: name.to_owned(),
             key: key.to_vec(),
-            quota,
+            address: AddressPrefix::default(),
+            measure,
         })
+    }
+
+    /// Whether it counts by this part.
+    pub fn counts_by(&self, part: KeyPart) -> bool {
+        self.key.contains(&part)
+    }
+
+    /// Whether one caller asks for the same here and there, as far as this is counted by it.
+    pub fn is_asked_alike(&self, one: &Caller<'_>, other: &Caller<'_>) -> bool {
+        let mut asked = self.key.iter().filter(|part| part.is_asked());
+        asked.all(|part| one.part(*part) == other.part(*part))
     }
 }
 
-/// Who is asking. A part that is absent is a key of its own, equal to no value, not even the empty
+/// Who is asking, and what for. A part that is absent is a key of its own, equal to no value, not even the empty
 /// one: callers without a client share a bucket that no client can charge.
 #[derive(Clone, Copy, Default)]
 pub struct Caller<'a> {
     /// The network address, without the port.
-    pub address: Option<&'a str>,
+    pub address: Option<IpAddr>,
     /// The thumbprint of the client certificate.
     pub certificate: Option<&'a str>,
     /// The `client_id`.
     pub client: Option<&'a str>,
+    /// The code of the interaction.
+    pub interaction: Option<&'a str>,
     /// The token's issuer.
     pub issuer: Option<&'a str>,
+    /// The name of the operation.
+    pub operation: Option<&'a str>,
     /// The patient in context.
     pub patient: Option<&'a str>,
+    /// The resource type; none where several are asked for.
+    pub resource_type: Option<&'a str>,
+    /// The proxy's name of the route.
+    pub route: Option<&'a str>,
     /// The token's subject.
     pub subject: Option<&'a str>,
     /// The tenant.
     pub tenant: Option<&'a str>,
+    /// The token, or a hash of it.
+    pub token: Option<&'a [u8]>,
 }
 
 /// Where the bucket of one caller under one limit lies in shared data.
+#[derive(Clone)]
 pub(super) struct Place {
     /// The key of the slot.
     pub key: String,
@@ -132,15 +257,16 @@ impl Place {
     pub fn new(limit: &Limit, caller: &Caller) -> Place {
         let digest: [u8; 32] = digest(limit, caller);
         let [high, low, rest @ ..] = digest;
-        let slot = u16::from_be_bytes([high, low]) & 0x0fff;
+        let slot = u16::from_be_bytes([high, low]);
+        let key = match limit.measure {
+            Measure::Rate { .. } => format!("fhir-guard.limit.v1.{:03x}", slot & 0x0fff),
+            Measure::Concurrent(_) => format!("fhir-guard.lease.v1.{:03x}", slot & 0x03ff),
+        };
         let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
         if let Some(last) = fingerprint.last_mut() {
             *last |= 1;
         }
-        Place {
-            key: format!("fhir-guard.limit.v1.{slot:03x}"),
-            fingerprint,
-        }
+        Place { key, fingerprint }
     }
 }
 
@@ -153,201 +279,53 @@ fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
         text.extend(bytes);
     };
     add(limit.name.as_bytes());
-    let mut add_part = |value: Option<&str>| match value {
+    if let Measure::Concurrent(cap) = &limit.measure {
+        // What leases of another life left cannot be read with this one.
+        add(&cap.life().to_be_bytes());
+    }
+    let mut add_part = |value: Option<&[u8]>| match value {
         Some(value) => {
             add(b"present");
-            add(value.as_bytes());
+            add(value);
         }
         None => add(b"absent"),
     };
     for part in &limit.key {
-        add_part(Some(part.name()));
+        add_part(Some(part.name().as_bytes()));
         if part.is_named_by_issuer() {
-            add_part(caller.issuer);
+            add_part(caller.issuer.map(str::as_bytes));
         }
-        add_part(caller.part(*part));
+        match part {
+            KeyPart::Address => {
+                let network = caller.address.map(|own| limit.address.network(own));
+                add_part(network.as_deref().map(str::as_bytes));
+            }
+            KeyPart::Token => add_part(caller.token),
+            part => add_part(caller.part(*part).map(str::as_bytes)),
+        }
     }
     blake3::hash(&text).into()
 }
 
 impl<'a> Caller<'a> {
+    /// A part that is a text.
     fn part(&self, part: KeyPart) -> Option<&'a str> {
         match part {
-            KeyPart::Address => self.address,
+            KeyPart::Address | KeyPart::Token => None,
             KeyPart::Certificate => self.certificate,
             KeyPart::Client => self.client,
+            KeyPart::Interaction => self.interaction,
             KeyPart::Issuer => self.issuer,
+            KeyPart::Operation => self.operation,
             KeyPart::Patient => self.patient,
+            KeyPart::Route => self.route,
             KeyPart::Subject => self.subject,
             KeyPart::Tenant => self.tenant,
+            KeyPart::Type => self.resource_type,
         }
     }
 }
 
 pub(super) fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::quota::Period;
-    use super::*;
-
-    #[test]
-    fn parts_have_one_name_each() {
-        for part in KeyPart::ALL {
-            assert_eq!(KeyPart::parse(part.name()), Some(part));
-        }
-        for name in ["", "Client", "client ", "clients", "token"] {
-            assert_eq!(KeyPart::parse(name), None, "{name:?}");
-        }
-    }
-
-    #[test]
-    fn each_part_counts_by_its_own_field() {
-        let quota = Quota::new(1, Period::Second, 1).unwrap();
-        let others = |part: KeyPart, own: Option<&'static str>, rest: Option<&'static str>| {
-            let field = |of: KeyPart| if of == part { own } else { rest };
-            Caller {
-                address: field(KeyPart::Address),
-                certificate: field(KeyPart::Certificate),
-                client: field(KeyPart::Client),
-                issuer: field(KeyPart::Issuer),
-                patient: field(KeyPart::Patient),
-                subject: field(KeyPart::Subject),
-                tenant: field(KeyPart::Tenant),
-            }
-        };
-        for part in KeyPart::ALL {
-            let limit = Limit::new("a", &[part], quota).unwrap();
-            let place = |own, rest| Place::new(&limit, &others(part, own, rest)).fingerprint;
-            let one = place(Some("x"), None);
-            // The issuer is among the others.
-            let same = one == place(Some("x"), Some("y"));
-            assert_eq!(same, !part.is_named_by_issuer(), "{part:?}");
-            assert_ne!(one, place(Some("z"), None), "{part:?}");
-            assert_ne!(one, place(None, Some("x")), "{part:?}");
-        }
-    }
-
-    #[test]
-    fn what_two_issuers_name_alike_is_counted_apart() {
-        let quota = Quota::new(1, Period::Second, 1).unwrap();
-        let of = |issuer| Caller {
-            address: Some("x"),
-            certificate: Some("x"),
-            client: Some("x"),
-            issuer,
-            patient: Some("x"),
-            subject: Some("x"),
-            tenant: Some("x"),
-        };
-        for part in KeyPart::ALL {
-            let limit = Limit::new("a", &[part], quota).unwrap();
-            let place = |issuer| Place::new(&limit, &of(issuer)).fingerprint;
-            let shared = matches!(
-                part,
-                KeyPart::Address | KeyPart::Certificate | KeyPart::Tenant
-            );
-            assert_eq!(place(Some("a")) == place(Some("b")), shared, "{part:?}");
-            assert_eq!(place(Some("a")) == place(None), shared, "{part:?}");
-            assert_eq!(place(Some("a")), place(Some("a")), "{part:?}");
-        }
-    }
-
-    #[test]
-    fn limits_are_refused_beyond_their_bounds() {
-        fn check(name: &str, key: &[KeyPart], expected: Result<(), &str>) {
-            let quota = Quota::new(1, Period::Second, 1).unwrap();
-            let found = Limit::new(name, key, quota);
-            match expected {
-                Ok(()) => assert_eq!(found.expect(name).name, name),
-                Err(part) => assert!(found.expect_err(name).starts_with(part), "{name}"),
-            }
-        }
-        check("per-client", &[KeyPart::Client], Ok(()));
-        check("0", &[], Ok(()));
-        check(&"a".repeat(32), &KeyPart::ALL, Ok(()));
-        check(&"a".repeat(33), &[], Err("name"));
-        check("", &[], Err("name"));
-        check("Client", &[], Err("name"));
-        check("a_b", &[], Err("name"));
-        check("a\"b", &[], Err("name"));
-        check("\u{e9}", &[], Err("name"));
-        check("twice", &[KeyPart::Client, KeyPart::Client], Err("key"));
-    }
-
-    #[test]
-    fn no_two_callers_share_a_place() {
-        let quota = Quota::new(1, Period::Second, 1).unwrap();
-        let limit = |name: &str, key: &[KeyPart]| Limit::new(name, key, quota).unwrap();
-        let caller = |client, subject| Caller {
-            client,
-            subject,
-            ..Caller::default()
-        };
-        let both = limit("a", &[KeyPart::Client, KeyPart::Subject]);
-        let rows = [
-            ("present", Place::new(&both, &caller(Some("x"), Some("y")))),
-            (
-                "exchanged",
-                Place::new(&both, &caller(Some("y"), Some("x"))),
-            ),
-            (
-                "moved border",
-                Place::new(&both, &caller(Some("xy"), Some(""))),
-            ),
-            (
-                "moved border back",
-                Place::new(&both, &caller(Some(""), Some("xy"))),
-            ),
-            (
-                "absent subject",
-                Place::new(&both, &caller(Some("xy"), None)),
-            ),
-            (
-                "absent client",
-                Place::new(&both, &caller(None, Some("xy"))),
-            ),
-            ("both absent", Place::new(&both, &caller(None, None))),
-            ("both empty", Place::new(&both, &caller(Some(""), Some("")))),
-            (
-                "named absent",
-                Place::new(&both, &caller(Some("absent"), Some("absent"))),
-            ),
-            (
-                "client only",
-                Place::new(&limit("a", &[KeyPart::Client]), &caller(Some("x"), None)),
-            ),
-            (
-                "subject only",
-                Place::new(&limit("a", &[KeyPart::Subject]), &caller(None, Some("x"))),
-            ),
-            (
-                "other limit",
-                Place::new(&limit("b", &[KeyPart::Client]), &caller(Some("x"), None)),
-            ),
-            (
-                "no parts",
-                Place::new(&limit("a", &[]), &caller(Some("x"), None)),
-            ),
-        ];
-        for (index, (name, place)) in rows.iter().enumerate() {
-            assert!(place.key.len() == 23 && place.key.starts_with("fhir-guard.limit.v1."));
-            assert_ne!(place.fingerprint, [0; 16], "{name}");
-            for (other, twin) in rows.iter().skip(index + 1) {
-                assert_ne!(place.fingerprint, twin.fingerprint, "{name} and {other}");
-            }
-        }
-        let again = Place::new(&both, &caller(Some("x"), Some("y")));
-        assert_eq!(again.fingerprint, rows[0].1.fingerprint);
-        assert_eq!(again.key, rows[0].1.key);
-        // A part that the key does not name makes no difference.
-        let one = limit("a", &[KeyPart::Client]);
-        let (with, without) = (caller(Some("x"), Some("y")), caller(Some("x"), None));
-        assert_eq!(
-            Place::new(&one, &with).fingerprint,
-            Place::new(&one, &without).fingerprint
-        );
-    }
 }

@@ -1,4 +1,5 @@
-//! Token buckets in shared data, as values in and values out: how often a caller may ask.
+//! Token buckets and leases in shared data, as values in and values out: how often a caller may ask, and
+//! how much at once.
 //!
 //! A bucket is one *theoretical arrival time* (TAT) of the generic cell rate algorithm (ITU-T
 //! I.371): the instant at which it is full again. A full, idle bucket therefore equals an
@@ -10,7 +11,11 @@
 //! Shared data never forgets a key, so the number of keys is fixed whatever callers send: 4096
 //! slots `fhir-guard.limit.v1.<000 to fff>` of at most 12 + 17 * 24 = 420 bytes, together
 //! 1 720 320 bytes of values and 94 208 bytes of keys, besides the map's own overhead. One exchange
-//! costs at most 8 reads and 8 writes for each limit, and one more write for each damaged slot.
+//! costs at most 8 reads and 8 writes for each charge, and one more write for each damaged slot; where
+//! the answer is charged, at most 32 of each more. A Bundle of requests has at most 64 charges.
+//!
+//! Requests that are under way are counted in 1024 slots `fhir-guard.lease.v1.<000 to 3ff>` of at most
+//! 12 + 16 * 40 = 652 bytes, together 667 648 bytes of values and 23 552 bytes of keys.
 //!
 //! # What is promised
 //!
@@ -24,6 +29,11 @@
 //!   than 16 callers of a slow quota keep a slot busy (65 536 at once over all slots, and by chance
 //!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do,
 //!   and may starve while that lasts.
+//! - What an answer costs is charged when it has ended, into debt where there is no more: never below
+//!   the debt of the quota, and with it an overdrawn bucket refuses until exactly the instant that it says.
+//! - No more are under way than a cap says, as long as something of each comes within its lease. What
+//!   is never given back ends after the lease, and at most a seventh of it more. A damaged slot counts
+//!   as full for that long; one that has 16 callers takes no others.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
@@ -34,14 +44,21 @@
 //! Limits of equal name and key share their buckets in every filter that shares the `vm_id`.
 
 mod charging;
+mod cost;
 mod headers;
 mod key;
+mod lease;
 mod quota;
+mod settling;
+mod slip;
 mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use charging::{Charging, Remaining, Verdict};
+pub use charging::{Charge, Charging, Remaining, Verdict};
+pub use cost::{Asking, Cost, Returned};
 pub use headers::headers;
-pub use key::{Caller, KeyPart, Limit};
+pub use key::{AddressPrefix, Caller, KeyPart, Limit, Measure};
+pub use lease::Cap;
 pub use quota::{Period, Quota};
+pub use settling::{Owed, Settling};

@@ -28,6 +28,8 @@ pub struct Quota {
     /// Nanoseconds from empty to full.
     refill: u64,
     burst: u32,
+    /// Nanoseconds from the deepest debt to full; `refill` where there is none.
+    furthest: u64,
     /// Seconds from empty to full by the rate as it was written, rounded up.
     window: u64,
 }
@@ -60,8 +62,24 @@ impl Quota {
             interval,
             refill,
             burst,
+            furthest: refill,
             window: window.div_ceil(u64::from(count)).max(1),
         })
+    }
+
+    /// The same, where what is charged afterwards may go below empty by the cost of `debt` requests: so
+    /// much later the next one is admitted.
+    ///
+    /// # Errors
+    ///
+    /// A burst and a debt that together take more than 31 days to come back.
+    pub fn with_debt(self, debt: u32) -> Result<Quota, &'static str> {
+        let furthest = self.interval.saturating_mul(u64::from(debt));
+        let furthest = furthest.saturating_add(self.refill);
+        if furthest > LONGEST_REFILL {
+            return Err("debt: at this rate it takes, with burst, more than 31 days to come back");
+        }
+        Ok(Quota { furthest, ..self })
     }
 
     /// The most requests at once, at least 1.
@@ -74,9 +92,17 @@ impl Quota {
         self.window
     }
 
-    /// Nanoseconds from empty to full.
-    pub(super) fn refill(&self) -> u64 {
-        self.refill
+    /// Nanoseconds from the least that a bucket may hold to full: from empty, or from the deepest debt.
+    pub(super) fn furthest(&self) -> u64 {
+        self.furthest
+    }
+
+    /// Charges for what was already given: the bucket that was full again at `tat` is so later. Never
+    /// below the deepest debt, and never earlier than before.
+    pub(super) fn owe(&self, tat: u64, now: u64, count: u32) -> u64 {
+        let cost = self.interval.saturating_mul(count.into());
+        let owed = tat.max(now).saturating_add(cost);
+        owed.min(now.saturating_add(self.furthest)).max(tat)
     }
 
     /// Decides on `count` requests at once, at `now`, for the bucket that is full again at `tat`. More
@@ -284,5 +310,47 @@ mod tests {
         for (instant, expected) in [(9, 0), (10, 0), (11, 1), (10 + SECOND, 1), (11 + SECOND, 2)] {
             assert_eq!(seconds_until(instant, 10), expected, "{instant}");
         }
+    }
+
+    #[test]
+    fn answers_are_charged_down_to_the_debt() {
+        fn check(name: &str, debt: u32, tat: u64, count: u32, expected: u64) {
+            // A second each, ten at once.
+            let quota = Quota::new(1, Period::Second, 10).unwrap();
+            let quota = quota.with_debt(debt).unwrap();
+            let now = 1000 * SECOND;
+            assert_eq!(
+                quota.owe(tat * SECOND, now, count),
+                expected * SECOND,
+                "{name}"
+            );
+        }
+        check("a full bucket", 5, 0, 3, 1003);
+        check("one that is busy", 5, 1004, 3, 1007);
+        check("down to empty", 5, 1004, 6, 1010);
+        check("into debt", 5, 1009, 4, 1013);
+        check("as deep as may be", 5, 1009, 6, 1015);
+        check("no deeper", 5, 1009, u32::MAX, 1015);
+        check("no debt", 0, 1009, 7, 1010);
+        check("nothing", 5, 1009, 0, 1009);
+        check("never earlier than before", 5, 1016, 1, 1016);
+        let quota = Quota::new(1, Period::Second, 10).unwrap();
+        let second = |seconds: u64| (1000 + seconds) * SECOND;
+        let owing = quota.with_debt(5).unwrap();
+        for (tat, count, expected) in [
+            (15, 1, Decision::RefuseUntil(second(6))),
+            (15, 0, Decision::RefuseUntil(second(5))),
+            (10, 0, Decision::Admit(second(10))),
+        ] {
+            assert_eq!(
+                owing.decide(second(tat), second(0), count),
+                expected,
+                "{tat} {count}"
+            );
+        }
+        assert_eq!(owing.remaining(second(15), second(0)), 0);
+        let most = LONGEST_REFILL / SECOND - 10;
+        assert!(quota.with_debt(u32::try_from(most).unwrap()).is_ok());
+        assert!(quota.with_debt(u32::try_from(most + 1).unwrap()).is_err());
     }
 }

@@ -56,6 +56,14 @@ impl Slot {
         })
     }
 
+    /// The slot that a read found.
+    pub fn of(bytes: Option<Vec<u8>>, version: Option<u32>, now: u64) -> Slot {
+        match (bytes, version) {
+            (None, None) => Slot::fresh(),
+            (bytes, _) => Slot::read(&bytes.unwrap_or_default(), now),
+        }
+    }
+
     /// Whether the slot must be written even if nobody is charged.
     pub fn mended(&self) -> bool {
         self.mended
@@ -63,7 +71,7 @@ impl Slot {
 
     /// The theoretical arrival time of this bucket, mended if no clock could have written it.
     pub fn find(&mut self, fingerprint: Fingerprint, quota: &Quota, now: u64) -> u64 {
-        let empty = now.saturating_add(quota.refill());
+        let empty = now.saturating_add(quota.furthest());
         if let Some(entry) = self.entry_mut(fingerprint) {
             // Twice the skew: an entry below may lie one ahead, and this clock one behind.
             if entry.tat > empty.saturating_add(2 * SKEW) {
@@ -83,7 +91,7 @@ impl Slot {
         }
         let emptied = match self.exhausted_at {
             0 => 0,
-            instant => instant.saturating_add(quota.refill()),
+            instant => instant.saturating_add(quota.furthest()),
         };
         shared.max(emptied)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fhir_guard_harness::client::{Client, Request, Response, Version};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::table::{THROTTLED, faults};
 use crate::world::{Setting, World};
@@ -277,6 +277,137 @@ async fn every_limit_counts() {
             field.starts_with(told),
             "{patient}: {field}, expected {told}"
         );
+    }
+    world.close().await;
+}
+
+/// Names the routes of every listener: those below `/r4/Patient`, and the rest.
+fn name_routes(config: &mut Value) {
+    let listeners = config["static_resources"]["listeners"].as_array_mut();
+    for listener in listeners.expect("listeners") {
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let mut patients = routes[0].clone();
+        patients["match"] = json!({"prefix": "/r4/Patient"});
+        patients["name"] = json!("patients");
+        let rest = routes.as_array_mut().expect("routes");
+        rest.insert(0, patients);
+    }
+}
+
+/// What is asked for, the route, the token and the network are parts of keys as callers are.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_counts_apart() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([
+                { "name": "asked", "key": ["interaction", "type", "operation"], "rate": "1/d", "burst": 3 },
+                { "name": "routes", "key": ["route"], "rate": "1/d", "burst": 7 },
+                { "name": "tokens", "key": ["token"], "rate": "1/d", "burst": 7 },
+                { "name": "network", "key": ["address"], "address_prefix": {"ipv4": 8, "ipv6": 0},
+                  "rate": "1/d", "burst": 30 },
+            ]);
+        })),
+        envoy: Some(Box::new(name_routes)),
+        ..Setting::default()
+    })
+    .await;
+    let client = world.client();
+    let (one, other) = (
+        world.token("patient/*.rs"),
+        world.token("patient/*.s patient/*.r"),
+    );
+    for (token, path, status, told) in [
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=2;"#),
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=1;"#),
+        (&one, "/r4/Patient/p1", 200, r#""asked";r=0;"#),
+        (&one, "/r4/Patient/p1", 429, r#""asked";r=0;"#),
+        // Another interaction, on the same route; then another type, on that without a name.
+        (&one, "/r4/Patient?_id=p1", 200, r#""asked";r=2;"#),
+        (&one, "/r4/Patient?_id=p1", 200, r#""asked";r=1;"#),
+        (&one, "/r4/Observation?patient=p1", 200, r#""tokens";r=1;"#),
+        (&other, "/r4/Patient?_id=p1", 200, r#""asked";r=0;"#),
+        (&other, "/r4/Patient/p1/_history", 200, r#""routes";r=0;"#),
+        (&other, "/r4/Patient/p1/_history", 429, r#""routes";r=0;"#),
+        (&one, "/r4/Condition?patient=p1", 200, r#""tokens";r=0;"#),
+        (&one, "/r4/Encounter?patient=p1", 429, r#""tokens";r=0;"#),
+        (&other, "/r4/Encounter?patient=p1", 200, r#""asked";r=2;"#),
+    ] {
+        let answer = world.send(&client, Request::get(path).bearer(token)).await;
+        let field = answer.header("ratelimit").unwrap_or_default();
+        assert_eq!(answer.status, status, "{path}: {field} {}", answer.text());
+        assert!(field.starts_with(told), "{path}: {field}, expected {told}");
+    }
+    // All came from one network.
+    let records = world.records().await;
+    let last = records.last().expect("a record");
+    assert_eq!(last["limits"]["network"], 30 - 10, "{last}");
+    world.close().await;
+}
+
+/// What an answer holds is charged when it has ended: the next request finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_and_returned_costs() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([{ "name": "work", "key": ["client"], "rate": "2/s", "burst": 40,
+                "cost": { "interactions": { "search-type": 5 }, "resources_asked": 10, "resources_returned": 1, "debt": 4 } }]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    for at in 0..30 {
+        let resource = json!({
+            "resourceType": "Observation", "id": format!("cost-{at}"), "status": "final",
+            "code": {"coding": [{"system": "http://cost", "code": "x"}]},
+            "subject": {"reference": "Patient/p1"},
+        });
+        world.put(&resource).await;
+    }
+    for version in [Version::Http2, Version::Http1] {
+        let name = format!("{version:?}").to_lowercase();
+        let certificate = world.pki.client(&name);
+        let claims = world.claims().bound_to(&certificate).client_id(&name);
+        let claims = claims.scope("user/*.rs").fhir_user("Practitioner/7");
+        let token = world.issuer.token(&claims);
+        let client = world.client_of(Some(&certificate), version, "secure");
+        let client = client.reuse(true);
+        let get = |path: &str| Request::get(path).bearer(&token);
+        let search = "/r4/Observation?code=http://cost%7Cx&_count=20";
+        let left = |answer: &Response| {
+            let field = answer.header("ratelimit").unwrap_or_default();
+            let left = field
+                .strip_prefix("\"work\";r=")
+                .and_then(|rest| rest.split(';').next());
+            left.and_then(|left| left.parse::<u64>().ok())
+                .expect("a number")
+        };
+        // 5 for a search, 2 for twenty asked for; then 20 for twenty that came.
+        let answer = world.send(&client, get(search)).await;
+        assert_eq!(
+            (answer.status, left(&answer)),
+            (200, 33),
+            "{}",
+            answer.text()
+        );
+        let answer = world.send(&client, get("/r4/Patient/p1")).await;
+        let found = left(&answer);
+        assert_eq!(answer.status, 200);
+        assert!((12..=14).contains(&found), "{version:?}: {found}");
+        // Twenty more: into debt, and no deeper than it may be.
+        let answer = world.send(&client, get(search)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = world.send(&client, get("/r4/Patient/p1")).await;
+        assert_eq!((answer.status, left(&answer)), (429, 0));
+        let faults = faults(&answer, THROTTLED, true);
+        assert!(faults.is_empty(), "{faults:?}");
+        let after = answer
+            .header("retry-after")
+            .and_then(|after| after.parse().ok());
+        let after: u64 = after.expect("seconds to wait");
+        assert!((1..=3).contains(&after), "{after}");
+        tokio::time::sleep(Duration::from_secs(after)).await;
+        assert_eq!(world.send(&client, get("/r4/Patient/p1")).await.status, 200);
     }
     world.close().await;
 }

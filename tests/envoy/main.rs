@@ -8,6 +8,8 @@ mod bundles;
 #[cfg(test)]
 mod bypasses;
 #[cfg(test)]
+mod concurrency;
+#[cfg(test)]
 mod conditional;
 #[cfg(test)]
 mod consent;

@@ -41,7 +41,10 @@ fn rules_are_read_and_what_they_need_is_known() {
     };
     assert_eq!(
         named(&policy.rules.limits),
-        [("per-client".to_owned(), true)]
+        [
+            ("per-client".to_owned(), true),
+            ("at-once".to_owned(), false)
+        ]
     );
     assert_eq!(
         named(&policy.rules.redactions),

@@ -51,6 +51,8 @@ pub struct ConnectionAttributes {
     pub validated: Option<Vec<u8>>,
     /// `source.address`: `ip:port`.
     pub source: Option<Vec<u8>>,
+    /// `xds.route_name`: of the route that the proxy chose for this request. Asked for where it counts.
+    pub route: Option<Vec<u8>>,
     /// `connection.subject_peer_certificate`: text as RFC 2253 has it. Asked for where
     /// [`CertificateNeeds::subject`] says so.
     pub subject: Option<Vec<u8>>,
@@ -197,6 +199,12 @@ impl ConnectionAttributes {
             Ok(address) => address.ip().to_string(),
             Err(_) => String::new(),
         }
+    }
+
+    /// The name of the route; absent where it has none, or one that is no text.
+    pub fn route(&self) -> Option<String> {
+        let text = std::str::from_utf8(self.route.as_deref()?).ok()?;
+        Some(text.to_owned()).filter(|text| !text.is_empty())
     }
 }
 

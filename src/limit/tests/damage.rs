@@ -47,7 +47,7 @@ fn a_rebuilt_slot_counts_as_just_emptied() {
         let limits = [limit("rebuilt", &[KeyPart::Client], 1, Period::Second, 4)];
         let names = neighbours(&limits, 2);
         let (caller, other) = (client(&names[0]), client(&names[1]));
-        let mut charging = Charging::new(&limits, &caller, START);
+        let mut charging = Charging::new(charges(&limits, &caller), START);
         let bytes = bytes.map(<[u8]>::to_vec);
         charging.answer(Answer::Value { bytes, version });
         let Step::Write {
@@ -95,7 +95,7 @@ fn a_rebuilt_slot_counts_as_just_emptied() {
 fn a_mended_slot_that_cannot_be_stored_still_refuses() {
     for answer in [Answer::Conflict, Answer::Failed] {
         let limits = [limit("mended", &[], 1, Period::Second, 4)];
-        let mut charging = Charging::new(&limits, &Caller::default(), START);
+        let mut charging = Charging::new(charges(&limits, &Caller::default()), START);
         charging.answer(Answer::Value {
             bytes: Some(vec![1]),
             version: Some(1),

@@ -1,6 +1,7 @@
 //! Several workers over one simulated map.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::key::Place;
 use super::quota::SECOND;
@@ -8,7 +9,10 @@ use super::*;
 use crate::shared::{Answer, Step, Work as _};
 
 mod damage;
+mod keys;
+mod leases;
 mod race;
+mod settling;
 
 const START: u64 = 1_700_000_000 * SECOND;
 
@@ -22,7 +26,7 @@ struct Map {
 }
 
 impl Map {
-    fn carry_out(&mut self, step: &Step<'_, Verdict>) -> Option<Answer> {
+    fn carry_out<T>(&mut self, step: &Step<'_, T>) -> Option<Answer> {
         match step {
             Step::Read { key } => {
                 self.reads += 1;
@@ -55,7 +59,7 @@ impl Map {
 
     /// One exchange without any other worker.
     fn charge(&mut self, limits: &[Limit], caller: &Caller, now: u64) -> Verdict {
-        let mut charging = Charging::new(limits, caller, now);
+        let mut charging = Charging::new(charges(limits, caller), now);
         while let Some(answer) = self.carry_out(&charging.step()) {
             charging.answer(answer);
         }
@@ -84,7 +88,32 @@ fn verdict(charging: &Charging) -> Verdict {
 }
 
 fn limit(name: &str, key: &[KeyPart], count: u32, per: Period, burst: u32) -> Limit {
-    Limit::new(name, key, Quota::new(count, per, burst).unwrap()).unwrap()
+    Limit::new(
+        name,
+        key,
+        Measure::rate(Quota::new(count, per, burst).unwrap()),
+    )
+    .unwrap()
+}
+
+/// One request, charged to each limit.
+fn charges<'a>(
+    limits: &'a [Limit],
+    caller: &Caller<'a>,
+) -> impl Iterator<Item = Charge<'a>> + use<'a> {
+    let caller = *caller;
+    limits.iter().map(move |limit| Charge {
+        limit,
+        caller,
+        count: 1,
+    })
+}
+
+fn burst_of(limit: &Limit) -> u32 {
+    match &limit.measure {
+        Measure::Rate { quota, .. } => quota.burst(),
+        Measure::Concurrent(cap) => cap.most(),
+    }
 }
 
 fn client(name: &str) -> Caller<'_> {
@@ -111,8 +140,9 @@ fn several_requests_are_charged_together_or_not_at_all() {
     ];
     let mut map = Map::default();
     let mut charge = |counts: [u32; 2]| {
-        let several = limits.iter().zip(counts);
-        let mut charging = Charging::several(several, &client("a"), START);
+        let several = charges(&limits, &client("a")).zip(counts);
+        let several = several.map(|(charge, count)| Charge { count, ..charge });
+        let mut charging = Charging::new(several, START);
         while let Some(answer) = map.carry_out(&charging.step()) {
             charging.answer(answer);
         }
@@ -137,7 +167,7 @@ fn several_requests_are_charged_together_or_not_at_all() {
 
 #[test]
 fn without_limits_everything_is_allowed_at_once() {
-    let verdict = verdict(&Charging::new(&[], &Caller::default(), START));
+    let verdict = verdict(&Charging::new([], START));
     assert!(verdict.allowed && verdict.remaining.is_empty() && !verdict.contended);
 }
 
@@ -228,7 +258,7 @@ fn all_limits_are_read_before_any_is_charged() {
 fn shared_data_that_does_not_answer_refuses() {
     fn check(name: &str, answers: &[Answer], expected: Option<bool>) {
         let limits = [limit("one", &[], 1, Period::Second, 2)];
-        let mut charging = Charging::new(&limits, &Caller::default(), START);
+        let mut charging = Charging::new(charges(&limits, &Caller::default()), START);
         for answer in answers {
             assert!(
                 !matches!(charging.step(), Step::Done(_)),
@@ -285,7 +315,7 @@ fn shared_data_that_does_not_answer_refuses() {
 /// A worker charges two limits, and another the second of them after the first worker has read both.
 fn overtaken(map: &mut Map, limits: &[Limit; 2]) -> Verdict {
     let caller = client("a");
-    let mut slow = Charging::new(limits, &caller, START);
+    let mut slow = Charging::new(charges(limits, &caller), START);
     for _ in 0..2 {
         let answer = map.carry_out(&slow.step()).unwrap();
         slow.answer(answer);

@@ -28,7 +28,10 @@ fn race(
             let name = random.below(names.len() as u64) as usize;
             let which = random.below(limits.len() as u64) as usize;
             let began = now - random.below(500_000_000);
-            let charging = Charging::new(&limits[which..=which], &client(&names[name]), began);
+            let charging = Charging::new(
+                charges(&limits[which..=which], &client(&names[name])),
+                began,
+            );
             *worker = Some((name, which, began, charging));
             continue;
         };
@@ -61,7 +64,7 @@ fn race(
         }
     }
     for ((name, which), instants) in &admitted {
-        let burst = u64::from(limits[*which].quota.burst());
+        let burst = u64::from(burst_of(&limits[*which]));
         let found = within_quota(instants, intervals[*which], burst);
         assert_eq!(found, Ok(()), "seed {seed}, client {name}, limit {which}");
     }

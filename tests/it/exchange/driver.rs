@@ -339,6 +339,9 @@ impl Deployment {
     /// The record of an exchange that is over.
     pub fn record(&self, exchange: &mut Exchange) -> Value {
         exchange.end();
+        if let Some(mut settling) = exchange.settling(NOW * 1_000_000_000) {
+            self.carry_out(&mut settling);
+        }
         let line = exchange.record(NOW * 1_000_000_000 + 5_000, None);
         serde_json::from_str(&line).expect("JSON")
     }

@@ -18,6 +18,7 @@ mod granular;
 mod instances;
 mod introspection;
 mod labels;
+mod limits;
 mod minimum;
 mod named;
 mod operations;

@@ -76,6 +76,78 @@ fn every_entry_is_charged_and_all_of_them_together() {
 }
 
 #[test]
+fn entries_are_counted_by_what_each_asks_for() {
+    let of = |key: Value, burst: u32| {
+        taking(move |config| {
+            config["fhir"]["bundles"]["entries"] = json!(200);
+            config["fhir"]["body_limit"] = json!("64KiB");
+            let limit =
+                |name: &str| json!({"name": name, "key": key, "rate": "1/h", "burst": burst});
+            config["limits"] = (0..8).map(|number| limit(&format!("l{number}"))).collect();
+        })
+    };
+    let kinds = |count: usize| {
+        let types = fhir_guard::fhir::ResourceType::all().filter(|own| !own.is_container());
+        let all: Vec<Value> = types
+            .take(count)
+            .map(|own| get(&format!("{own}/x")))
+            .collect();
+        assert_eq!(all.len(), count);
+        all
+    };
+    let mut entries = vec![get("Observation/o1"); 3];
+    entries.push(get("Condition/c1"));
+    for (name, key, burst, entries, expected) in [
+        (
+            "one bucket",
+            json!(["client"]),
+            4,
+            entries.clone(),
+            "entries",
+        ),
+        (
+            "one too many",
+            json!(["client"]),
+            3,
+            entries.clone(),
+            "request.too-costly.l0",
+        ),
+        ("by type", json!(["type"]), 3, entries.clone(), "entries"),
+        (
+            "one too many of a type",
+            json!(["type", "client"]),
+            2,
+            entries,
+            "request.too-costly.l0",
+        ),
+        ("64 buckets", json!(["type"]), 1, kinds(8), "entries"),
+        (
+            "72 buckets",
+            json!(["type"]),
+            1,
+            kinds(9),
+            "request.too-costly.limits",
+        ),
+        (
+            "one bucket of many types",
+            json!(["interaction"]),
+            9,
+            kinds(9),
+            "entries",
+        ),
+    ] {
+        let mut world = of(key, burst);
+        let (mut exchange, _) = post(&mut world, "system/*.rs", &bundle("batch", &entries));
+        let record = world.record(&mut exchange);
+        assert_eq!(slug(&record["rule"]), expected, "{name}");
+        if expected == "entries" {
+            // Of several buckets the nearest is told.
+            assert_eq!(record["limits"]["l0"], 0, "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_bundle_that_waited_for_keys_is_written_anew_as_well() {
     let mut world = cold_taking();
     let token = token(&world);

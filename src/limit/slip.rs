@@ -1,0 +1,201 @@
+//! One charge on its way: the bucket of a rate, or the leases of a cap.
+
+use super::Limit;
+use super::charging::{Charge, Remaining};
+use super::key::{Measure, Place};
+use super::lease::{Cap, LeaseSlot, Ticket};
+use super::quota::{Decision, Quota, SECOND, seconds_until};
+use super::settling::Owed;
+use super::slot::Slot;
+
+/// One limit of the exchange.
+pub(super) struct Slip {
+    name: String,
+    pub place: Place,
+    pub version: Option<u32>,
+    pub tries: u32,
+    pub charged: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Rate {
+        quota: Quota,
+        /// How much it is charged.
+        count: u32,
+        /// What is charged afterwards.
+        owed: Option<Owed>,
+        slot: Slot,
+        /// The bucket, as it was read or as it was charged.
+        tat: u64,
+    },
+    Concurrent {
+        cap: Cap,
+        slot: LeaseSlot,
+        /// How many are under way, own included once charged; or when that is known.
+        held: Result<u32, u64>,
+        /// What was taken, once it is to be written.
+        ticket: Option<Ticket>,
+    },
+}
+
+impl Slip {
+    pub fn new(charge: &Charge<'_>) -> Slip {
+        let limit: &Limit = charge.limit;
+        let place = Place::new(limit, &charge.caller);
+        let kind = match &limit.measure {
+            Measure::Rate { quota, cost } => Kind::Rate {
+                quota: *quota,
+                count: charge.count,
+                owed: Owed::answer(*quota, cost, &place),
+                slot: Slot::fresh(),
+                tat: 0,
+            },
+            Measure::Concurrent(cap) => Kind::Concurrent {
+                cap: *cap,
+                slot: LeaseSlot::fresh(),
+                held: Ok(0),
+                ticket: None,
+            },
+        };
+        Slip {
+            name: limit.name.clone(),
+            place,
+            version: None,
+            tries: 0,
+            charged: false,
+            kind,
+        }
+    }
+
+    /// Takes what a read of its slot found.
+    pub fn read(&mut self, bytes: Option<Vec<u8>>, found: Option<u32>, now: u64) {
+        let fingerprint = self.place.fingerprint;
+        match &mut self.kind {
+            Kind::Rate {
+                quota, slot, tat, ..
+            } => {
+                *slot = Slot::of(bytes, found, now);
+                *tat = slot.find(fingerprint, quota, now);
+            }
+            Kind::Concurrent {
+                cap, slot, held, ..
+            } => {
+                *slot = LeaseSlot::of(bytes, found, now);
+                *held = slot.held(fingerprint, cap, now);
+            }
+        }
+        self.version = found;
+        self.tries += 1;
+    }
+
+    /// The first instant at which this limit admits, if it does not now; none once charged.
+    pub fn refused_until(&self, now: u64) -> Option<u64> {
+        if self.charged {
+            return None;
+        }
+        match &self.kind {
+            Kind::Rate {
+                quota, count, tat, ..
+            } => match quota.decide(*tat, now, *count) {
+                Decision::RefuseUntil(instant) => Some(instant),
+                Decision::Admit(_) => None,
+            },
+            Kind::Concurrent { cap, held, .. } => match held {
+                // Nobody knows when one ends.
+                Ok(held) if *held >= cap.most() => Some(now.saturating_add(SECOND)),
+                Ok(_) => None,
+                Err(instant) => Some(*instant),
+            },
+        }
+    }
+
+    /// The bytes that charge it; absent where it refuses.
+    pub fn charge(&mut self, now: u64) -> Option<Vec<u8>> {
+        if self.refused_until(now).is_some() {
+            return None;
+        }
+        let fingerprint = self.place.fingerprint;
+        match &mut self.kind {
+            Kind::Rate {
+                quota,
+                count,
+                slot,
+                tat,
+                ..
+            } => {
+                let Decision::Admit(next) = quota.decide(*tat, now, *count) else {
+                    return None;
+                };
+                let mut slot = slot.clone();
+                slot.put(fingerprint, next, now);
+                Some(slot.bytes())
+            }
+            Kind::Concurrent {
+                cap, slot, ticket, ..
+            } => {
+                let mut slot = slot.clone();
+                *ticket = Some(slot.take(fingerprint, cap, now)?);
+                Some(slot.bytes())
+            }
+        }
+    }
+
+    /// Those bytes were written.
+    pub fn charged(&mut self, now: u64) {
+        match &mut self.kind {
+            Kind::Rate {
+                quota, count, tat, ..
+            } => {
+                if let Decision::Admit(next) = quota.decide(*tat, now, *count) {
+                    *tat = next;
+                }
+            }
+            Kind::Concurrent { held, .. } => *held = held.map(|held| held.saturating_add(1)),
+        }
+        self.charged = true;
+    }
+
+    /// The bytes of a slot that had to be mended, and that no charge has stored.
+    pub fn mended(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            _ if self.charged => None,
+            Kind::Rate { slot, .. } => slot.mended().then(|| slot.bytes()),
+            Kind::Concurrent { slot, .. } => slot.mended().then(|| slot.bytes()),
+        }
+    }
+
+    /// What is left of it.
+    pub fn remaining(&self, now: u64) -> Remaining {
+        let name = self.name.clone();
+        match &self.kind {
+            Kind::Rate { quota, tat, .. } => Remaining {
+                name,
+                remaining: quota.remaining(*tat, now),
+                reset_seconds: seconds_until(self.refused_until(now).unwrap_or(*tat), now),
+                burst: quota.burst(),
+                window_seconds: quota.window_seconds(),
+                concurrent: false,
+            },
+            Kind::Concurrent { cap, held, .. } => Remaining {
+                name,
+                remaining: held.map_or(0, |held| cap.most().saturating_sub(held)),
+                reset_seconds: seconds_until(self.refused_until(now).unwrap_or(now), now),
+                burst: cap.most(),
+                window_seconds: 0,
+                concurrent: true,
+            },
+        }
+    }
+
+    /// What is to be done when the answer has ended.
+    pub fn owed(&self) -> Option<Owed> {
+        match &self.kind {
+            _ if !self.charged => None,
+            Kind::Rate { owed, .. } => owed.clone(),
+            Kind::Concurrent { cap, ticket, .. } => {
+                Some(Owed::lease(*cap, (*ticket)?, &self.place))
+            }
+        }
+    }
+}
