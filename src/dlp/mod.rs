@@ -110,6 +110,11 @@ impl Texts {
         self.withholds
     }
 
+    /// Whether a resource can be withheld for what it says, or for what it contains.
+    pub fn refuses(&self) -> bool {
+        self.refusing != 0
+    }
+
     /// Whether something in a resource of the type can be masked.
     pub fn masks(&self) -> bool {
         self.masks

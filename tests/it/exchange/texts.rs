@@ -130,6 +130,9 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
         ("GET /r4/Patient?name=x&_summary=count", "total"),
         ("GET /r4/Patient?name=x&_total=accurate", "total"),
         ("GET /r4/Patient?name=x&_summary=true", "summary"),
+        // The narrative would not be there to be looked at.
+        ("GET /r4/Patient?name=x&_summary=data", "summary"),
+        ("GET /r4/Observation?code=x&_summary=data", ""),
         ("GET /r4/Patient?name=x&_elements=gender", "elements"),
         ("GET /r4/Observation?subject:Patient.name=x", "parameter"),
         ("PUT /r4/Patient/x", "granular-write"),
@@ -147,6 +150,27 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
         };
         assert_eq!(refused("desk", target), expected, "{target}");
         assert_eq!(refused("ward", target), "", "{target}");
+    }
+}
+
+#[test]
+fn what_is_contained_is_asked_for_where_it_decides() {
+    let mut world = world();
+    for (role, expected) in [
+        ("desk", "status,id,meta,contained"),
+        ("ward", "status,id,meta"),
+    ] {
+        let token = token(&world, role, Some("icu"));
+        let target = "GET /r4/Observation?code=x&_elements=status";
+        let head = world.head_with(&token, target, &[]);
+        let step = world.ask(&mut Exchange::default(), head, true);
+        let Step::Forward(fields) = step else {
+            panic!("{role}: {step:?}")
+        };
+        let path = fields.iter().find(|(name, _)| name == b":path");
+        let path = path.map(|(_, path)| String::from_utf8_lossy(path).replace("%2C", ","));
+        let expected = format!("/base/Observation?code=x&_elements={expected}");
+        assert_eq!(path, Some(expected), "{role}");
     }
 }
 
