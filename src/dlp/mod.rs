@@ -2,6 +2,7 @@
 
 mod known;
 mod pattern;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -192,12 +193,13 @@ impl Texts {
         }
         match value.kind() {
             Kind::String => {
-                let Some(text) = Text::of(value) else {
+                let Some(text) = Text::of(value, key.is_str("div")) else {
                     return true;
                 };
                 // Nearly all are short, or without a digit.
                 let mut patterns = self.patterns(bits);
-                if !patterns.any(|pattern| pattern.may_be_in(&text)) || is_structure(key) {
+                let may_be = |pattern: &Pattern| text.forms().any(|form| pattern.may_be_in(form));
+                if !patterns.any(may_be) || is_structure(key) {
                     return true;
                 }
                 look(&text, bits)

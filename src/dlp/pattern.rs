@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex_lite::{Regex, RegexBuilder};
 
 use super::known::Known;
-use super::text::{PLACES, Text};
+use super::text::{Form, PLACES, Text};
 
 /// Bytes of an own pattern as it is written.
 pub const LENGTH: usize = 256;
@@ -27,16 +27,17 @@ pub enum Pattern {
 
 impl Pattern {
     /// Whether it is worth looking for it.
-    pub(super) fn may_be_in(&self, text: &Text<'_>) -> bool {
+    pub(super) fn may_be_in(&self, text: &Form<'_>) -> bool {
         match self {
             Pattern::Known(known) => known.may_be_in(&text.says, text.digits),
             Pattern::Own(_) => !text.says.is_empty(),
         }
     }
 
-    /// Whether it is in a text.
+    /// Whether it is in a text, in either form.
     pub(super) fn is_in(&self, text: &Text<'_>) -> bool {
-        self.may_be_in(text) && self.find(&text.says, 0).is_some()
+        let mut forms = text.forms();
+        forms.any(|form| self.may_be_in(form) && self.find(&form.says, 0).is_some())
     }
 
     /// The first place at or behind `from`, in bytes, which is never empty. What stands before `from` is
