@@ -5,13 +5,13 @@ use std::ops::Range;
 use regex_lite::{Regex, RegexBuilder};
 
 use super::known::Known;
-use super::text::{Form, PLACES, Text};
+use super::text::{Form, Text, looks};
 
 /// Bytes of an own pattern as it is written.
 pub const LENGTH: usize = 256;
 
 /// Bytes of one that has been read: what a byte of a text can cost grows with them.
-const SIZE: usize = 16 << 10;
+const SIZE: usize = 4 << 10;
 
 /// How deep groups may stand in each other.
 const NESTED: u32 = 16;
@@ -77,7 +77,7 @@ impl Own {
 
     fn find(&self, text: &str, from: usize) -> Option<Range<usize>> {
         let mut from = from;
-        for _ in 0..PLACES {
+        for _ in 0..looks(text.len()) {
             let rest = text.get(from..).filter(|rest| !rest.is_empty())?;
             let place = self.0.find_at(text, from)?.range();
             if !place.is_empty() {

@@ -1,10 +1,10 @@
 //! Patterns, each with what it finds, what comes near, and what a rule makes of a resource.
 
+mod own;
 mod plain;
 
 use std::rc::Rc;
 
-use super::text::PLACES;
 use super::*;
 use crate::json::{Document, Limits, quote};
 
@@ -242,55 +242,6 @@ fn telephone_numbers_are_international() {
     check("phone", "+14155550123x45", "************x45");
     check("phone", "+1 415-555-0123 ext. 4", "*************** ext. 4");
     check("phone", "+1 415-555-0123ext4", "***************ext4");
-}
-
-#[test]
-fn own_patterns_are_read_or_explained() {
-    for (text, expected) in [
-        ("MRN-[0-9]{8}", None),
-        ("", Some("it matches the empty text")),
-        ("a*", Some("it matches the empty text")),
-        ("(", Some("")),
-        ("a{1,", Some("")),
-        ("[0-9]{40}", None),
-        ("(a{100}){100}", Some("")),
-        (r"\p{Lu}", Some("")),
-    ] {
-        let found = Own::read(text).err();
-        match (&found, expected) {
-            (None, None) => {}
-            (Some(found), Some(expected)) => assert!(found.contains(expected), "{text}: {found}"),
-            _ => panic!("{text}: {found:?}"),
-        }
-    }
-    let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(Own::read(&nested(15)).is_ok());
-    assert!(Own::read(&nested(17)).is_err());
-}
-
-#[test]
-fn own_patterns_are_found_and_never_cost_more_than_so_many_looks() {
-    let mrn = [own("MRN-[0-9]{3}"), known("card")];
-    for (text, expected) in [
-        ("MRN-123", "*******"),
-        ("see MRN-123, MRN-4567!", "see *******, *******7!"),
-        ("ümrn MRN-12", "ümrn MRN-12"),
-        ("MRN-123 4111111111111111", "******* ****************"),
-    ] {
-        assert_eq!(masked(&mrn, text), expected);
-    }
-    let letter = [own("a.*b|a")];
-    assert_eq!(masked(&letter, "xax"), "x*x");
-    let below = "ax".repeat(PLACES - 1);
-    assert_eq!(masked(&letter, &below), "*x".repeat(PLACES - 1));
-    let many = "ax".repeat(PLACES) + "rest";
-    let expected = "*x".repeat(PLACES - 1) + &"*".repeat(6);
-    assert_eq!(masked(&letter, &many), expected, "the rest counts as one");
-    // One that is nowhere but between words.
-    let edges = [own(r"\b")];
-    assert_eq!(masked(&edges, "one two"), "one two");
-    let words = "a ".repeat(PLACES);
-    assert!(masked(&edges, &words).ends_with('*'));
 }
 
 #[test]

@@ -10,6 +10,16 @@ use crate::json::Node;
 /// Where there are more, the rest counts as one.
 pub(super) const PLACES: usize = 64;
 
+/// Bytes that are looked at for one own pattern in one form of a text, at most: in a long text fewer places
+/// are looked for.
+pub(super) const LOOKED: usize = 64 << 20;
+
+/// How many places of an own pattern are looked for in a text of so many bytes.
+pub(super) fn looks(length: usize) -> usize {
+    let fit = LOOKED.checked_div(length).unwrap_or(PLACES);
+    fit.clamp(1, PLACES)
+}
+
 /// A string, with what its patterns need to be there at all.
 pub(super) struct Text<'d> {
     /// Where it stands.
@@ -42,7 +52,7 @@ impl<'d> Form<'d> {
             let (mut from, mut found) = (0, 0);
             while let Some(mut place) = pattern.find(&self.says, from) {
                 found += 1;
-                if found == PLACES && matches!(pattern, Pattern::Own(_)) {
+                if found == looks(self.says.len()) && matches!(pattern, Pattern::Own(_)) {
                     place.end = self.says.len();
                 }
                 from = place.end;
