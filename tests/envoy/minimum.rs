@@ -23,6 +23,7 @@ async fn only_what_is_necessary_leaves_and_only_by_it_is_searched() {
             "resourceType": "Observation", "id": "least", "status": "final", "issued": "2020-01-01T00:00:00Z",
             "code": {"coding": [{"system": "http://least", "code": "x"}]}, "valueString": "v",
             "subject": {"reference": "Patient/p1"}, "note": [{"text": "CANARY"}],
+            "subjectString": "CANARY", "valueAddress": {"text": "CANARY"},
             "performer": [{"display": "CANARY", "type": "Practitioner"}],
             "contained": [{"resourceType": "Practitioner", "id": "c", "name": [{"family": "CANARY"}]}],
             "text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">CANARY</div>"},

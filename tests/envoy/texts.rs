@@ -119,7 +119,7 @@ async fn what_is_found_in_texts_is_masked_or_withheld() {
         }
         let answer = get(&world, &client, &["billing"], search).await;
         assert_eq!(ids(&answer).len(), 6);
-        for number in ["_summary=count", "_total=accurate"] {
+        for number in ["_summary=count", "_total=accurate", "_summary=data"] {
             let path = format!("/r4/Observation?patient=p1&{number}");
             let answer = get(&world, &client, &[], &path).await;
             assert_eq!(answer.status, 400, "{number}");

@@ -172,8 +172,12 @@ fn bounded(cover: &Cover, left: &[u8]) {
                 Expected::Bundle { .. } => value.get("resource"),
                 _ => Some(&value),
             };
-            if let Some(resource) = resource {
-                tell(resource, true, &mut patients);
+            match resource {
+                Some(resource) => tell(resource, true, &mut patients),
+                None => {
+                    let url = value["request"]["url"].as_str().unwrap_or_default();
+                    patients.extend(instance(url));
+                }
             }
         }
         let records = rule.records.map(|most| most as usize);

@@ -347,6 +347,43 @@ fn what_cannot_end_in_the_middle_is_refused() {
 }
 
 #[test]
+fn a_deletion_of_a_patient_is_about_that_patient() {
+    let deleted = |url: &str| format!(r#"{{"request":{{"method":"DELETE","url":"{url}"}}}}"#);
+    let there = r#"{"resource":{"resourceType":"Patient","id":"1"},"request":{"method":"PUT","url":"Patient/1"}}"#;
+    for (name, entries, patients) in [
+        ("one", vec![deleted("Patient/1")], 1),
+        (
+            "the same",
+            vec![deleted("Patient/1"), deleted("Patient/1")],
+            1,
+        ),
+        (
+            "who was there",
+            vec![deleted("Patient/1"), there.to_owned()],
+            1,
+        ),
+        ("another", vec![deleted("Patient/2"), there.to_owned()], 2),
+        ("two", vec![deleted("Patient/1"), deleted("Patient/2")], 2),
+        (
+            "of another type",
+            vec![deleted("Observation/2"), there.to_owned()],
+            1,
+        ),
+    ] {
+        let body = format!(
+            r#"{{"resourceType":"Bundle","type":"history","entry":[{}]}}"#,
+            entries.join(",")
+        );
+        for most in 1..3 {
+            let mut cover = bundle(BundleKind::History, "Patient", None);
+            cover.others = vec![(kind("Observation"), Granted::All)];
+            let found = outcome(guarded(cover, &[], PATIENTS(most), Over::Refuse), &body);
+            assert_eq!(found.is_ok(), patients <= most, "{name}: {most}");
+        }
+    }
+}
+
+#[test]
 fn what_is_counted_is_bounded() {
     // More patients in one resource than any rule counts.
     let all: Vec<String> = (0..=Egress::PATIENTS + 5)
