@@ -121,6 +121,12 @@ impl Texts {
         self.masks
     }
 
+    /// Whether something can be masked in what is contained of this type.
+    pub fn masks_in(&self, contained: ResourceType) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.action == Action::Mask && rule.is_about(contained))
+    }
+
     /// Whether no rule withholds this resource.
     pub fn covers(&self, resource: Node<'_>) -> bool {
         self.refusing == 0

@@ -78,6 +78,12 @@ async fn only_what_is_necessary_leaves_and_only_by_it_is_searched() {
         let request = Request::new("PUT", "/r4/Observation/least").bearer(&token);
         let request = request.body("application/fhir+json", body.to_string());
         assert_eq!(world.send(&client, request).await.status, write, "{role}");
+        let around = json!({"resourceType": "Condition", "id": "least", "contained": [body],
+            "subject": {"reference": "Patient/p1"}});
+        world.put(&around).await;
+        let request = Request::new("PUT", "/r4/Condition/least").bearer(&token);
+        let request = request.body("application/fhir+json", around.to_string());
+        assert_eq!(world.send(&client, request).await.status, write, "{role}");
     }
     world.close().await;
 }

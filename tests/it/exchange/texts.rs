@@ -154,6 +154,43 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
 }
 
 #[test]
+fn stars_are_not_written_back_in_what_is_contained() {
+    for (role, contained, refused) in [
+        (
+            "desk",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            true,
+        ),
+        ("desk", r#"[{"resourceType":"Patient","id":"o"}]"#, false),
+        (
+            "ward",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            false,
+        ),
+    ] {
+        let mut world = world();
+        let token = token(&world, role, Some("icu"));
+        let fields = [("content-type", "application/fhir+json")];
+        let head = world.head_with(&token, "PUT /r4/Condition/x", &fields);
+        let mut exchange = Exchange::default();
+        let step = world.ask(&mut exchange, head, false);
+        assert!(!matches!(step, Step::Reply(_)), "{role}: {step:?}");
+        let body = format!(
+            r#"{{"resourceType":"Condition","id":"x","contained":{contained},"subject":{{"reference":"Patient/p1"}}}}"#
+        );
+        let step = exchange.request_body(&world.guard, body.as_bytes(), true);
+        assert_eq!(
+            matches!(step, Step::Reply(_)),
+            refused,
+            "{role} {contained}: {step:?}"
+        );
+        let rule = &world.record(&mut exchange)["rule"];
+        let expected = "request.not-supported.update-of-redacted";
+        assert_eq!(rule == expected, refused, "{role} {contained}: {rule}");
+    }
+}
+
+#[test]
 fn what_is_contained_is_asked_for_where_it_decides() {
     let mut world = world();
     for (role, expected) in [
