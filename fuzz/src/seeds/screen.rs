@@ -67,7 +67,11 @@ fn about_patients() -> Vec<String> {
         let deleted = r#"{"request":{"method":"DELETE","url":"Patient/7"}},{"request":{"method":"DELETE","url":"Observation/7"}}"#;
         let observations: Vec<String> = all.iter().cloned().map(entry).collect();
         let patients: Vec<String> = patients.map(entry).collect();
-        let contained = observations[2..4].to_vec();
+        let contained = ["male", "female", "other", "unknown"].map(|gender| {
+            let rest = observations[2].replace("male", gender);
+            rest.replace("\"id\":\"2\"", &format!("\"id\":\"{gender}\""))
+        });
+        let contained = contained.to_vec();
         for entries in [observations, patients, contained] {
             let entries = entries.join(",");
             let link = r#""link":[{"relation":"next","url":"http://fhir/r4/Observation?code=1&_offset=2"}]"#;
