@@ -1,6 +1,7 @@
 //! The response screen: however a body is cut the same leaves, within bounds, and nothing hidden.
 
 mod canary;
+mod guardrails;
 mod labels;
 
 use std::rc::Rc;
@@ -51,11 +52,12 @@ pub(crate) enum To {
 /// What leaves of a body, or why it does not.
 type Screened = Result<(Vec<u8>, Counts), Fault>;
 
-/// Three bytes of choices, and a body; says whether the body may leave.
+/// Three bytes of choices, and a body; says whether the body may leave. The third says how it is cut, and under
+/// which guardrails.
 ///
 /// # Panics
 /// Where a cut changes what leaves, memory grows beyond the limits, what is not redacted is changed,
-/// or what is hidden leaves.
+/// what is hidden leaves, or more leaves than guardrails allow.
 pub fn check(bytes: &[u8]) -> bool {
     let mut input = Input(bytes);
     let (shape, rules, cuts) = (input.byte(), input.byte(), input.byte());
@@ -68,6 +70,13 @@ pub fn check(bytes: &[u8]) -> bool {
         let (left, whole) = screened(&cover, limits, &[body]);
         whole.map_or(left, |(left, _)| left)
     });
+    let guarded = guardrails::guarded(&cover, cuts);
+    let within = screened(&guarded, limits, &[body]).1;
+    cut(&guarded, limits, body, &within, cuts);
+    // Tiny limits are for what is written, too, which is longer where it says that it was cut.
+    if limits == Limits::default() {
+        guardrails::check(&guarded, &whole, &within);
+    }
     let Ok((left, counts)) = whole else {
         return false;
     };

@@ -14,9 +14,9 @@ pub enum Known {
     /// An IBAN (ISO 13616) in capital letters whose check digits are right, in one piece or in groups of four,
     /// but for the last.
     Iban,
-    /// An e-mail address with a top level domain of letters.
+    /// An e-mail address with a top level domain of letters, in any script, or in the form of IDNA (RFC 5890).
     Email,
-    /// A telephone number in the international form, `+` and 8 to 15 digits (E.164), with up to two of
+    /// A telephone number in the international form, `+` and 8 to 15 digits (E.164), with up to three of
     /// space, hyphen, period, slash and parentheses between digits.
     Phone,
 }
@@ -207,17 +207,36 @@ impl Bytes<'_> {
             byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"!#$%&'*+-=^_{|}~.".contains(byte)
         };
         let before = self.0.get(from..sign).unwrap_or_default();
-        let length = before.iter().rev().take_while(|byte| local(byte)).count();
-        let domain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        let length = match before.split_last() {
+            // A quoted string, as far as it can be one.
+            Some((b'"', quoted)) => quoted
+                .iter()
+                .rposition(|byte| *byte == b'"')
+                .map_or(0, |open| before.len() - open),
+            _ => before.iter().rev().take_while(|byte| local(byte)).count(),
+        };
+        let domain = |byte: u8| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || byte == b'-' || byte == b'.'
+        };
         let end = self.skip(sign + 1, domain);
         let own = self.0.get(sign + 1..end).unwrap_or_default();
-        let kept = own.iter().rposition(|byte| byte.is_ascii_alphanumeric());
-        let own = own.get(..=kept?).unwrap_or_default();
-        let mut labels = own.rsplit(|byte| *byte == b'.');
-        let top = labels.next().unwrap_or_default();
-        let is_top = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
-        let is_host = labels.next().is_some_and(|label| !label.is_empty());
-        (length > 0 && is_top && is_host).then(|| sign - length..sign + 1 + own.len())
+        let host = host(std::str::from_utf8(own).unwrap_or_default())?;
+        (length > 0).then(|| sign - length..sign + 1 + host)
+    }
+
+    /// Whether an extension begins here, such as `x45`.
+    fn extends(self, at: usize) -> bool {
+        let rest = self.0.get(at..).unwrap_or_default();
+        let mark = ["extension", "ext", "x"].into_iter();
+        let mut marks = mark.filter_map(|mark| {
+            let (own, rest) = rest.split_at_checked(mark.len())?;
+            own.eq_ignore_ascii_case(mark.as_bytes()).then_some(rest)
+        });
+        marks.any(|rest| {
+            let gap = rest.iter().take(3);
+            let gap = gap.take_while(|byte| b" .:".contains(byte)).count();
+            rest.get(gap).is_some_and(u8::is_ascii_digit)
+        })
     }
 
     fn phone(self, start: usize) -> Option<Range<usize>> {
@@ -230,11 +249,12 @@ impl Bytes<'_> {
             while self.at(at).is_ascii_digit() && digits <= *PHONE.end() {
                 (at, digits) = (at + 1, digits + 1);
             }
-            if PHONE.contains(&digits) && !self.at(at).is_ascii_alphanumeric() {
+            let ends = !self.at(at).is_ascii_alphanumeric() || self.extends(at);
+            if PHONE.contains(&digits) && ends {
                 found = Some(start..at);
             }
             let between = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(' | b')');
-            let separators = [self.at(at), self.at(at + 1)];
+            let separators = [self.at(at), self.at(at + 1), self.at(at + 2)];
             let separators = separators
                 .into_iter()
                 .take_while(|byte| between(*byte))
@@ -245,6 +265,46 @@ impl Bytes<'_> {
             }
         }
     }
+}
+
+/// How long the name of a host at the beginning of a text is: up to the last label that can be a top level
+/// domain, of letters or in the form of IDNA.
+fn host(text: &str) -> Option<usize> {
+    let name = |label: &str| {
+        let rest =
+            label.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '-');
+        label.len() - rest.len()
+    };
+    // It ends with the first character that no host has.
+    let mut end = 0;
+    for label in text.split_inclusive('.') {
+        let own = label.strip_suffix('.').unwrap_or(label);
+        end += label.len();
+        if name(own) < own.len() {
+            end -= label.len() - name(own);
+            break;
+        }
+    }
+    let mut text = text.get(..end)?;
+    while let Some((before, label)) = text.rsplit_once('.') {
+        let top = match label.starts_with("xn--") {
+            true => label.trim_end_matches('-'),
+            false => {
+                let rest = label.trim_start_matches(char::is_alphabetic);
+                let letters = label.strip_suffix(rest).unwrap_or(label);
+                match rest.starts_with(char::is_alphanumeric) || letters.chars().nth(1).is_none() {
+                    true => "",
+                    false => letters,
+                }
+            }
+        };
+        let is_host = !before.is_empty() && !before.ends_with('.');
+        if is_host && !top.is_empty() {
+            return Some(before.len() + 1 + top.len());
+        }
+        text = before;
+    }
+    None
 }
 
 /// The rest by 97 (ISO/IEC 7064) with one more digit or capital letter, which counts as two digits.

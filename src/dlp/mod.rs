@@ -2,6 +2,7 @@
 
 mod known;
 mod pattern;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -110,9 +111,20 @@ impl Texts {
         self.withholds
     }
 
+    /// Whether a resource can be withheld for what it says, or for what it contains.
+    pub fn refuses(&self) -> bool {
+        self.refusing != 0
+    }
+
     /// Whether something in a resource of the type can be masked.
     pub fn masks(&self) -> bool {
         self.masks
+    }
+
+    /// Whether something can be masked in what is contained of this type.
+    pub fn masks_in(&self, contained: ResourceType) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.action == Action::Mask && rule.is_about(contained))
     }
 
     /// Whether no rule withholds this resource.
@@ -187,12 +199,13 @@ impl Texts {
         }
         match value.kind() {
             Kind::String => {
-                let Some(text) = Text::of(value) else {
+                let Some(text) = Text::of(value, key.is_str("div")) else {
                     return true;
                 };
                 // Nearly all are short, or without a digit.
                 let mut patterns = self.patterns(bits);
-                if !patterns.any(|pattern| pattern.may_be_in(&text)) || is_structure(key) {
+                let may_be = |pattern: &Pattern| text.forms().any(|form| pattern.may_be_in(form));
+                if !patterns.any(may_be) || is_structure(key) {
                     return true;
                 }
                 look(&text, bits)

@@ -5,13 +5,13 @@ use std::ops::Range;
 use regex_lite::{Regex, RegexBuilder};
 
 use super::known::Known;
-use super::text::{PLACES, Text};
+use super::text::{Form, Text, looks};
 
 /// Bytes of an own pattern as it is written.
 pub const LENGTH: usize = 256;
 
 /// Bytes of one that has been read: what a byte of a text can cost grows with them.
-const SIZE: usize = 16 << 10;
+const SIZE: usize = 4 << 10;
 
 /// How deep groups may stand in each other.
 const NESTED: u32 = 16;
@@ -27,16 +27,17 @@ pub enum Pattern {
 
 impl Pattern {
     /// Whether it is worth looking for it.
-    pub(super) fn may_be_in(&self, text: &Text<'_>) -> bool {
+    pub(super) fn may_be_in(&self, text: &Form<'_>) -> bool {
         match self {
             Pattern::Known(known) => known.may_be_in(&text.says, text.digits),
             Pattern::Own(_) => !text.says.is_empty(),
         }
     }
 
-    /// Whether it is in a text.
+    /// Whether it is in a text, in either form.
     pub(super) fn is_in(&self, text: &Text<'_>) -> bool {
-        self.may_be_in(text) && self.find(&text.says, 0).is_some()
+        let mut forms = text.forms();
+        forms.any(|form| self.may_be_in(form) && self.find(&form.says, 0).is_some())
     }
 
     /// The first place at or behind `from`, in bytes, which is never empty. What stands before `from` is
@@ -76,7 +77,7 @@ impl Own {
 
     fn find(&self, text: &str, from: usize) -> Option<Range<usize>> {
         let mut from = from;
-        for _ in 0..PLACES {
+        for _ in 0..looks(text.len()) {
             let rest = text.get(from..).filter(|rest| !rest.is_empty())?;
             let place = self.0.find_at(text, from)?.range();
             if !place.is_empty() {

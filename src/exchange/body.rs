@@ -3,6 +3,7 @@
 use super::{Exchange, Guard, Phase, Sent, Step, subscription};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
+use crate::fhir::ResourceType;
 use crate::json::Node;
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, patch_has_labels};
@@ -133,6 +134,7 @@ pub(super) fn check_body(
         ExpectedBody::Patch => Ok(()),
         _ => {
             permit.check_written(root)?;
+            check_contained(guard, permit, root)?;
             if interaction
                 .resource_type()
                 .is_some_and(Subscription::is_type)
@@ -141,6 +143,24 @@ pub(super) fn check_body(
             }
             check_own(guard, permit, root, targets)
         }
+    }
+}
+
+/// An update does not write back what is contained and was seen in part: the rest would be gone.
+fn check_contained(guard: &Guard, permit: &Permit, root: Node<'_>) -> Result<(), Denial> {
+    let updates = permit.request().interaction.change() == Some(Change::Update);
+    if !updates || !guard.hides_from(permit) {
+        return Ok(());
+    }
+    let malformed = |found: &'static str| Denial::Body("body", found.into());
+    let shape = Shape::of(root).map_err(malformed)?;
+    let in_part = |of: ResourceType| {
+        let mut active = guard.active(permit);
+        active.any(|rule| rule.resource_type == of) || permit.texts().any(|own| own.masks_in(of))
+    };
+    match shape.contained.iter().any(|(of, _)| in_part(*of)) {
+        true => Err(Denial::NotSupported("update-of-redacted")),
+        false => Ok(()),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::head::MAX_PATH;
 use super::query::{self, Pair};
-use super::{
-    BaseUrl, FhirPolicy, Interaction, MAX_COUNT, Parameter, Reach, Request, Search, Summary, Types,
-};
+use super::{BaseUrl, FhirPolicy, Interaction, Parameter, Reach, Request, Search, Summary, Types};
 use crate::denial::Denial;
 
 /// The canonical external URL of another page of this interaction, when `url` (a paging link of the
@@ -73,14 +71,17 @@ impl Request {
     }
 
     /// The same search with at most so many matches a page; `None` where that cannot be asked for, or is
-    /// asked for already.
+    /// asked for already. It never asks for more than a client may, nor for more than it would without.
     pub fn paged(&self, most: u32, policy: &FhirPolicy) -> Option<Self> {
         let mut search = self.interaction.search()?.clone();
-        let fits = search.count.is_some_and(|count| count <= most);
+        let fits = match search.count {
+            Some(count) => count <= most,
+            None => policy.search.max_count < most,
+        };
         if fits || self.page.is_some() || search.summary == Some(Summary::Count) {
             return None;
         }
-        search.count = Some(most.min(MAX_COUNT));
+        search.count = Some(most);
         let request = Request {
             interaction: self.interaction.with(search)?,
             ..self.clone()

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::egress::Taken;
 use super::resource::{Screened, id_of, screen};
 use super::{BundleKind, Cover, Fault, Link};
 use crate::access::{Granted, last_instance};
@@ -18,10 +19,16 @@ pub(super) struct Kept<'d> {
     resource: Option<Screened<'d>>,
 }
 
-impl Kept<'_> {
-    /// The type of its resource.
-    pub fn resource_type(&self) -> ResourceType {
-        self.resource_type
+impl<'d> Kept<'d> {
+    /// What it is to guardrails.
+    pub fn taken(&self) -> Taken<'d> {
+        match (self.entry.get("resource"), &self.id) {
+            (Some(resource), _) => Taken::Resource(self.resource_type, resource),
+            // Without an id no deletion is kept.
+            (None, id) => {
+                Taken::Deletion(self.resource_type, id.as_deref().unwrap_or_default().into())
+            }
+        }
     }
 
     /// Whether something was removed from its resource, or masked.

@@ -65,6 +65,22 @@ struct Used {
     patients: BTreeSet<Name>,
 }
 
+/// What is counted.
+pub(super) enum Taken<'a> {
+    /// A resource of this type.
+    Resource(ResourceType, Node<'a>),
+    /// The deletion of an instance, by its id.
+    Deletion(ResourceType, String),
+}
+
+impl Taken<'_> {
+    fn resource_type(&self) -> ResourceType {
+        match self {
+            Taken::Resource(own, _) | Taken::Deletion(own, _) => *own,
+        }
+    }
+}
+
 /// Who a patient is: the SHA-256, so that nobody can have two count as one, and each takes as much.
 type Name = [u8; 32];
 
@@ -81,15 +97,14 @@ pub struct Broken {
 }
 
 impl Meter {
-    /// Counts a resource of this type that takes so many bytes of the answer; nothing is counted where a rule
-    /// is broken. A deletion is a resource without any.
+    /// Counts what takes so many bytes of the answer; nothing is counted where a rule is broken.
     pub fn take(
         &mut self,
         cover: &Cover,
-        resource_type: ResourceType,
-        resource: Option<Node<'_>>,
+        taken: &Taken<'_>,
         bytes: usize,
     ) -> Result<Option<Broken>, Fault> {
+        let resource_type = taken.resource_type();
         for rule in &cover.egress {
             if !self.0.iter().any(|(known, _)| Rc::ptr_eq(known, rule)) {
                 self.0.push((Rc::clone(rule), Used::default()));
@@ -100,11 +115,9 @@ impl Meter {
             active && rule.counts(resource_type)
         };
         let mut counting = self.0.iter().filter(|(rule, _)| counts(rule));
-        let patients = match resource {
-            Some(resource) if counting.any(|(rule, _)| rule.patients.is_some()) => {
-                patients(cover, resource_type, resource)?
-            }
-            _ => BTreeSet::new(),
+        let patients = match counting.any(|(rule, _)| rule.patients.is_some()) {
+            true => patients(cover, taken)?,
+            false => BTreeSet::new(),
         };
         let mut broken: Option<Broken> = None;
         for (rule, used) in self.0.iter().filter(|(rule, _)| counts(rule)) {
@@ -148,20 +161,25 @@ impl Meter {
     }
 }
 
-/// Whom a resource is about; not all, where they are more than any rule counts.
-fn patients(
-    cover: &Cover,
-    resource_type: ResourceType,
-    resource: Node<'_>,
-) -> Result<BTreeSet<Name>, Fault> {
-    let shape = Shape::of_type(resource, resource_type).map_err(Fault::Uninspectable)?;
+/// Whom it is about; not all, where they are more than any rule counts.
+fn patients(cover: &Cover, taken: &Taken<'_>) -> Result<BTreeSet<Name>, Fault> {
     let mut found = BTreeSet::new();
-    // Who is asked for makes no difference: nobody has no id.
-    let membership = Membership::new(&cover.compartment, "", &cover.base, resource, &shape);
-    membership.tell_patients(|patient| {
+    let mut tell = |patient: &str| {
         if found.len() <= Egress::PATIENTS {
             found.insert(Sha256::digest(patient.as_bytes()).into());
         }
-    });
+    };
+    match taken {
+        Taken::Resource(resource_type, resource) => {
+            let shape = Shape::of_type(*resource, *resource_type).map_err(Fault::Uninspectable)?;
+            // Who is asked for makes no difference: nobody has no id.
+            let (compartment, base) = (&cover.compartment, &cover.base);
+            Membership::new(compartment, "", base, *resource, &shape).tell_patients(tell);
+        }
+        Taken::Deletion(resource_type, id) if resource_type.is_patient() => {
+            tell(&format!("Patient/{id}"));
+        }
+        Taken::Deletion(..) => {}
+    }
     Ok(found)
 }

@@ -175,8 +175,10 @@ impl Redaction {
             let rest = name.strip_prefix(own);
             is_choice(own) && rest.is_some_and(is_choice_type)
         };
-        // What looks like one type of a choice may be an element by itself.
-        kept.iter().any(of_choice) && !fhir::elements(self.resource_type).any(|own| own == name)
+        // What looks like one type of a choice may be an element by itself, or none of this type.
+        kept.iter().any(of_choice)
+            && fhir::is_element(self.resource_type, name)
+            && !fhir::elements(self.resource_type).any(|own| own == name)
     }
 
     /// Whether a search on this element (a root element such as `birthDate` or `onset[x]`, or a

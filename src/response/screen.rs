@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::batch::{self, BatchCover};
 use super::bundle::{self, Rule};
-use super::egress::{Broken, Meter, Over};
+use super::egress::{Broken, Meter, Over, Taken};
 use super::resource::{self, id_of};
 use super::splitter::{Form, Piece, Source, Splitter};
 use super::{Cover, Expected, Fault, Limits};
@@ -373,9 +373,8 @@ impl Screen {
             | Expected::Opaque => None,
         };
         if let Some(resource_type) = counted {
-            let broken = self
-                .meter
-                .take(cover, resource_type, Some(root), self.out.len())?;
+            let taken = Taken::Resource(resource_type, root);
+            let broken = self.meter.take(cover, &taken, self.out.len())?;
             if let Some(broken) = broken {
                 return self.refuse(broken);
             }

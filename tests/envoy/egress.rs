@@ -66,6 +66,23 @@ async fn no_more_leaves_than_may_in_one_answer() {
         );
         assert_ne!(bundle["entry"][0]["search"]["mode"], "outcome", "{bundle}");
     }
+    // The ids of contained patients are local: all of these are different ones.
+    for at in 0..4 {
+        let resource = json!({
+            "resourceType": "Observation", "id": format!("egress-c{at}"), "status": "final",
+            "code": {"coding": [{"system": "http://egress", "code": "y"}]},
+            "contained": [{"resourceType": "Patient", "id": "p", "name": [{"text": format!("P {at}")}]}],
+            "subject": {"reference": "#p"},
+        });
+        world.put(&resource).await;
+    }
+    let answer = world
+        .send(&client, get("/r4/Observation?code=http://egress%7Cy"))
+        .await;
+    let bundle = answer.json().expect("json");
+    let entries = bundle["entry"].as_array().expect("entries");
+    assert_eq!(entries.len(), 4, "{bundle}");
+    assert_eq!(entries[3]["search"]["mode"], "outcome", "{bundle}");
     // In a batch all entries are one answer.
     let asked: Vec<Value> = (0..5)
         .map(|at| json!({"request": {"method": "GET", "url": format!("Observation/egress-{at}")}}))

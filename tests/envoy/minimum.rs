@@ -23,6 +23,7 @@ async fn only_what_is_necessary_leaves_and_only_by_it_is_searched() {
             "resourceType": "Observation", "id": "least", "status": "final", "issued": "2020-01-01T00:00:00Z",
             "code": {"coding": [{"system": "http://least", "code": "x"}]}, "valueString": "v",
             "subject": {"reference": "Patient/p1"}, "note": [{"text": "CANARY"}],
+            "subjectString": "CANARY", "valueAddress": {"text": "CANARY"},
             "performer": [{"display": "CANARY", "type": "Practitioner"}],
             "contained": [{"resourceType": "Practitioner", "id": "c", "name": [{"family": "CANARY"}]}],
             "text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">CANARY</div>"},
@@ -76,6 +77,12 @@ async fn only_what_is_necessary_leaves_and_only_by_it_is_searched() {
         assert_eq!(world.send(&client, request).await.status, search, "{role}");
         let request = Request::new("PUT", "/r4/Observation/least").bearer(&token);
         let request = request.body("application/fhir+json", body.to_string());
+        assert_eq!(world.send(&client, request).await.status, write, "{role}");
+        let around = json!({"resourceType": "Condition", "id": "least", "contained": [body],
+            "subject": {"reference": "Patient/p1"}});
+        world.put(&around).await;
+        let request = Request::new("PUT", "/r4/Condition/least").bearer(&token);
+        let request = request.body("application/fhir+json", around.to_string());
         assert_eq!(world.send(&client, request).await.status, write, "{role}");
     }
     world.close().await;

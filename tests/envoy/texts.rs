@@ -58,6 +58,11 @@ async fn what_is_found_in_texts_is_masked_or_withheld() {
     for resource in &all {
         world.put(resource).await;
     }
+    // Written otherwise than the patterns.
+    let mut narrated = observation("t-forms", "４１１１\u{a0}1111\u{2011}1111 ١١١١");
+    narrated["text"] = json!({"status": "generated",
+        "div": "<div>4111<b>1111</b>&#49;&shy;1111111</div>"});
+    world.put(&narrated).await;
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");
         let client = world.client_of(Some(&certificate), version, "secure");
@@ -86,6 +91,15 @@ async fn what_is_found_in_texts_is_masked_or_withheld() {
             assert_eq!(left["valueString"], masked, "{id}");
             assert_eq!(answer.text().contains("SUBSETTED"), masked != text, "{id}");
         }
+        let path = "/r4/Observation/t-forms";
+        let answer = get(&world, &client, &["billing"], path).await;
+        let whole = answer.json().expect("json");
+        assert_eq!(whole["text"], narrated["text"]);
+        let answer = get(&world, &client, &[], path).await;
+        let left = answer.json().expect("json");
+        assert_eq!(left["valueString"], "*".repeat(CARD.len()));
+        let div = "<div>****<b>****</b>*****&shy;*******</div>";
+        assert_eq!(left["text"]["div"], div);
         let search = "/r4/Observation?patient=p1&_count=100";
         let ids = |answer: &Response| {
             let bundle = answer.json().expect("a bundle");
@@ -99,13 +113,13 @@ async fn what_is_found_in_texts_is_masked_or_withheld() {
         let answer = get(&world, &client, &[], search).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let left = ids(&answer);
-        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(left.len(), 4, "{left:?}");
         for text in [CARD, "jane@", "MRN-"] {
             assert!(!answer.text().contains(text), "{text}");
         }
         let answer = get(&world, &client, &["billing"], search).await;
-        assert_eq!(ids(&answer).len(), 5);
-        for number in ["_summary=count", "_total=accurate"] {
+        assert_eq!(ids(&answer).len(), 6);
+        for number in ["_summary=count", "_total=accurate", "_summary=data"] {
             let path = format!("/r4/Observation?patient=p1&{number}");
             let answer = get(&world, &client, &[], &path).await;
             assert_eq!(answer.status, 400, "{number}");

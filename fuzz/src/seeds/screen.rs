@@ -11,6 +11,7 @@ pub fn screen() -> Vec<Vec<u8>> {
     for text in literals(&["src/response/tests"])
         .into_iter()
         .chain(labelled())
+        .chain(about_patients())
     {
         let patient = |text: &str| format!(r#"{{"resourceType":"Patient","id":"1"{text}}}"#);
         let entries = |kind: &str, text: &str| {
@@ -34,10 +35,52 @@ pub fn screen() -> Vec<Vec<u8>> {
                 for rules in [0, 2, 3, 4, 6, 8, 11, 16, 24, 32, 48, 26, 59] {
                     seeds.push([&[*shape, rules, shape ^ rules][..], body.as_bytes()].concat());
                 }
+                for cuts in (0..32).filter(|_| body.contains("counted")) {
+                    seeds.push([&[*shape, cuts % 2 * 2, cuts][..], body.as_bytes()].concat());
+                }
             }
         }
     }
     small(seeds)
+}
+
+/// Bundles and resources with more than guardrails let through.
+fn about_patients() -> Vec<String> {
+    let observation = |id: usize, rest: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"{id}","code":{{"text":"counted"}},{rest}}}"#
+        )
+    };
+    let subjects = [
+        r#""subject":{"reference":"Patient/1"}"#,
+        r#""subject":{"reference":"Patient/2/_history/3"},"performer":[{"reference":"https://fhir.example.org/r4/Patient/1"},{"reference":"Patient/9"}]"#,
+        r##""contained":[{"resourceType":"Patient","id":"p","gender":"male"}],"subject":{"reference":"#p"}"##,
+        r##""contained":[{"resourceType":"Patient","id":"p","gender":"other"}],"subject":{"reference":"#p"}"##,
+        r#""subject":{"display":"x"},"performer":[{"identifier":{"value":"1"}},{"reference":"urn:x"}]"#,
+    ];
+    let all = subjects.iter().enumerate();
+    let all: Vec<String> = all.map(|(id, rest)| observation(id, rest)).collect();
+    let mut seeds = all.clone();
+    for kind in ["searchset", "history"] {
+        let entry = |resource: String| format!(r#"{{"resource":{resource}}}"#);
+        let patients = (0..5).map(|id| format!(r#"{{"resourceType":"Patient","id":"{id}","active":true,"name":[{{"text":"counted"}}]}}"#));
+        let deleted = r#"{"request":{"method":"DELETE","url":"Patient/7"}},{"request":{"method":"DELETE","url":"Observation/7"}}"#;
+        let observations: Vec<String> = all.iter().cloned().map(entry).collect();
+        let patients: Vec<String> = patients.map(entry).collect();
+        let contained = ["male", "female", "other", "unknown"].map(|gender| {
+            let rest = observations[2].replace("male", gender);
+            rest.replace("\"id\":\"2\"", &format!("\"id\":\"{gender}\""))
+        });
+        let contained = contained.to_vec();
+        for entries in [observations, patients, contained] {
+            let entries = entries.join(",");
+            let link = r#""link":[{"relation":"next","url":"http://fhir/r4/Observation?code=1&_offset=2"}]"#;
+            seeds.push(format!(
+                r#"{{"resourceType":"Bundle","type":"{kind}","entry":[{entries},{deleted}],{link}}}"#
+            ));
+        }
+    }
+    seeds
 }
 
 /// Members of a Patient, and Bundles, with labels and with what rules rewrite.

@@ -58,6 +58,12 @@ fn needed(
     if !whole && matches!(search.summary, Some(Summary::Text | Summary::True)) {
         return Err(Denial::NotSupported("summary"));
     }
+    // Nor would the narrative be there, whose text may be what a resource is withheld for.
+    let withheld = |granted: &Granted| granted.texts().is_some_and(|texts| texts.withholds());
+    let by_text = types.iter().any(|(_, granted)| withheld(granted));
+    if by_text && search.summary == Some(Summary::Data) {
+        return Err(Denial::NotSupported("summary"));
+    }
     // It starts from what is taken out of the answer, too, and would tell of that.
     if !whole && search.include.iter().any(|inclusion| inclusion.iterate) {
         return Err(Denial::NotSupported("include"));
@@ -85,8 +91,11 @@ fn needed(
             needed.extend(carry.filter_map(|element| named(*resource_type, element)));
         }
         // What is not asked for cannot be looked at.
-        if granted.texts().is_some_and(|texts| texts.withholds()) {
+        if withheld(granted) {
             return Err(Denial::NotSupported("elements"));
+        }
+        if granted.texts().is_some_and(|texts| texts.refuses()) {
+            needed.extend(named(*resource_type, "contained"));
         }
         if permit.rests_on_consent() {
             let looked_at = consent::elements(*resource_type);

@@ -7,23 +7,25 @@ use crate::json::{Kind, Node};
 impl<'a> Membership<'a> {
     /// Tells each patient whom the resource is about, perhaps more than once: the own id of a Patient, and
     /// what the elements of other resources that say whose they are name, contained ones included. A patient of this API is told
-    /// by the logical id; what may be another patient (a URL elsewhere, an identifier) by its text. Whoever is
-    /// written in two ways counts twice.
+    /// as `Patient/id`; what may be another patient (one that is contained, whose id is local, a URL elsewhere,
+    /// an identifier) by its text. Whoever is written in two ways counts twice.
     pub fn tell_patients(&self, mut tell: impl FnMut(&str)) {
-        self.tell_of(self.root, self.shape.resource_type, &mut tell);
+        match self.shape.resource_type.is_patient() {
+            true => match self.root.get("id").and_then(|id| id.str()) {
+                Some(id) => tell(&format!("Patient/{id}")),
+                None => tell(self.root.raw()),
+            },
+            false => self.tell_of(self.root, self.shape.resource_type, &mut tell),
+        }
         for (resource_type, contained) in &self.shape.contained {
-            self.tell_of(*contained, *resource_type, &mut tell);
+            match resource_type.is_patient() {
+                true => tell(contained.raw()),
+                false => self.tell_of(*contained, *resource_type, &mut tell),
+            }
         }
     }
 
     fn tell_of(&self, node: Node<'_>, resource_type: ResourceType, tell: &mut impl FnMut(&str)) {
-        if resource_type.is_patient() {
-            match node.get("id").and_then(|id| id.str()) {
-                Some(id) => tell(&id),
-                None => tell(node.raw()),
-            }
-            return;
-        }
         for path in self.compartment.elements(resource_type) {
             self.tell_below(node, path.names(), tell);
         }
@@ -62,11 +64,22 @@ impl<'a> Membership<'a> {
             tell(reference.raw());
             return;
         };
+        if let Some(id) = target.strip_prefix('#') {
+            let within = match id.is_empty() {
+                true => Some(self.shape.resource_type),
+                false => self.contained.get(id).copied().flatten(),
+            };
+            // Another in each resource, but for who is told as what it is.
+            if !within.is_some_and(ResourceType::is_patient) {
+                tell(&format!("{target} {}", self.root.raw()));
+            }
+            return;
+        }
         let local = target
             .strip_prefix(self.base)
             .and_then(|rest| rest.strip_prefix('/'));
         match instance(local.unwrap_or(&target)) {
-            Some((_, id)) => tell(id),
+            Some((_, id)) => tell(&format!("Patient/{id}")),
             // One version of a resource elsewhere is that resource.
             None => tell(target.split("/_history/").next().unwrap_or(&target)),
         }

@@ -121,7 +121,7 @@ impl Screen {
             self.counts.removed += 1;
             return Ok(());
         };
-        let (resource_type, redacted) = (kept.resource_type(), kept.redacted());
+        let (taken, redacted) = (kept.taken(), kept.redacted());
         if self.bundle.entries_open {
             self.out.push(',');
         } else {
@@ -132,10 +132,7 @@ impl Screen {
         rule.write(kept, &mut self.out);
         if !rule.cover.egress.is_empty() {
             let length = self.out.len().saturating_sub(from);
-            let resource = root.get("resource");
-            let broken = self
-                .meter
-                .take(rule.cover, resource_type, resource, length)?;
+            let broken = self.meter.take(rule.cover, &taken, length)?;
             if let Some(broken) = broken {
                 // Every entry of a history is one of its versions: there is none that could say so.
                 if broken.over == Over::Refuse || rule.kind == BundleKind::History {

@@ -200,6 +200,65 @@ fn patients_are_counted_once_and_whoever_may_be_another_counts() {
 }
 
 #[test]
+fn who_is_contained_is_told_by_what_is_said_of_them() {
+    let person = |id: &str, name: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"{id}","name":[{{"text":"{name}"}}]}}"#)
+    };
+    let about = |id: &str, contained: &str, subject: &str| {
+        entry(
+            id,
+            &format!(r#","contained":[{contained}],"subject":{{"reference":"{subject}"}}"#),
+        )
+    };
+    let one = || about("a", &person("p", "One"), "#p");
+    for (name, second, patients) in [
+        // Their ids are local: they say nothing of who it is.
+        (
+            "another of the same id",
+            about("b", &person("p", "Two"), "#p"),
+            2,
+        ),
+        ("the same", about("b", &person("p", "One"), "#p"), 1),
+        (
+            "one of this API",
+            about("b", r#"{"resourceType":"Device","id":"d"}"#, "Patient/p"),
+            2,
+        ),
+        ("who is not there", about("b", &person("q", "One"), "#p"), 3),
+        (
+            "an id that stands twice",
+            about(
+                "b",
+                &[person("p", "One"), person("p", "One")].join(","),
+                "#p",
+            ),
+            2,
+        ),
+        (
+            "no patient",
+            about("b", r#"{"resourceType":"Group","id":"p"}"#, "#p"),
+            1,
+        ),
+        (
+            "an id where a reference belongs",
+            about("b", &person("p", "One"), "p"),
+            2,
+        ),
+    ] {
+        let entries = [one(), second];
+        for most in 1..4 {
+            let guarded = guarded(searched(), &[], PATIENTS(most), Over::Refuse);
+            let found = left(guarded, &entries);
+            assert_eq!(found.is_some(), patients <= most, "{name}: {most}");
+        }
+    }
+    // One who is not there, in each of two.
+    let missing = |id: &str| about(id, r#"{"resourceType":"Device","id":"d"}"#, "#p");
+    let guarded = guarded(searched(), &[], PATIENTS(1), Over::Refuse);
+    assert_eq!(left(guarded, &[missing("a"), missing("b")]), None);
+}
+
+#[test]
 fn the_rule_that_leaves_less_holds() {
     let entries = [entry("a", ""), entry("b", ""), entry("c", "")];
     let both = |first: (u32, Over), second: (u32, Over)| {
@@ -283,6 +342,43 @@ fn what_cannot_end_in_the_middle_is_refused() {
                 true => assert!(found.is_ok(), "{name} {over:?}: {found:?}"),
                 false => assert_eq!(found.err(), Some(Fault::Egress), "{name} {over:?}"),
             }
+        }
+    }
+}
+
+#[test]
+fn a_deletion_of_a_patient_is_about_that_patient() {
+    let deleted = |url: &str| format!(r#"{{"request":{{"method":"DELETE","url":"{url}"}}}}"#);
+    let there = r#"{"resource":{"resourceType":"Patient","id":"1"},"request":{"method":"PUT","url":"Patient/1"}}"#;
+    for (name, entries, patients) in [
+        ("one", vec![deleted("Patient/1")], 1),
+        (
+            "the same",
+            vec![deleted("Patient/1"), deleted("Patient/1")],
+            1,
+        ),
+        (
+            "who was there",
+            vec![deleted("Patient/1"), there.to_owned()],
+            1,
+        ),
+        ("another", vec![deleted("Patient/2"), there.to_owned()], 2),
+        ("two", vec![deleted("Patient/1"), deleted("Patient/2")], 2),
+        (
+            "of another type",
+            vec![deleted("Observation/2"), there.to_owned()],
+            1,
+        ),
+    ] {
+        let body = format!(
+            r#"{{"resourceType":"Bundle","type":"history","entry":[{}]}}"#,
+            entries.join(",")
+        );
+        for most in 1..3 {
+            let mut cover = bundle(BundleKind::History, "Patient", None);
+            cover.others = vec![(kind("Observation"), Granted::All)];
+            let found = outcome(guarded(cover, &[], PATIENTS(most), Over::Refuse), &body);
+            assert_eq!(found.is_ok(), patients <= most, "{name}: {most}");
         }
     }
 }

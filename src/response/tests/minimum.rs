@@ -73,6 +73,18 @@ fn what_is_not_listed_does_not_leave() {
             r#","valueString":"x""#,
         ),
         (
+            "what looks like a type of what is no choice of it",
+            &["subject"],
+            r#","subjectCodeableConcept":{"text":"CANARY"},"subjectString":"CANARY","subject":{"display":"x"}"#,
+            r#","subject":{"display":"x"}"#,
+        ),
+        (
+            "a type that the choice has not",
+            &["value"],
+            r#","valueAddress":{"text":"CANARY"},"valueString":"x""#,
+            r#","valueString":"x""#,
+        ),
+        (
             "no type of a choice",
             &["value"],
             r#","valuex":"CANARY","valueString":"x""#,

@@ -65,6 +65,13 @@ fn texts_are_masked_or_the_resource_is_withheld() {
         Some(r#""text":{"status":"generated","div":"<div>******** é</div>"}"#),
     );
     check(
+        "in another form",
+        r#""text":{"status":"generated","div":"<div><b>MRN</b>-1234</div>"},"name":[{"text":"jane\uff20x.org \u0664\u0661\u0661\u0661 1111\u00a01111\u20111111"}]"#,
+        Some(
+            r#""text":{"status":"generated","div":"<div><b>***</b>*****</div>"},"name":[{"text":"********** *******************"}]"#,
+        ),
+    );
+    check(
         "what is contained",
         r#""contained":[{"resourceType":"Basic","id":"b","extension":[{"url":"u","valueString":"MRN-1234"}]}]"#,
         Some(

@@ -87,6 +87,28 @@ fn pages_are_no_larger_than_what_may_leave() {
     }
 }
 
+#[test]
+fn a_guardrail_asks_for_no_larger_pages_than_the_operator_allows() {
+    for (most, target, expected) in [
+        (30, "/Observation?code=1", "&_count=30"),
+        (50, "/Observation?code=1", "&_count=50"),
+        // A page of the server's own length is not made longer.
+        (51, "/Observation?code=1", ""),
+        (100_000, "/Observation?code=1", ""),
+        (100_000, "/Observation?code=1&_count=80", "&_count=50"),
+        (30, "/Observation?code=1&_count=80", "&_count=30"),
+    ] {
+        let mut world = taking(|config| {
+            config["redaction"] = json!([]);
+            config["fhir"]["search"] = json!({"max_count": 50});
+            config["egress"] = json!([{"name": "page", "records": most, "over": "cut"}]);
+        });
+        let (_, path) = forwarded(&mut world, &format!("GET /r4{target}"));
+        let expected = format!("/base/Observation?code=1{expected}");
+        assert_eq!(path, expected, "{most} {target}");
+    }
+}
+
 /// What comes of a search whose answer has so many entries of this text.
 fn check(over: &str, method: &str, count: usize, text: &str) -> (u16, String, Value, End) {
     let mut world = guarded(json!([{"name": "page", "records": 2, "over": over}]));

@@ -239,3 +239,40 @@ fn further_pages_ask_for_no_more_either() {
     );
     assert_eq!(path(&step), format!("/base/{all}&_offset=4"));
 }
+
+#[test]
+fn a_part_is_not_written_back_in_what_is_contained() {
+    for (role, contained, refused) in [
+        (
+            "nurse",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            true,
+        ),
+        ("nurse", r#"[{"resourceType":"Device","id":"o"}]"#, false),
+        (
+            "physician",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            false,
+        ),
+    ] {
+        let mut world = world();
+        let claims = world.claims().scope("system/*.cruds");
+        let token = world.token(&claims.claim("roles", json!([role])));
+        let fields = [("content-type", "application/fhir+json")];
+        let head = world.head_with(&token, "PUT /r4/Condition/x", &fields);
+        let mut exchange = Exchange::default();
+        world.ask(&mut exchange, head, false);
+        let body = format!(
+            r#"{{"resourceType":"Condition","id":"x","contained":{contained},"subject":{{"reference":"Patient/p1"}}}}"#
+        );
+        let step = exchange.request_body(&world.guard, body.as_bytes(), true);
+        assert_eq!(
+            matches!(step, Step::Reply(_)),
+            refused,
+            "{role} {contained}: {step:?}"
+        );
+        let rule = &world.record(&mut exchange)["rule"];
+        let expected = "request.not-supported.update-of-redacted";
+        assert_eq!(rule == expected, refused, "{role} {contained}: {rule}");
+    }
+}

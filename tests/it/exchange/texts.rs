@@ -130,6 +130,9 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
         ("GET /r4/Patient?name=x&_summary=count", "total"),
         ("GET /r4/Patient?name=x&_total=accurate", "total"),
         ("GET /r4/Patient?name=x&_summary=true", "summary"),
+        // The narrative would not be there to be looked at.
+        ("GET /r4/Patient?name=x&_summary=data", "summary"),
+        ("GET /r4/Observation?code=x&_summary=data", ""),
         ("GET /r4/Patient?name=x&_elements=gender", "elements"),
         ("GET /r4/Observation?subject:Patient.name=x", "parameter"),
         ("PUT /r4/Patient/x", "granular-write"),
@@ -147,6 +150,64 @@ fn what_would_tell_of_what_is_withheld_or_write_back_stars_is_refused() {
         };
         assert_eq!(refused("desk", target), expected, "{target}");
         assert_eq!(refused("ward", target), "", "{target}");
+    }
+}
+
+#[test]
+fn stars_are_not_written_back_in_what_is_contained() {
+    for (role, contained, refused) in [
+        (
+            "desk",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            true,
+        ),
+        ("desk", r#"[{"resourceType":"Patient","id":"o"}]"#, false),
+        (
+            "ward",
+            r#"[{"resourceType":"Observation","id":"o","code":{"text":"x"}}]"#,
+            false,
+        ),
+    ] {
+        let mut world = world();
+        let token = token(&world, role, Some("icu"));
+        let fields = [("content-type", "application/fhir+json")];
+        let head = world.head_with(&token, "PUT /r4/Condition/x", &fields);
+        let mut exchange = Exchange::default();
+        let step = world.ask(&mut exchange, head, false);
+        assert!(!matches!(step, Step::Reply(_)), "{role}: {step:?}");
+        let body = format!(
+            r#"{{"resourceType":"Condition","id":"x","contained":{contained},"subject":{{"reference":"Patient/p1"}}}}"#
+        );
+        let step = exchange.request_body(&world.guard, body.as_bytes(), true);
+        assert_eq!(
+            matches!(step, Step::Reply(_)),
+            refused,
+            "{role} {contained}: {step:?}"
+        );
+        let rule = &world.record(&mut exchange)["rule"];
+        let expected = "request.not-supported.update-of-redacted";
+        assert_eq!(rule == expected, refused, "{role} {contained}: {rule}");
+    }
+}
+
+#[test]
+fn what_is_contained_is_asked_for_where_it_decides() {
+    let mut world = world();
+    for (role, expected) in [
+        ("desk", "status,id,meta,contained"),
+        ("ward", "status,id,meta"),
+    ] {
+        let token = token(&world, role, Some("icu"));
+        let target = "GET /r4/Observation?code=x&_elements=status";
+        let head = world.head_with(&token, target, &[]);
+        let step = world.ask(&mut Exchange::default(), head, true);
+        let Step::Forward(fields) = step else {
+            panic!("{role}: {step:?}")
+        };
+        let path = fields.iter().find(|(name, _)| name == b":path");
+        let path = path.map(|(_, path)| String::from_utf8_lossy(path).replace("%2C", ","));
+        let expected = format!("/base/Observation?code=x&_elements={expected}");
+        assert_eq!(path, Some(expected), "{role}");
     }
 }
 
