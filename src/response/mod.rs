@@ -14,6 +14,7 @@ mod fault;
 mod headers;
 mod labels;
 mod marks;
+mod meta;
 mod mistake;
 mod path;
 mod prune;

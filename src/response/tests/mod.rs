@@ -5,6 +5,7 @@ mod egress;
 mod granular;
 mod hostile;
 mod labels;
+mod meta;
 mod minimum;
 mod redactions;
 mod resources;
@@ -20,6 +21,10 @@ use std::rc::Rc;
 const BASE: &str = "https://fhir.example.org/r4";
 /// Planted where something must be hidden; the prefix alone would be a leak.
 const CANARY: &str = "CANARY";
+/// What a resource that is not whole says of itself, where nothing stands in the place of what is hidden.
+const REMOVED: &str = r#""meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}],"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
+/// The same where something may.
+const MASKED: &str = r#""meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"},{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"MASKED"}],"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
 
 fn kind(name: &str) -> ResourceType {
     ResourceType::parse(name).expect("a type of r4")

@@ -120,7 +120,8 @@ fn guarded(case: &Case, document: &[u8], answer: &Answer) -> Result<(), String> 
                 .iter()
                 .all(|name| sent.get(name).is_some() && came.get(name).is_none())
                 && came["id"] == sent["id"]
-                && came["meta"].to_string().contains("SUBSETTED")
+                && came["meta"]["tag"].to_string().contains("SUBSETTED")
+                && came["meta"]["security"].to_string().contains("REDACTED")
         }
     };
     match pairs.iter().all(right) {
