@@ -156,6 +156,9 @@
 //! | `redaction[].name` | name, each once | required |
 //! | `redaction[].when` | condition, as `rules[].when` | always |
 //! | `redaction[].unless.scope` | SMART scope without parameters | spares nobody |
+//! | `redaction[].labelled` | an object with one or both of the following | all resources |
+//! | `redaction[].labelled.confidentiality` | as `labels.unlabelled` | no level |
+//! | `redaction[].labelled.sensitivities` | as those of `labels.codes[]` | none |
 //! | `redaction[].resource` | FHIR R4 resource type | required |
 //! | `redaction[].elements` | 1 to 256 paths of at most 2048 bytes | required |
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |

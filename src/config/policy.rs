@@ -191,7 +191,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         dlp::read(node, &conditions, m)
     });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
-        rules::redactions(node, &conditions, m)
+        // What is wrong with `labels` is said there.
+        let known = labels.as_ref().and_then(Option::as_ref);
+        rules::redactions(node, &conditions, known, m)
     });
     let minimum = or(object.optional("minimum"), Vec::new(), |node| {
         minimum::read(node, &conditions, m)

@@ -7,8 +7,8 @@ use crate::access::{Granted, Permit, Terms};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::request::{Interaction, OperationAnswer, page_of};
-use crate::response::{BundleKind, Cover, Egress, Expected};
+use crate::request::{Interaction, OperationAnswer, Summary, page_of};
+use crate::response::{BundleKind, Cover, Egress, Expected, Redaction};
 
 /// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
 /// 1970.
@@ -28,7 +28,7 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
         others: permit.others().to_vec(),
         total: permit.shows_total(),
         base: policy.fhir.base.as_str().to_owned(),
-        redactions: guard.active(permit).cloned().collect(),
+        redactions: redactions(guard, permit),
         egress: guardrails(policy, permit).cloned().collect(),
         self_link,
         links: Rc::new(move |url| {
@@ -44,6 +44,30 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
                 )
             })
         }),
+    })
+}
+
+/// The redactions that are for this caller. Of an answer in parts what carried a label may be missing.
+fn redactions(guard: &Guard, permit: &Permit) -> Vec<Rc<Redaction>> {
+    let parts = asks_for_parts(&permit.request().interaction);
+    let rules = guard.active(permit);
+    rules
+        .map(|rule| match rule.decided(|_| parts) {
+            Some(decided) => Rc::new(decided),
+            None => Rc::clone(rule),
+        })
+        .collect()
+}
+
+/// Whether it asks for parts of resources, or may.
+fn asks_for_parts(interaction: &Interaction) -> bool {
+    if let Interaction::Operation(call) = interaction {
+        let named = |name: &String| matches!(name.as_str(), "_elements" | "_summary");
+        return call.operation.parameters.iter().any(named);
+    }
+    interaction.search().is_some_and(|search| {
+        let summary = matches!(search.summary, Some(Summary::Text | Summary::True));
+        summary || !search.elements.is_empty()
     })
 }
 

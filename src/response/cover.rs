@@ -6,8 +6,8 @@ use super::{Egress, Redaction};
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
-use crate::json;
-use crate::label::Cleared;
+use crate::json::{self, Node};
+use crate::label::{Carried, Cleared, is_labelled};
 
 /// A paging link of the upstream to the canonical external URL, when the same permit covers it.
 pub type Links = Rc<dyn Fn(&str) -> Option<String>>;
@@ -54,12 +54,45 @@ impl Cover {
         self.patient.is_some() || self.practitioner.is_some()
     }
 
-    /// What may leave within something with labels of its own: of them and those of a resource the more
+    /// What may leave within a Bundle with this `meta`: of its labels and those of a resource the more
     /// restrictive hold. `None` where that is no less.
-    pub(super) fn narrowed(
-        &self,
-        narrow: impl Fn(&Cleared) -> Option<Cleared>,
-    ) -> Option<Rc<Cover>> {
+    pub(super) fn in_bundle(&self, meta: Node<'_>) -> Option<Rc<Cover>> {
+        let narrowed = self.narrowed(|labels| labels.in_bundle(meta));
+        let own = narrowed.as_deref().unwrap_or(self);
+        own.decided(|labels| labels.by_meta(meta)).or(narrowed)
+    }
+
+    /// As [`in_bundle`](Self::in_bundle), of an element that carries labels itself, such as an entry.
+    pub(super) fn within(&self, element: Node<'_>) -> Option<Rc<Cover>> {
+        if !is_labelled(element) {
+            return None;
+        }
+        let narrowed = self.narrowed(|labels| labels.within(element));
+        let own = narrowed.as_deref().unwrap_or(self);
+        own.decided(|labels| labels.by_element(element))
+            .or(narrowed)
+    }
+
+    /// The same with the redactions that are known to be for all that is there; `None` where that is the same.
+    fn decided(&self, holds: impl Fn(&Carried) -> bool) -> Option<Rc<Cover>> {
+        let decided: Vec<_> = self
+            .redactions
+            .iter()
+            .map(|rule| rule.decided(&holds).map(Rc::new))
+            .collect();
+        if decided.iter().all(Option::is_none) {
+            return None;
+        }
+        let rules = self.redactions.iter().zip(decided);
+        Some(Rc::new(Cover {
+            redactions: rules
+                .map(|(rule, decided)| decided.unwrap_or_else(|| Rc::clone(rule)))
+                .collect(),
+            ..self.clone()
+        }))
+    }
+
+    fn narrowed(&self, narrow: impl Fn(&Cleared) -> Option<Cleared>) -> Option<Rc<Cover>> {
         let granted = self.granted.narrowed(&narrow);
         let others = self.others.iter();
         let others: Vec<_> = others

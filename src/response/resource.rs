@@ -157,16 +157,18 @@ fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -
     let own = (shape.resource_type, root);
     let resources = || std::iter::once(own).chain(shape.contained.iter().copied());
     let mut hidden = None;
-    for (resource_type, resource) in resources() {
-        let rules = cover
-            .redactions
-            .iter()
-            .filter(|rule| rule.resource_type == resource_type);
-        for rule in rules {
-            hidden = hidden.max(Some(match rule.action {
-                Action::Remove => Hidden::Removed,
-                Action::Mask | Action::Replace(_) | Action::Generalize(_) => Hidden::Masked,
-            }));
+    for rule in &cover.redactions {
+        let of_type = |(own, _): &(ResourceType, Node<'_>)| *own == rule.resource_type;
+        let mut resources = resources().filter(of_type).peekable();
+        // The labels of one are those of all.
+        if resources.peek().is_none() || !rule.is_for(root) {
+            continue;
+        }
+        hidden = hidden.max(Some(match rule.action {
+            Action::Remove => Hidden::Removed,
+            Action::Mask | Action::Replace(_) | Action::Generalize(_) => Hidden::Masked,
+        }));
+        for (_, resource) in resources {
             rule.mark(resource, marks);
         }
     }

@@ -4,6 +4,7 @@ mod bundles;
 mod egress;
 mod granular;
 mod hostile;
+mod labelled;
 mod labels;
 mod meta;
 mod minimum;

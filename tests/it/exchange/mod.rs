@@ -16,6 +16,7 @@ mod forms;
 mod granular;
 mod instances;
 mod introspection;
+mod labelled;
 mod labels;
 mod minimum;
 mod named;
