@@ -60,13 +60,13 @@ fn what_carries_the_label_or_may_is_redacted() {
             resource["meta"] = json!({"security": labels});
         }
         let body = match target.contains('?') {
-            true => {
-                json!({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]})
-            }
-            false => resource,
+            true => format!(
+                r#"{{"resourceType":"Bundle","type":"searchset","entry":[{{"resource":{resource}}}]}}"#
+            ),
+            false => resource.to_string(),
         };
         let (mut exchange, _) = asked(&mut world, &format!("GET /r4/{target}"));
-        let answer = world.answer(&mut exchange, &OK, &[body.to_string().as_bytes()], false);
+        let answer = world.answer(&mut exchange, &OK, &[body.as_bytes()], false);
         let text = String::from_utf8(answer.body).expect("text");
         assert!(text.contains("\"o1\""), "{target} {labels}: {text}");
         assert_eq!(
