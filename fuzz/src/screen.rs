@@ -146,6 +146,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
             _ => hidden.chain(rewritten).collect(),
         },
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

@@ -23,6 +23,7 @@ use super::rules::{self, RedactionRule};
 use super::secrets::{self, Environment, Outside, Secrets};
 use super::signing;
 use super::step_up;
+use super::watermark;
 use crate::access::{Fact, Rules, StepUp};
 use crate::audit::AuditPolicy;
 use crate::identity::{
@@ -32,7 +33,7 @@ use crate::identity::{
 use crate::limit::Limit;
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
-use crate::response::{Egress, Signer};
+use crate::response::{Egress, Signer, Watermarking};
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct Policy {
     pub egress: Vec<Rc<Egress>>,
     /// `signing`: what answers are signed with.
     pub signer: Option<Rc<Signer>>,
+    /// `watermark`: how what leaves is marked.
+    pub watermarking: Option<Watermarking>,
     /// `response`: what inspecting an answer may cost.
     pub response: ResponsePolicy,
     /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
@@ -210,6 +213,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         response_policy(node, response, m)
     });
     let signing = signing::read(&mut object, secrets.as_ref(), &conditions, m);
+    let marking = watermark::read(&mut object, secrets.as_ref(), &conditions, m);
     let known = issuers.as_deref();
     let discovery = or(
         object.optional("discovery"),
@@ -237,11 +241,13 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let (signer, signature) = signing?;
+    let (watermarking, watermark) = marking?;
     let rules = Rules {
         rules: with_conditions?,
         consent: consent_terms,
         labels: labels?,
         signature,
+        watermark,
         dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
@@ -271,6 +277,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         redactions,
         egress,
         signer,
+        watermarking,
         response: response?,
         discovery,
         audit: audit?,

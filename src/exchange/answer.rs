@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::cover::{cover, is_veiled};
 use super::signing::signing;
+use super::watermark::Marking;
 use super::{Exchange, Field, Guard, Kept, OnFault, Phase, Sent, SentBundle, Step};
 use crate::access::Permit;
 use crate::audit::Outcome;
@@ -158,7 +159,8 @@ impl Exchange {
             self.phase = Phase::Discarding;
             return Ok(Step::Release(leaving));
         }
-        let cover = cover(guard, permit, self.record.began)?;
+        let marking = Marking::of(guard, std::iter::once(permit), &mut self.record);
+        let cover = cover(guard, permit, self.record.began, &marking)?;
         let screen = Screen::new(Rc::new(cover), limits(guard));
         head.check_body().map_err(|denial| match denial {
             Denial::Uninspectable(found) if screen.may_withhold() => {
@@ -220,7 +222,7 @@ impl Exchange {
             };
         }
         let signing = signing(guard, bundle.signs(), &leaving);
-        let cover = bundle.cover(guard, request_id, self.record.began)?;
+        let cover = bundle.cover(guard, &mut self.record)?;
         let kept = Kept {
             on_fault,
             head_only: false,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::watermark::Marking;
 use super::{Guard, pages};
 use crate::access::{Granted, Permit, Terms};
 use crate::config::Policy;
@@ -12,7 +13,12 @@ use crate::response::{BundleKind, Cover, Egress, Expected, Redaction};
 
 /// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
 /// 1970.
-pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
+pub(super) fn cover(
+    guard: &Guard,
+    permit: &Permit,
+    began: u64,
+    marking: &Marking,
+) -> Result<Cover, Denial> {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
     let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
@@ -30,6 +36,7 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
         base: policy.fhir.base.as_str().to_owned(),
         redactions: redactions(guard, permit),
         egress: guardrails(policy, permit).cloned().collect(),
+        watermark: marking.watermark(guard, permit),
         self_link,
         links: Rc::new(move |url| {
             page_of(url, &interaction, &own.fhir).or_else(|| {
@@ -122,7 +129,7 @@ pub(super) fn is_veiled(permit: &Permit) -> bool {
 }
 
 /// `None` for a search over no type at all, which nothing permits.
-fn expected(interaction: &Interaction) -> Option<Expected> {
+pub(super) fn expected(interaction: &Interaction) -> Option<Expected> {
     let resource =
         |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
             resource_type,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Egress, Redaction};
+use super::{Egress, Redaction, Watermark};
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
@@ -42,6 +42,8 @@ pub struct Cover {
     pub redactions: Vec<Rc<Redaction>>,
     /// How much may leave, by the rules that are for this caller.
     pub egress: Vec<Rc<Egress>>,
+    /// What says to whom a resource went; `None` where nothing does.
+    pub watermark: Option<Watermark>,
     /// Canonical external URL of the request that was decided on; becomes the `self` link.
     pub self_link: String,
     /// Rewrites paging links.

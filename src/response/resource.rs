@@ -6,27 +6,36 @@ use std::ops::Range;
 use super::edit::Edits;
 use super::labels::{self, Labelled};
 use super::marks::Marks;
-use super::meta::{self, MASKED, REDACTED, SUBSETTED};
+use super::meta::{self, Coding, MASKED, REDACTED, SUBSETTED};
 use super::prune::prune;
-use super::{Action, Cover, Fault};
+use super::{Action, Cover, Fault, Watermark};
 use crate::access::{Granted, Membership, is_of_practitioner};
 use crate::fhir::{Owner, ResourceType, is_id};
-use crate::json::{Kind, Node, quote};
+use crate::json::{Document, Kind, Limits, Node, quote};
 use crate::request::body::Shape;
 
 /// A resource that may leave.
 pub(super) struct Screened<'d> {
     /// Whether something was removed or masked.
     pub redacted: bool,
-    source: &'d str,
-    root: Node<'d>,
-    edits: Edits,
+    left: Left<'d>,
+}
+
+/// What is left of a resource.
+enum Left<'d> {
+    /// The upstream's bytes with these changes.
+    Edited(&'d str, Node<'d>, Edits),
+    /// Another text.
+    Text(String),
 }
 
 impl Screened<'_> {
     /// Writes what of it may leave: the upstream's bytes where nothing was hidden.
     pub fn write(self, out: &mut String) {
-        self.edits.apply(self.source, self.root.span(), out);
+        match self.left {
+            Left::Edited(source, root, edits) => edits.apply(source, root.span(), out),
+            Left::Text(text) => out.push_str(&text),
+        }
     }
 }
 
@@ -35,6 +44,39 @@ impl Screened<'_> {
 /// `None`: outside the patient's compartment, or of a kind that no scope is for, or that the patient does not
 /// consent to.
 pub(super) fn screen<'d>(
+    source: &'d str,
+    root: Node<'d>,
+    resource_type: ResourceType,
+    granted: &Granted,
+    cover: &Cover,
+) -> Result<Option<Screened<'d>>, Fault> {
+    let marked = cover.watermark.as_ref();
+    let Some(watermark) = marked.filter(|watermark| watermark.is_on(root)) else {
+        return decide(source, root, resource_type, granted, cover);
+    };
+    // It was copied back from somewhere: what leaves must not lead to another recipient.
+    let text = watermark.without(source, root)?;
+    let document = Document::parse(text.as_bytes(), &Limits::default())
+        .map_err(|fault| Fault::Uninspectable(fault.kind.text()))?;
+    let screened = decide(
+        document.text(),
+        document.root(),
+        resource_type,
+        granted,
+        cover,
+    )?;
+    Ok(screened.map(|screened| {
+        let redacted = screened.redacted;
+        let mut text = String::new();
+        screened.write(&mut text);
+        Screened {
+            redacted,
+            left: Left::Text(text),
+        }
+    }))
+}
+
+fn decide<'d>(
     source: &'d str,
     root: Node<'d>,
     resource_type: ResourceType,
@@ -100,6 +142,7 @@ pub(super) fn screen<'d>(
         edits.replace(place, masked);
     }
     let redacted = !edits.is_empty();
+    let (mut labels, mut tag): (&[Coding<'_>], _) = (&[], None);
     // Also where a rule found nothing: else the tag would tell that there was something.
     if redacted || hidden.is_some() {
         // By what holds for the caller: else the label would tell what stood where nothing is left.
@@ -107,17 +150,21 @@ pub(super) fn screen<'d>(
         let masks = hidden == Some(Hidden::Masked)
             || granted.labels().is_some()
             || texts.is_some_and(|rules| rules.masks() || !shape.contained.is_empty());
-        let labels: &[_] = match masks {
+        labels = match masks {
             true => &[REDACTED, MASKED],
             false => &[REDACTED],
         };
-        meta::add(root, labels, &[SUBSETTED], &mut edits)?;
+        tag = Some(SUBSETTED);
+    }
+    // Behind every reason to withhold it.
+    match (tag, cover.watermark.as_ref().and_then(Watermark::next)) {
+        (None, None) => {}
+        (Some(tag), None) | (None, Some(tag)) => meta::add(root, labels, &[tag], &mut edits)?,
+        (Some(tag), Some(mark)) => meta::add(root, labels, &[tag, mark], &mut edits)?,
     }
     Ok(Some(Screened {
         redacted,
-        source,
-        root,
-        edits,
+        left: Left::Edited(source, root, edits),
     }))
 }
 

@@ -72,6 +72,8 @@ mod texts;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
+mod watermark;
+#[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod world;

@@ -13,6 +13,7 @@ mod resources;
 mod rewritings;
 mod texts;
 mod types;
+mod watermark;
 
 use super::*;
 use crate::access::Granted;
@@ -44,6 +45,7 @@ fn cover(expected: Expected) -> Cover {
         base: BASE.into(),
         redactions: Vec::new(),
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|url| {
             let query = url.strip_prefix("http://fhir/r4/")?;

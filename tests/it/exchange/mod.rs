@@ -35,6 +35,7 @@ mod subscriptions;
 mod tenants;
 mod texts;
 mod waiting;
+mod watermark;
 mod writes;
 
 use driver::{Deployment, End};

@@ -78,6 +78,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Patient?_count=10"),
         links: Rc::new(|_| None),
     })
