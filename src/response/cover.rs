@@ -66,13 +66,23 @@ impl Cover {
 
     /// As [`in_bundle`](Self::in_bundle), of an element that carries labels itself, such as an entry.
     pub(super) fn within(&self, element: Node<'_>) -> Option<Rc<Cover>> {
-        if !is_labelled(element) {
+        if !self.looks_at_labels() || !is_labelled(element) {
             return None;
         }
         let narrowed = self.narrowed(|labels| labels.within(element));
         let own = narrowed.as_deref().unwrap_or(self);
         own.decided(|labels| labels.by_element(element))
             .or(narrowed)
+    }
+
+    /// Whether anything depends on labels.
+    fn looks_at_labels(&self) -> bool {
+        self.granted.labels().is_some()
+            || self.redactions.iter().any(|rule| rule.labelled.is_some())
+            || self
+                .others
+                .iter()
+                .any(|(_, granted)| granted.labels().is_some())
     }
 
     /// The same with the redactions that are known to be for all that is there; `None` where that is the same.

@@ -76,6 +76,7 @@ pub(super) fn screen<'d>(
     }))
 }
 
+#[inline]
 fn decide<'d>(
     source: &'d str,
     root: Node<'d>,
