@@ -146,7 +146,8 @@ fn decide<'d>(
     let (mut labels, mut tag): (&[Coding<'_>], _) = (&[], None);
     // Also where a rule found nothing: else the tag would tell that there was something.
     if redacted || hidden.is_some() {
-        // By what holds for the caller: else the label would tell what stood where nothing is left.
+        // By what holds for the caller: else the label would tell what stood where nothing is left. Of what is
+        // contained, rules about texts may be for other types.
         let texts = granted.texts();
         let masks = hidden == Some(Hidden::Masked)
             || granted.labels().is_some()

@@ -8,6 +8,7 @@ pub mod canaries;
 mod examples;
 pub mod identity;
 pub mod labels;
+pub mod marked;
 mod planted;
 mod redacted;
 pub mod structure;
