@@ -394,6 +394,7 @@ fn cover(hidden: &str) -> Cover {
         base: BASE.to_owned(),
         redactions: vec![Rc::new(redaction)],
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Observation?patient=Patient/p1"),
         links: Rc::new(|_| None),
     }

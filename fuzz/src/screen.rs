@@ -7,15 +7,20 @@ mod labels;
 use std::rc::Rc;
 
 use fhir_guard::fhir::ResourceType;
+use fhir_guard::identity::MacKey;
 use fhir_guard::json::{Document, Node};
 use fhir_guard::response::{
-    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Link, Precision, Redaction, Screen,
+    Action, BundleKind, Counts, Cover, Expected, Fault, Limits, Link, Precision, Recipient,
+    Redaction, Screen, Watermark, Watermarking,
 };
 use serde_json::Value;
 
 use crate::input::{Input, Numbers};
 
 const BASE: &str = "https://fhir.example.org/r4";
+
+/// The system of the marks of recipients.
+const MARKS: &str = "urn:mark";
 
 /// What of a type is hidden by the rules here.
 pub(crate) const HIDDEN: [(&str, &[&str]); 2] = [
@@ -57,7 +62,8 @@ type Screened = Result<(Vec<u8>, Counts), Fault>;
 ///
 /// # Panics
 /// Where a cut changes what leaves, memory grows beyond the limits, what is not redacted is changed,
-/// what is hidden leaves, or more leaves than guardrails allow.
+/// what is hidden leaves, more leaves than guardrails allow, or a resource leaves without the mark of its
+/// recipient, or with another.
 pub fn check(bytes: &[u8]) -> bool {
     let mut input = Input(bytes);
     let (shape, rules, cuts) = (input.byte(), input.byte(), input.byte());
@@ -81,7 +87,9 @@ pub fn check(bytes: &[u8]) -> bool {
         return false;
     };
     let document = Document::parse(&left, &limits.json).expect("strict JSON leaves");
-    if counts.redacted == 0 {
+    if let Some(watermark) = &cover.watermark {
+        marked(&cover, watermark, &document);
+    } else if counts.redacted == 0 {
         untouched(&cover, body, &document);
     }
     again(&cover, limits, &left, counts);
@@ -93,7 +101,52 @@ pub fn check(bytes: &[u8]) -> bool {
     true
 }
 
-/// What the first byte expects, and by whom it is asked for. Of the second, rules are two bits, the fourth
+/// Every resource has one mark, and it is the recipient's.
+fn marked(cover: &Cover, watermark: &Watermark, left: &Document<'_>) {
+    let mark = watermark.mark.as_ref().expect("a mark");
+    let check = |resource: Node<'_>| {
+        let tags = resource.get("meta").and_then(|meta| meta.get("tag"));
+        let tags = tags.into_iter().flat_map(Node::items);
+        let is = |tag: &Node<'_>, name: &str, text: &str| {
+            tag.get(name).is_some_and(|value| value.is_str(text))
+        };
+        let marks: Vec<Node<'_>> = tags.filter(|tag| is(tag, "system", MARKS)).collect();
+        let own = |tag: &Node<'_>| is(tag, "code", &mark.code);
+        assert!(
+            marks.len() == 1 && marks.iter().all(own),
+            "{}",
+            resource.raw()
+        );
+    };
+    match cover.expected {
+        Expected::Bundle { .. } => resources(left.root()).for_each(check),
+        Expected::Resource { .. } => check(left.root()),
+        Expected::Plain(_) | Expected::Manifest | Expected::Lines(_) | Expected::Opaque => {}
+    }
+}
+
+/// How resources are marked, where the fourth bit of the first byte says so.
+fn watermark(shape: u8) -> Option<Watermark> {
+    let watermarking = Watermarking {
+        system: MARKS.into(),
+        key: MacKey::read(&"ab".repeat(32)).expect("a key"),
+        above: 0,
+    };
+    let mark = watermarking.mark(&Recipient {
+        issuer: "https://as.example.org",
+        tenant: None,
+        client: "app",
+        subject: "alice",
+        patient: None,
+        request_id: "1",
+    });
+    (shape & 8 != 0).then(|| Watermark {
+        system: MARKS.into(),
+        mark: Some(mark),
+    })
+}
+
+/// What the first byte expects, by whom it is asked for, and whether it is marked. Of the second, rules are two bits, the fourth
 /// rewrites, and the next two say who is cleared for what.
 fn cover(shape: u8, rules: u8) -> Cover {
     let kind = |name: &str| ResourceType::parse(name).expect("a type of r4");
@@ -155,6 +208,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
             _ => hidden.chain(rewritten).collect(),
         },
         egress: Vec::new(),
+        watermark: watermark(shape),
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|link| {
             let Link::Page(url) = link else {

@@ -32,6 +32,8 @@ pub struct Rules {
     pub labels: Option<LabelTerms>,
     /// When an answer is signed, where answers are; `None` is always.
     pub signature: Option<Condition>,
+    /// When what leaves is marked, where it is; `None` is always.
+    pub watermark: Option<Condition>,
     /// What is looked for in texts, each with the condition under which it is. At most [`dlp::MANY`].
     pub dlp: Vec<(Rc<dlp::Rule>, Option<Condition>)>,
 }
@@ -103,6 +105,8 @@ pub(super) struct Spared {
     pub limits: u64,
     /// The answer is not signed.
     pub signature: bool,
+    /// What leaves is not marked.
+    pub watermark: bool,
     /// Guardrails that do not apply.
     pub egress: u64,
 }
@@ -114,6 +118,7 @@ impl Spared {
             redactions: self.redactions & other.redactions,
             limits: self.limits & other.limits,
             signature: self.signature && other.signature,
+            watermark: self.watermark && other.watermark,
             egress: self.egress & other.egress,
         }
     }
@@ -134,6 +139,7 @@ impl Rules {
             .chain(actors)
             .chain(clearances.filter_map(|(_, when)| when.as_ref()))
             .chain(&self.signature)
+            .chain(&self.watermark)
             .chain(texts)
             .any(|when| when.uses(fact.place()))
     }
@@ -211,14 +217,16 @@ impl Rules {
             }
             Ok(bits)
         };
+        // Where it cannot be decided it is signed, and marked: that opens nothing.
+        let without = |when: &Option<Condition>| {
+            let when = when.as_ref();
+            when.is_some_and(|when| !when.holds(facts).unwrap_or(true))
+        };
         Ok(Spared {
             redactions: spared(&self.redactions, "redaction")?,
             limits: spared(&self.limits, "limit")?,
-            // Where it cannot be decided it is signed: that opens nothing.
-            signature: self
-                .signature
-                .as_ref()
-                .is_some_and(|when| !when.holds(facts).unwrap_or(true)),
+            signature: without(&self.signature),
+            watermark: without(&self.watermark),
             egress: spared(&self.egress, "egress")?,
         })
     }

@@ -77,6 +77,10 @@ pub struct Record {
     pub removed: u64,
     /// Resources from which elements were taken out.
     pub redacted: u64,
+    /// The code that stands in what left.
+    pub watermark: Option<String>,
+    /// The id of the patient in context, where that code binds it.
+    pub patient: Option<String>,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
 }
@@ -135,6 +139,8 @@ impl Record {
         out.number("passed", self.passed);
         out.number("removed", self.removed);
         out.number("redacted", self.redacted);
+        out.text("watermark", self.watermark.as_deref());
+        out.text("patient", self.patient.as_deref());
         if !self.limits.is_empty() {
             out.key("limits");
             out.open('{');
@@ -367,6 +373,8 @@ mod tests {
             refs: vec!["Patient/1".to_owned()],
             entries: vec![EntryRecord::default()],
             current: some(),
+            watermark: some(),
+            patient: some(),
             limits: vec![("per-client".to_owned(), 3)],
             reported: vec!["deny.night".to_owned()],
             ..Record::default()
@@ -394,6 +402,8 @@ mod tests {
             "passed",
             "removed",
             "redacted",
+            "watermark",
+            "patient",
             "limits",
             "reported",
             "us",

@@ -9,7 +9,7 @@ use super::reader::{Node, Object, each, or};
 use crate::access::LabelTerms;
 use crate::cel::Condition;
 use crate::fhir::{Confidentiality, PolicyCode};
-use crate::label::{Clearance, CodeRule, Kind, LabelPolicy};
+use crate::label::{Carried, Clearance, CodeRule, Kind, LabelPolicy};
 
 /// Clearances of one configuration, and rules about codes.
 const MANY: usize = 64;
@@ -114,6 +114,37 @@ fn code_rule(node: &Node<'_>, m: &mut Mistakes) -> Option<CodeRule> {
     }
     Some(CodeRule {
         codes: codes?.into_iter().collect::<BTreeSet<_>>(),
+        confidentiality,
+        kinds,
+    })
+}
+
+/// What a resource must be labelled with for a rule. Labels are read as for clearances where there are any; else
+/// a resource that does not say how confidential it is carries nothing.
+pub(super) fn carried(
+    node: &Node<'_>,
+    known: Option<&LabelTerms>,
+    m: &mut Mistakes,
+) -> Option<Carried> {
+    let expected = "an object with confidentiality or sensitivities";
+    let mut object = node.object(expected, m)?;
+    let confidentiality = or(object.optional("confidentiality"), None, |node| {
+        node.keyword(&LEVELS, m).map(Some)
+    });
+    let kinds = sensitivities(&mut object, m);
+    object.finish(m);
+    let (confidentiality, kinds) = (confidentiality?, kinds?);
+    if confidentiality.is_none() && kinds.is_empty() {
+        return node.refuse(expected, "neither of them", m);
+    }
+    let unread = || {
+        Rc::new(LabelPolicy {
+            unlabelled: Confidentiality::Unrestricted,
+            codes: Vec::new(),
+        })
+    };
+    Some(Carried {
+        policy: known.map_or_else(unread, |terms| Rc::clone(&terms.policy)),
         confidentiality,
         kinds,
     })

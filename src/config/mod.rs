@@ -91,6 +91,7 @@
 //! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
+//! | `secrets.watermark_key` | as `secrets.nonce_key` | none |
 //! | `secrets.signing_key` | `{env: NAME}` or `{inline: TEXT}`: a private key in DER, in base64 | none |
 //! | `issuers[].introspection.uri` | URL without user name and fragment | none |
 //! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
@@ -170,6 +171,9 @@
 //! | `redaction[].name` | name, each once | required |
 //! | `redaction[].when` | condition, as `rules[].when` | always |
 //! | `redaction[].unless.scope` | SMART scope without parameters | spares nobody |
+//! | `redaction[].labelled` | an object with one or both of the following | all resources |
+//! | `redaction[].labelled.confidentiality` | as `labels.unlabelled` | no level |
+//! | `redaction[].labelled.sensitivities` | as those of `labels.codes[]` | none |
 //! | `redaction[].resource` | FHIR R4 resource type | required |
 //! | `redaction[].elements` | 1 to 256 paths of at most 2048 bytes | required |
 //! | `redaction[].action` | `remove`, `mask`, `replace`, `generalize` | required |
@@ -188,6 +192,9 @@
 //! | `egress[].bytes` | size, 1KiB to 1024MiB | this, or another of the three |
 //! | `egress[].patients` | whole number, 1 to 10000 | this, or another of the three |
 //! | `egress[].over` | `refuse`, `cut` | required |
+//! | `watermark.system` | URL of at most 2048 bytes | required with `watermark` |
+//! | `watermark.above` | whole number, 0 to 100000 | 0 |
+//! | `watermark.when` | condition, as `rules[].when` | always |
 //! | `signing.key_id` | name | required with `signing` |
 //! | `signing.when` | condition, as `rules[].when` | always |
 //! | `response.absent` | `not-found`, `forbidden` | `not-found` |
@@ -240,6 +247,7 @@ mod structure;
 mod tests;
 mod told;
 mod units;
+mod watermark;
 
 pub use consent::ConsentPolicy;
 pub use discovery::Discovery;

@@ -25,6 +25,7 @@ use super::rules::{self, RedactionRule};
 use super::secrets::{self, Environment, Outside, Secrets};
 use super::signing;
 use super::step_up;
+use super::watermark;
 use crate::access::{Fact, Rules, StepUp};
 use crate::audit::AuditPolicy;
 use crate::identity::{
@@ -34,7 +35,7 @@ use crate::identity::{
 use crate::limit::Limit;
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
-use crate::response::{Egress, Signer};
+use crate::response::{Egress, Signer, Watermarking};
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub struct Policy {
     pub egress: Vec<Rc<Egress>>,
     /// `signing`: what answers are signed with.
     pub signer: Option<Rc<Signer>>,
+    /// `watermark`: how what leaves is marked.
+    pub watermarking: Option<Watermarking>,
     /// `response`: what inspecting an answer may cost.
     pub response: ResponsePolicy,
     /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
@@ -193,7 +196,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         dlp::read(node, &conditions, m)
     });
     let redactions = or(object.optional("redaction"), Vec::new(), |node| {
-        rules::redactions(node, &conditions, m)
+        // What is wrong with `labels` is said there.
+        let known = labels.as_ref().and_then(Option::as_ref);
+        rules::redactions(node, &conditions, known, m)
     });
     let minimum = or(object.optional("minimum"), Vec::new(), |node| {
         minimum::read(node, &conditions, m)
@@ -210,6 +215,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         response_policy(node, response, m)
     });
     let signing = signing::read(&mut object, secrets.as_ref(), &conditions, m);
+    let marking = watermark::read(&mut object, secrets.as_ref(), &conditions, m);
     let known = issuers.as_deref();
     let discovery = or(
         object.optional("discovery"),
@@ -237,11 +243,13 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let (signer, signature) = signing?;
+    let (watermarking, watermark) = marking?;
     let rules = Rules {
         rules: with_conditions?,
         consent: consent_terms,
         labels: labels?,
         signature,
+        watermark,
         dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
         redactions: redaction_names.zip(redactions_when).collect(),
@@ -273,6 +281,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         redactions,
         egress,
         signer,
+        watermarking,
         response: response?,
         discovery,
         audit: audit?,

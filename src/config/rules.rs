@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::conditions::Conditions;
+use super::labels;
 use super::mistakes::{Mistakes, suggestion};
 use super::policy::name;
 use super::reader::{Node, Object, each, or};
-use crate::access::Scope;
+use crate::access::{LabelTerms, Scope};
 use crate::cel::Condition;
 use crate::fhir::{self, ResourceType};
 use crate::response::{Action, Precision, Redaction};
@@ -36,10 +37,11 @@ const ELEMENT: usize = 2048;
 pub(super) fn redactions(
     node: &Node<'_>,
     conditions: &Conditions,
+    known: Option<&LabelTerms>,
     m: &mut Mistakes,
 ) -> Option<Vec<(RedactionRule, Option<Condition>)>> {
     let items = node.list("redactions", 0..=REDACTIONS, m)?;
-    let rules = each(&items, |item| redaction(item, conditions, m));
+    let rules = each(&items, |item| redaction(item, conditions, known, m));
     names_differ(&items, m)?;
     rules
 }
@@ -47,6 +49,7 @@ pub(super) fn redactions(
 fn redaction(
     node: &Node<'_>,
     conditions: &Conditions,
+    known: Option<&LabelTerms>,
     m: &mut Mistakes,
 ) -> Option<(RedactionRule, Option<Condition>)> {
     let mut object = node.object(
@@ -73,6 +76,9 @@ fn redaction(
         Some((node, texts))
     });
     let action = action_of(&mut object, m);
+    let labelled = or(object.optional("labelled"), None, |node| {
+        labels::carried(node, known, m).map(Some)
+    });
     object.finish(m);
     // Elements are checked even where the rest is wrong: every mistake at once.
     let redaction = elements.and_then(|(node, texts)| {
@@ -100,9 +106,11 @@ fn redaction(
     own?;
     resource?;
     action?;
+    let mut redaction = redaction?;
+    redaction.labelled = labelled?;
     let rule = RedactionRule {
         unless: unless?,
-        redaction: Rc::new(redaction?),
+        redaction: Rc::new(redaction),
     };
     Some((rule, when?))
 }

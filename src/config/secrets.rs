@@ -18,6 +18,8 @@ pub(super) struct Secrets {
     pub nonce_key: Option<MacKey>,
     /// The key of links to further pages.
     pub page_key: Option<MacKey>,
+    /// The key of the codes that say to whom a resource went.
+    pub watermark_key: Option<MacKey>,
     /// The private key by which answers are signed, in DER.
     pub signing_key: Option<Vec<u8>>,
 }
@@ -41,7 +43,10 @@ pub(super) fn read(
     outside: &mut Outside<'_>,
     m: &mut Mistakes,
 ) -> Option<Secrets> {
-    let mut object = node.object("an object with nonce_key, page_key or signing_key", m)?;
+    let mut object = node.object(
+        "an object with nonce_key, page_key, signing_key or watermark_key",
+        m,
+    )?;
     let nonce_key = or(object.optional("nonce_key"), None, |node| {
         key(node, outside, m).map(Some)
     });
@@ -55,10 +60,14 @@ pub(super) fn read(
         der.map(Some)
             .or_else(|| place.refuse(expected, "other text", m))
     });
+    let watermark_key = or(object.optional("watermark_key"), None, |node| {
+        key(node, outside, m).map(Some)
+    });
     object.finish(m);
     Some(Secrets {
         nonce_key: nonce_key?,
         page_key: page_key?,
+        watermark_key: watermark_key?,
         signing_key: signing_key?,
     })
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::cover::{cover, is_veiled};
 use super::origin::Origin;
 use super::signing::signing;
+use super::watermark::Marking;
 use super::{Exchange, Field, Guard, Kept, OnFault, Phase, Sent, SentBundle, Step};
 use crate::access::Permit;
 use crate::audit::Outcome;
@@ -173,7 +174,8 @@ impl Exchange {
     ) -> Result<Step, Denial> {
         let policy = guard.policy();
         let forbidden = policy.response.absent_is_forbidden;
-        let cover = cover(guard, permit, self.record.began)?;
+        let marking = Marking::of(guard, std::iter::once(permit), &mut self.record);
+        let cover = cover(guard, permit, self.record.began, &marking)?;
         let checked = match cover.expected {
             Expected::Lines(_) => head.check_lines(),
             _ => head.check_body(),
@@ -244,7 +246,7 @@ impl Exchange {
             };
         }
         let signing = signing(guard, bundle.signs(), &leaving);
-        let cover = bundle.cover(guard, request_id, self.record.began)?;
+        let cover = bundle.cover(guard, &mut self.record)?;
         let kept = Kept {
             on_fault,
             head_only: false,

@@ -6,7 +6,7 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::json::Node;
 use crate::request::body::Shape;
-use crate::request::labels::{has_labels, patch_has_labels};
+use crate::request::labels::{has_labels, has_tag_of, patch_has_labels, patch_has_system};
 use crate::request::{Change, ClientLabels, Interaction, Subscription, Targets, body};
 
 /// What the body of a request must be.
@@ -122,6 +122,17 @@ pub(super) fn check_body(
     };
     let document = checked.map_err(denial)?;
     let root = document.root();
+    if let Some(watermarking) = &guard.policy().watermarking {
+        let system = &watermarking.system;
+        let marked = match expected {
+            ExpectedBody::Patch => patch_has_system(root, system),
+            _ => has_tag_of(root, system),
+        };
+        // It would say of whoever reads it that another did.
+        if marked {
+            return Err(Denial::Request("body-watermarked"));
+        }
+    }
     let labels = match expected {
         ExpectedBody::Patch => patch_has_labels(root),
         _ => has_labels(root),
@@ -171,6 +182,10 @@ fn check_call(guard: &Guard, permit: &Permit, bytes: &[u8]) -> Result<(), Denial
     };
     let check = guard.policy().fhir.body_check;
     let document = body::check_parameters(bytes, &call.operation, check).map_err(denial)?;
+    let marked = guard.policy().watermarking.as_ref();
+    if marked.is_some_and(|own| has_tag_of(document.root(), &own.system)) {
+        return Err(Denial::Request("body-watermarked"));
+    }
     let mut resources = body::resources_of(document.root());
     resources.try_for_each(|resource| check_own(guard, permit, resource, &Targets::default()))
 }

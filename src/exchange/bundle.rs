@@ -12,9 +12,10 @@ use super::body::{check_body, expected_body};
 use super::consent::Held;
 use super::cover::{cover, is_veiled};
 use super::entry::{Asked, reference, tell};
+use super::watermark::Marking;
 use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step};
 use crate::access::Permit;
-use crate::audit::{EntryRecord, Outcome};
+use crate::audit::{EntryRecord, Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
@@ -103,11 +104,17 @@ impl SentBundle {
         self.permits().any(Permit::signs)
     }
 
-    /// What the answer may contain; `began` is when the exchange did, in nanoseconds since 1970.
-    pub fn cover(self, guard: &Guard, request_id: &str, began: u64) -> Result<BatchCover, Denial> {
+    /// What the answer may contain; the record says what is marked.
+    pub fn cover(self, guard: &Guard, record: &mut Record) -> Result<BatchCover, Denial> {
         let policy = guard.policy();
+        let marking = Marking::of(guard, self.permits(), record);
         let answered = |entry| match entry {
-            Ok(permit) => Ok(Answered::Sent(part(guard, &permit, began)?)),
+            Ok(permit) => Ok(Answered::Sent(part(
+                guard,
+                &permit,
+                record.began,
+                &marking,
+            )?)),
             Err(denial) => Ok(Answered::Refused(denial)),
         };
         Ok(BatchCover {
@@ -119,16 +126,16 @@ impl SentBundle {
                 .collect::<Result<_, _>>()?,
             fhir: policy.fhir.clone(),
             forbidden: policy.response.absent_is_forbidden,
-            request_id: request_id.to_owned(),
+            request_id: record.request_id.clone(),
             held: self.held,
         })
     }
 }
 
-fn part(guard: &Guard, permit: &Permit, began: u64) -> Result<Part, Denial> {
+fn part(guard: &Guard, permit: &Permit, began: u64, marking: &Marking) -> Result<Part, Denial> {
     let request = permit.request();
     Ok(Part {
-        cover: Rc::new(cover(guard, permit, began)?),
+        cover: Rc::new(cover(guard, permit, began, marking)?),
         resource_type: request.interaction.resource_type(),
         change: request.interaction.change(),
         may_read: permit.may_read(),
@@ -273,7 +280,7 @@ impl Exchange {
 
     /// The answer to a batch of which nothing is permitted.
     fn refused_all(&mut self, guard: &Guard, sent: SentBundle) -> Result<Reply, Denial> {
-        let cover = sent.cover(guard, &self.record.request_id, self.record.began)?;
+        let cover = sent.cover(guard, &mut self.record)?;
         let own = cover.own();
         self.note_statuses(&own.statuses);
         self.record.outcome = Outcome::Refused;

@@ -2,17 +2,23 @@
 
 use std::rc::Rc;
 
+use super::watermark::Marking;
 use super::{Guard, export, pages};
 use crate::access::{Granted, Permit, Terms};
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::request::{ExportStep, Interaction, OperationAnswer, page_of};
-use crate::response::{BundleKind, Cover, Egress, Expected, Link};
+use crate::request::{ExportStep, Interaction, OperationAnswer, Summary, page_of};
+use crate::response::{BundleKind, Cover, Egress, Expected, Link, Redaction};
 
 /// What the answer to what is permitted may contain; `began` is when the exchange did, in nanoseconds since
 /// 1970.
-pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover, Denial> {
+pub(super) fn cover(
+    guard: &Guard,
+    permit: &Permit,
+    began: u64,
+    marking: &Marking,
+) -> Result<Cover, Denial> {
     let policy = guard.policy();
     let interaction = permit.request().interaction.clone();
     let (own, caller) = (Rc::clone(policy), permit.principal().cloned());
@@ -29,8 +35,9 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
         others: permit.others().to_vec(),
         total: permit.shows_total(),
         base: policy.fhir.base.as_str().to_owned(),
-        redactions: guard.active(permit).cloned().collect(),
+        redactions: redactions(guard, permit),
         egress: guardrails(policy, permit).cloned().collect(),
+        watermark: marking.watermark(guard, permit),
         self_link,
         links: Rc::new(move |link| {
             let sealing = || Some((own.page_key.as_ref()?, caller.as_ref()?));
@@ -47,6 +54,30 @@ pub(super) fn cover(guard: &Guard, permit: &Permit, began: u64) -> Result<Cover,
                 (Link::File(..), _) => None,
             }
         }),
+    })
+}
+
+/// The redactions that are for this caller. Of an answer in parts what carried a label may be missing.
+fn redactions(guard: &Guard, permit: &Permit) -> Vec<Rc<Redaction>> {
+    let parts = asks_for_parts(&permit.request().interaction);
+    let rules = guard.active(permit);
+    rules
+        .map(|rule| match rule.decided(|_| parts) {
+            Some(decided) => Rc::new(decided),
+            None => Rc::clone(rule),
+        })
+        .collect()
+}
+
+/// Whether it asks for parts of resources, or may.
+fn asks_for_parts(interaction: &Interaction) -> bool {
+    if let Interaction::Operation(call) = interaction {
+        let named = |name: &String| matches!(name.as_str(), "_elements" | "_summary");
+        return call.operation.parameters.iter().any(named);
+    }
+    interaction.search().is_some_and(|search| {
+        let summary = matches!(search.summary, Some(Summary::Text | Summary::True));
+        summary || !search.elements.is_empty()
     })
 }
 
@@ -101,7 +132,7 @@ pub(super) fn is_veiled(permit: &Permit) -> bool {
 }
 
 /// `None` for a search over no type at all, which nothing permits.
-fn expected(interaction: &Interaction) -> Option<Expected> {
+pub(super) fn expected(interaction: &Interaction) -> Option<Expected> {
     let resource =
         |resource_type, id: Option<&String>, version: Option<&String>| Expected::Resource {
             resource_type,

@@ -26,6 +26,7 @@ mod signing;
 mod step;
 mod subscription;
 mod waiting;
+mod watermark;
 
 use crate::access::Permit;
 use crate::audit::{Outcome, Record};

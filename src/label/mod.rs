@@ -4,6 +4,7 @@
 //! most restrictive reading wins everywhere: of several labels, of a resource and what it contains, and of a
 //! label that is not understood.
 
+mod carried;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -13,8 +14,9 @@ use std::rc::Rc;
 
 use crate::fhir::{Confidentiality, PolicyCode};
 use crate::json::Node;
+pub use carried::Carried;
 use wanted::Wanted;
-pub use wanted::{INLINE, MAX_LABELS};
+pub use wanted::{INLINE, MAX_LABELS, is_labelled};
 
 /// What a label marks, beside how confidential it is.
 #[derive(Clone, Debug, Eq, PartialEq)]

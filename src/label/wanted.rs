@@ -20,6 +20,8 @@ const OBSERVATION_VALUE: &str = "http://terminology.hl7.org/CodeSystem/v3-Observ
 pub(super) struct Wanted {
     confidentiality: Option<Confidentiality>,
     kinds: Vec<Kind>,
+    /// What is to be done with it, which nobody has to be cleared for.
+    obligations: Vec<Kind>,
     /// Of a kind that nobody can name.
     unknown: bool,
     left: usize,
@@ -67,10 +69,22 @@ impl Wanted {
             && (clearance.every_kind || (!self.unknown && self.kinds.iter().all(cleared)))
     }
 
+    /// Whether it is this confidential, or more.
+    pub fn is_at_least(&self, level: Confidentiality) -> bool {
+        self.confidentiality >= Some(level)
+    }
+
+    /// Whether it is of one of these kinds, or cannot be told from all of them.
+    pub fn may_be(&self, kinds: &[Kind]) -> bool {
+        let own = self.kinds.iter().chain(&self.obligations);
+        self.unknown || own.into_iter().any(|own| own.may_be(kinds))
+    }
+
     fn new() -> Wanted {
         Wanted {
             confidentiality: None,
             kinds: Vec::new(),
+            obligations: Vec::new(),
             unknown: false,
             left: MAX_LABELS,
         }
@@ -133,7 +147,9 @@ impl Wanted {
             // That elements have labels of their own.
             PolicyCode::SYSTEM if code == "PROCESSINLINELABEL" => {}
             _ => match Kind::of(&system, &code) {
-                Kind::Policy(policy) if asks_nothing(policy) => {}
+                Kind::Policy(policy) if asks_nothing(policy) => {
+                    self.obligations.push(Kind::Policy(policy));
+                }
                 kind => self.kinds.push(kind),
             },
         }
@@ -176,6 +192,33 @@ impl Wanted {
 }
 
 impl Kind {
+    /// Whether what is of this kind is, or may be, of one of the others.
+    fn may_be(&self, others: &[Kind]) -> bool {
+        let of_standard = |system: &str| system == PolicyCode::SYSTEM;
+        let mut others = others.iter();
+        match self {
+            Kind::Policy(own) => others.any(|other| match other {
+                // Of what is about the use of substances, some is about opioids.
+                Kind::Policy(other) => own.is_within(*other) || other.is_within(*own),
+                Kind::Other { .. } => false,
+            }),
+            // A later version may have put it below any.
+            Kind::Other { system, .. } if of_standard(system) => others.any(|other| match other {
+                Kind::Policy(_) => true,
+                Kind::Other { .. } => self == other,
+            }),
+            // What a system means is known where some of its codes are listed.
+            Kind::Other { system, .. } => {
+                let mut known = others
+                    .filter(
+                        |other| matches!(other, Kind::Other { system: own, .. } if own == system),
+                    )
+                    .peekable();
+                known.peek().is_none() || known.any(|other| self == other)
+            }
+        }
+    }
+
     fn is_within(&self, wider: &Kind) -> bool {
         match (self, wider) {
             (Kind::Policy(own), Kind::Policy(wider)) => own.is_within(*wider),
@@ -187,6 +230,11 @@ impl Kind {
 /// Whether a label only tells whoever sees the data what to do with it.
 fn asks_nothing(code: PolicyCode) -> bool {
     PolicyCode::parse("ObligationPolicy").is_some_and(|obligations| code.is_within(obligations))
+}
+
+/// Whether an element carries labels itself, as extensions.
+pub fn is_labelled(element: Node<'_>) -> bool {
+    inline(element).next().is_some()
 }
 
 /// The labels that an element, or a resource, carries as extensions; `None` for one that is no Coding.

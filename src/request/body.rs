@@ -202,8 +202,8 @@ fn hides_resource(node: Node<'_>) -> bool {
     node.all_named("resourceType").next().is_some()
 }
 
-/// Whether a tag or label says that parts are missing; by the code alone, whatever the system.
-fn is_partial(root: Node<'_>) -> bool {
+/// Whether a tag or label of a resource says that parts are missing; by the code alone, whatever the system.
+pub fn is_partial(root: Node<'_>) -> bool {
     let Some(meta) = root.get("meta") else {
         return false;
     };

@@ -21,6 +21,24 @@ pub(super) fn is_labelled(meta: Node<'_>) -> bool {
         || meta.items().any(is_labelled)
 }
 
+/// Whether a resource here or within has a tag of this system.
+pub fn has_tag_of(node: Node<'_>, system: &str) -> bool {
+    let tags = node
+        .all_named("meta")
+        .flat_map(|meta| meta.all_named("tag"));
+    let mut systems = tags.flat_map(|tag| tag.all_named("system"));
+    systems.any(|own| own.is_str(system))
+}
+
+/// Whether an operation of this well-formed JSON Patch brings this system in, as that of a tag or of anything else.
+pub fn patch_has_system(patch: Node<'_>, system: &str) -> bool {
+    let mut values = patch.items().filter_map(|operation| operation.get("value"));
+    values.any(|value| {
+        let mut systems = value.all_named("system").chain([value]);
+        systems.any(|own| own.is_str(system))
+    })
+}
+
 /// Whether an operation of this well-formed JSON Patch sets labels or takes some away.
 pub fn patch_has_labels(patch: Node<'_>) -> bool {
     patch.items().any(|operation| {

@@ -115,10 +115,9 @@ pub(super) fn screen(
             Answered::Sent(part) => {
                 let answer = answers.next().ok_or(MISCOUNTED)?;
                 // The labels of the Bundle and of the entry hold for what is in it.
-                let in_bundle =
-                    meta.and_then(|meta| part.cover.narrowed(|labels| labels.in_bundle(meta)));
+                let in_bundle = meta.and_then(|meta| part.cover.in_bundle(meta));
                 let in_bundle = in_bundle.as_ref().unwrap_or(&part.cover);
-                let within = in_bundle.narrowed(|labels| labels.within(answer));
+                let within = in_bundle.within(answer);
                 let cover = within.as_ref().unwrap_or(in_bundle);
                 match writing.decide(part, cover, answer) {
                     Ok((status, resource)) => writing.write(part, answer, status, resource),

@@ -83,12 +83,13 @@ impl Rule<'_> {
         };
         let mode = entry.get("search").and_then(|search| search.get("mode"));
         let outcome = mode.is_some_and(|mode| mode.is_str("outcome"));
-        let granted = self.granted(|own| name.is_str(own));
+        let within = self.cover.within(entry);
+        let cover = within.as_deref().unwrap_or(self.cover);
+        let own = Rule { cover, ..*self };
+        let granted = own.granted(|own| name.is_str(own));
         let Some((resource_type, granted)) = granted.filter(|_| !outcome) else {
             return Ok(None);
         };
-        let within = granted.narrowed(|labels| labels.within(entry));
-        let granted = within.as_ref().unwrap_or(granted);
         let id = id_of(resource)?;
         if self.kind == BundleKind::History && id.is_none() {
             return Err(Fault::Uninspectable("a version in the history has no id"));
@@ -96,7 +97,7 @@ impl Rule<'_> {
         if self.id.is_some() && id.as_deref() != self.id {
             return Ok(None);
         }
-        let screened = screen(source, resource, resource_type, granted, self.cover)?;
+        let screened = screen(source, resource, resource_type, granted, cover)?;
         Ok(screened.map(|screened| Kept {
             entry,
             resource_type,

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::{Egress, Redaction};
+use super::{Egress, Redaction, Watermark};
 use crate::access::Granted;
 use crate::consent::Ruling;
 use crate::fhir::{PatientCompartment, ResourceType};
-use crate::json;
-use crate::label::Cleared;
+use crate::json::{self, Node};
+use crate::label::{Carried, Cleared, is_labelled};
 
 /// A link of the upstream to the external URL that leads there, when the same permit covers it.
 pub type Links = Rc<dyn Fn(Link<'_>) -> Option<String>>;
@@ -51,6 +51,8 @@ pub struct Cover {
     pub redactions: Vec<Rc<Redaction>>,
     /// How much may leave, by the rules that are for this caller.
     pub egress: Vec<Rc<Egress>>,
+    /// What says to whom a resource went; `None` where nothing does.
+    pub watermark: Option<Watermark>,
     /// Canonical external URL of the request that was decided on; becomes the `self` link.
     pub self_link: String,
     /// Rewrites links.
@@ -63,12 +65,55 @@ impl Cover {
         self.patient.is_some() || self.practitioner.is_some()
     }
 
-    /// What may leave within something with labels of its own: of them and those of a resource the more
+    /// What may leave within a Bundle with this `meta`: of its labels and those of a resource the more
     /// restrictive hold. `None` where that is no less.
-    pub(super) fn narrowed(
-        &self,
-        narrow: impl Fn(&Cleared) -> Option<Cleared>,
-    ) -> Option<Rc<Cover>> {
+    pub(super) fn in_bundle(&self, meta: Node<'_>) -> Option<Rc<Cover>> {
+        let narrowed = self.narrowed(|labels| labels.in_bundle(meta));
+        let own = narrowed.as_deref().unwrap_or(self);
+        own.decided(|labels| labels.by_meta(meta)).or(narrowed)
+    }
+
+    /// As [`in_bundle`](Self::in_bundle), of an element that carries labels itself, such as an entry.
+    pub(super) fn within(&self, element: Node<'_>) -> Option<Rc<Cover>> {
+        if !self.looks_at_labels() || !is_labelled(element) {
+            return None;
+        }
+        let narrowed = self.narrowed(|labels| labels.within(element));
+        let own = narrowed.as_deref().unwrap_or(self);
+        own.decided(|labels| labels.by_element(element))
+            .or(narrowed)
+    }
+
+    /// Whether anything depends on labels.
+    fn looks_at_labels(&self) -> bool {
+        self.granted.labels().is_some()
+            || self.redactions.iter().any(|rule| rule.labelled.is_some())
+            || self
+                .others
+                .iter()
+                .any(|(_, granted)| granted.labels().is_some())
+    }
+
+    /// The same with the redactions that are known to be for all that is there; `None` where that is the same.
+    fn decided(&self, holds: impl Fn(&Carried) -> bool) -> Option<Rc<Cover>> {
+        let decided: Vec<_> = self
+            .redactions
+            .iter()
+            .map(|rule| rule.decided(&holds).map(Rc::new))
+            .collect();
+        if decided.iter().all(Option::is_none) {
+            return None;
+        }
+        let rules = self.redactions.iter().zip(decided);
+        Some(Rc::new(Cover {
+            redactions: rules
+                .map(|(rule, decided)| decided.unwrap_or_else(|| Rc::clone(rule)))
+                .collect(),
+            ..self.clone()
+        }))
+    }
+
+    fn narrowed(&self, narrow: impl Fn(&Cleared) -> Option<Cleared>) -> Option<Rc<Cover>> {
         let granted = self.granted.narrowed(&narrow);
         let others = self.others.iter();
         let others: Vec<_> = others

@@ -26,7 +26,7 @@ impl Edits {
     }
 
     /// Puts `text` at an offset.
-    pub fn insert(&mut self, at: usize, text: &'static str) {
+    pub fn insert(&mut self, at: usize, text: impl Into<Cow<'static, str>>) {
         self.replace(at..at, text);
     }
 

@@ -14,6 +14,7 @@ mod fault;
 mod headers;
 mod labels;
 mod marks;
+mod meta;
 mod mistake;
 mod path;
 mod prune;
@@ -25,6 +26,7 @@ mod signature;
 mod splitter;
 #[cfg(test)]
 mod tests;
+mod watermark;
 
 pub use batch::{Answered, BatchCover, Part, Screened, check_status};
 pub use cover::{BundleKind, Cover, Expected, Limits, Link};
@@ -37,3 +39,4 @@ pub use redaction::{Action, Redaction};
 pub use rewrite::Precision;
 pub use screen::{Counts, Screen};
 pub use signature::Signer;
+pub use watermark::{Mark, Recipient, Watermark, Watermarking};

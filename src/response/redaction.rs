@@ -8,6 +8,8 @@ use super::path::Path;
 use super::rewrite::Precision;
 use crate::fhir::{self, Content, Primitive, ResourceType, Structure, is_choice, is_choice_type};
 use crate::json::Node;
+use crate::label::Carried;
+use crate::request::body::is_partial;
 
 /// What happens to an element that is hidden.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +85,8 @@ pub struct Redaction {
     pub resource_type: ResourceType,
     /// What happens to them.
     pub action: Action,
+    /// For which resources it is, by their labels; `None` is all.
+    pub labelled: Option<Carried>,
     paths: Vec<Path>,
     /// Where it is a list of what stays: these root elements.
     kept: Option<Vec<&'static str>>,
@@ -130,6 +134,7 @@ impl Redaction {
             name,
             resource_type,
             action,
+            labelled: None,
             paths,
             kept: None,
         })
@@ -146,6 +151,7 @@ impl Redaction {
             name,
             resource_type,
             action: Action::Remove,
+            labelled: None,
             paths: Vec::new(),
             kept: Some(kept),
         }
@@ -157,6 +163,23 @@ impl Redaction {
     /// The root elements that stay, where it is a list of those.
     pub fn kept(&self) -> Option<&[&'static str]> {
         self.kept.as_deref()
+    }
+
+    /// The same rule where its condition on labels is known to hold, by something else than the resource.
+    /// `None` where it has none, or that is not known.
+    pub(crate) fn decided(&self, holds: impl Fn(&Carried) -> bool) -> Option<Redaction> {
+        let decided = self.labelled.as_ref().is_some_and(holds);
+        decided.then(|| Redaction {
+            labelled: None,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it is for a resource, or for what that contains, by its labels. Of a part of a resource it
+    /// always is: what carried the label may be missing.
+    pub(super) fn is_for(&self, resource: Node<'_>) -> bool {
+        let labelled = self.labelled.as_ref();
+        labelled.is_none_or(|labels| is_partial(resource) || labels.by_resource(resource))
     }
 
     /// Marks what it hides in a resource of its type.

@@ -6,39 +6,36 @@ use std::ops::Range;
 use super::edit::Edits;
 use super::labels::{self, Labelled};
 use super::marks::Marks;
+use super::meta::{self, Coding, MASKED, REDACTED, SUBSETTED};
 use super::prune::prune;
-use super::{Cover, Fault};
+use super::{Action, Cover, Fault, Watermark};
 use crate::access::{Granted, Membership, is_of_practitioner};
 use crate::fhir::{Owner, ResourceType, is_id};
-use crate::json::{Kind, Node, quote};
+use crate::json::{Document, Kind, Limits, Node, quote};
 use crate::request::body::Shape;
-
-const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
-
-/// The tag with what stands before and behind it.
-macro_rules! tag {
-    ($before:literal, $behind:literal) => {
-        concat!(
-            $before,
-            r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#,
-            $behind
-        )
-    };
-}
 
 /// A resource that may leave.
 pub(super) struct Screened<'d> {
     /// Whether something was removed or masked.
     pub redacted: bool,
-    source: &'d str,
-    root: Node<'d>,
-    edits: Edits,
+    left: Left<'d>,
+}
+
+/// What is left of a resource.
+enum Left<'d> {
+    /// The upstream's bytes with these changes.
+    Edited(&'d str, Node<'d>, Edits),
+    /// Another text.
+    Text(String),
 }
 
 impl Screened<'_> {
     /// Writes what of it may leave: the upstream's bytes where nothing was hidden.
     pub fn write(self, out: &mut String) {
-        self.edits.apply(self.source, self.root.span(), out);
+        match self.left {
+            Left::Edited(source, root, edits) => edits.apply(source, root.span(), out),
+            Left::Text(text) => out.push_str(&text),
+        }
     }
 }
 
@@ -47,6 +44,40 @@ impl Screened<'_> {
 /// `None`: outside the patient's compartment, or of a kind that no scope is for, or that the patient does not
 /// consent to.
 pub(super) fn screen<'d>(
+    source: &'d str,
+    root: Node<'d>,
+    resource_type: ResourceType,
+    granted: &Granted,
+    cover: &Cover,
+) -> Result<Option<Screened<'d>>, Fault> {
+    let marked = cover.watermark.as_ref();
+    let Some(watermark) = marked.filter(|watermark| watermark.is_on(root)) else {
+        return decide(source, root, resource_type, granted, cover);
+    };
+    // It was copied back from somewhere: what leaves must not lead to another recipient.
+    let text = watermark.without(source, root)?;
+    let document = Document::parse(text.as_bytes(), &Limits::default())
+        .map_err(|fault| Fault::Uninspectable(fault.kind.text()))?;
+    let screened = decide(
+        document.text(),
+        document.root(),
+        resource_type,
+        granted,
+        cover,
+    )?;
+    Ok(screened.map(|screened| {
+        let redacted = screened.redacted;
+        let mut text = String::new();
+        screened.write(&mut text);
+        Screened {
+            redacted,
+            left: Left::Text(text),
+        }
+    }))
+}
+
+#[inline]
+fn decide<'d>(
     source: &'d str,
     root: Node<'d>,
     resource_type: ResourceType,
@@ -95,7 +126,7 @@ pub(super) fn screen<'d>(
     if labelled == Labelled::Masked {
         remove_narratives(root, &shape, &mut marks);
     }
-    let active = redact(root, &shape, cover, &mut marks);
+    let hidden = redact(root, &shape, cover, &mut marks);
     let mut texts: Vec<(Range<usize>, String)> = Vec::new();
     if let Some(rules) = granted.texts() {
         rules.mask(root, |text, masked| {
@@ -112,15 +143,30 @@ pub(super) fn screen<'d>(
         edits.replace(place, masked);
     }
     let redacted = !edits.is_empty();
+    let (mut labels, mut tag): (&[Coding<'_>], _) = (&[], None);
     // Also where a rule found nothing: else the tag would tell that there was something.
-    if redacted || active {
-        tag(root, &mut edits)?;
+    if redacted || hidden.is_some() {
+        // By what holds for the caller: else the label would tell what stood where nothing is left. Of what is
+        // contained, rules about texts may be for other types.
+        let texts = granted.texts();
+        let masks = hidden == Some(Hidden::Masked)
+            || granted.labels().is_some()
+            || texts.is_some_and(|rules| rules.masks() || !shape.contained.is_empty());
+        labels = match masks {
+            true => &[REDACTED, MASKED],
+            false => &[REDACTED],
+        };
+        tag = Some(SUBSETTED);
+    }
+    // Behind every reason to withhold it.
+    match (tag, cover.watermark.as_ref().and_then(Watermark::next)) {
+        (None, None) => {}
+        (Some(tag), None) | (None, Some(tag)) => meta::add(root, labels, &[tag], &mut edits)?,
+        (Some(tag), Some(mark)) => meta::add(root, labels, &[tag, mark], &mut edits)?,
     }
     Ok(Some(Screened {
         redacted,
-        source,
-        root,
-        edits,
+        left: Left::Edited(source, root, edits),
     }))
 }
 
@@ -146,27 +192,41 @@ pub(super) fn id_of(root: Node<'_>) -> Result<Option<Cow<'_, str>>, Fault> {
     }
 }
 
-/// Marks what the rules hide; says whether any rule is for a resource that is here.
-fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -> bool {
+/// What the rules that are for a resource do to it, whether they find anything or not.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Hidden {
+    /// They only remove.
+    Removed,
+    /// Something stands in the place of what they hide.
+    Masked,
+}
+
+/// Marks what the rules hide; `None` where no rule is for a resource that is here.
+fn redact(root: Node<'_>, shape: &Shape<'_>, cover: &Cover, marks: &mut Marks) -> Option<Hidden> {
     let own = (shape.resource_type, root);
     let resources = || std::iter::once(own).chain(shape.contained.iter().copied());
-    let mut active = false;
-    for (resource_type, resource) in resources() {
-        let rules = cover
-            .redactions
-            .iter()
-            .filter(|rule| rule.resource_type == resource_type);
-        for rule in rules {
-            active = true;
+    let mut hidden = None;
+    for rule in &cover.redactions {
+        let of_type = |(own, _): &(ResourceType, Node<'_>)| *own == rule.resource_type;
+        let mut resources = resources().filter(of_type).peekable();
+        // The labels of one are those of all.
+        if resources.peek().is_none() || !rule.is_for(root) {
+            continue;
+        }
+        hidden = hidden.max(Some(match rule.action {
+            Action::Remove => Hidden::Removed,
+            Action::Mask | Action::Replace(_) | Action::Generalize(_) => Hidden::Masked,
+        }));
+        for (_, resource) in resources {
             rule.mark(resource, marks);
         }
     }
     // Also when no element matched: else the presence of a narrative would tell that there was
     // nothing to hide. That of a container describes what it contains, and the reverse.
-    if active {
+    if hidden.is_some() {
         remove_narratives(root, shape, marks);
     }
-    active
+    hidden
 }
 
 fn remove_narratives(root: Node<'_>, shape: &Shape<'_>, marks: &mut Marks) {
@@ -174,52 +234,4 @@ fn remove_narratives(root: Node<'_>, shape: &Shape<'_>, marks: &mut Marks) {
     for resource in std::iter::once(root).chain(contained) {
         marks.remove_narratives(resource);
     }
-}
-
-/// Says in `meta.tag` that the resource is not whole, where everything else keeps its bytes.
-fn tag(root: Node<'_>, edits: &mut Edits) -> Result<(), Fault> {
-    let Some(meta) = root.get("meta") else {
-        let before = root.get("id").or_else(|| root.get("resourceType"));
-        let at = before.map_or(root.span().start + 1, |node| node.span().end);
-        edits.insert(at, tag!(r#","meta":{"tag":["#, "]}"));
-        return Ok(());
-    };
-    // It would go as a narrative, and perhaps take the tag with it.
-    if meta
-        .all_named("text")
-        .any(|text| text.kind() == Kind::Object)
-    {
-        return Err(Fault::Uninspectable("an object named text stands in meta"));
-    }
-    let Some(tags) = meta.get("tag") else {
-        let last = meta.members().last();
-        let at = last.map_or(meta.span().start + 1, |member| member.value.span().end);
-        edits.insert(
-            at,
-            match last {
-                None => tag!(r#""tag":["#, "]"),
-                Some(_) => tag!(r#","tag":["#, "]"),
-            },
-        );
-        return Ok(());
-    };
-    if tags.kind() != Kind::Array {
-        return Err(Fault::Uninspectable("meta.tag is no array"));
-    }
-    let is = |coding: Node<'_>, name: &str, text: &str| {
-        coding.get(name).is_some_and(|value| value.is_str(text))
-    };
-    let tagged = |coding: Node<'_>| is(coding, "system", SYSTEM) && is(coding, "code", "SUBSETTED");
-    if !tags.items().any(tagged) {
-        let last = tags.items().last();
-        let at = last.map_or(tags.span().start + 1, |item| item.span().end);
-        edits.insert(
-            at,
-            match last {
-                None => tag!("", ""),
-                Some(_) => tag!(",", ""),
-            },
-        );
-    }
-    Ok(())
 }

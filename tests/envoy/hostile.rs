@@ -265,10 +265,12 @@ pub fn redacted(mut resource: Value) -> Value {
     }
     // Also where nothing was there to hide: else its absence would tell that.
     if !hidden.is_empty() {
-        resource["meta"]["tag"] = serde_json::json!([{
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-            "code": "SUBSETTED"
-        }]);
+        let of = |code: &str| {
+            let system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+            serde_json::json!([{"system": system, "code": code}])
+        };
+        resource["meta"]["security"] = of("REDACTED");
+        resource["meta"]["tag"] = of("SUBSETTED");
     }
     resource
 }

@@ -191,3 +191,56 @@ async fn what_leaves_is_what_the_caller_is_cleared_for() {
     }
     world.close().await;
 }
+
+/// Elements that are hidden in what carries a label only.
+#[tokio::test(flavor = "multi_thread")]
+async fn elements_are_hidden_where_a_label_is_carried_or_may_be() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([]);
+            policy["redaction"] = json!([
+                {"name": "addiction", "resource": "Observation", "elements": ["note"], "action": "mask",
+                    "labelled": {"sensitivities": ["SUD"]}, "unless": {"scope": "user/Observation.cruds"}},
+            ]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    for (id, labels) in [
+        ("c-plain", &[][..]),
+        ("c-other", &[(POLICIES, "HIV")]),
+        ("c-narrow", &[(POLICIES, "OPIOIDUD")]),
+        ("c-unknown", &[("http://other.example", "x")]),
+    ] {
+        let mut resource = observation(id, labels, "x", "x");
+        resource["note"] = json!([{"text": CANARY}]);
+        world.put(&resource).await;
+    }
+    let client = world.client();
+    for (scope, id, hidden) in [
+        ("user/*.rs", "c-plain", false),
+        ("user/*.rs", "c-other", false),
+        ("user/*.rs", "c-narrow", true),
+        ("user/*.rs", "c-unknown", true),
+        ("user/Observation.cruds", "c-narrow", false),
+    ] {
+        let claims = world.claims().scope(scope).fhir_user("Practitioner/7");
+        let token = world.issuer.token(&claims);
+        for path in [
+            format!("/r4/Observation/{id}"),
+            format!("/r4/Observation?_id={id}"),
+        ] {
+            let answer = world
+                .send(&client, Request::get(&path).bearer(&token))
+                .await;
+            let text = answer.text();
+            assert_eq!(answer.status, 200, "{scope} {path}: {text}");
+            assert!(text.contains(id), "{scope} {path}: {text}");
+            assert_eq!(text.contains(CANARY), !hidden, "{scope} {path}: {text}");
+            for code in ["\"REDACTED\"", "\"MASKED\"", "\"SUBSETTED\""] {
+                assert_eq!(text.contains(code), hidden, "{scope} {path}: {text}");
+            }
+        }
+    }
+    world.close().await;
+}

@@ -76,6 +76,8 @@ mod texts;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
+mod watermark;
+#[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod world;

@@ -70,6 +70,8 @@ async fn values_leave_less_exact_and_cannot_be_searched_or_written_back() {
             "{path}"
         );
         assert_eq!(patient["meta"]["tag"][0]["code"], "SUBSETTED", "{path}");
+        let labels = |place: usize| &patient["meta"]["security"][place]["code"];
+        assert_eq!([labels(0), labels(1)], ["REDACTED", "MASKED"], "{path}");
     }
     let answer = world
         .send(&client, Request::get("/r4/Condition/coarse").bearer(&token))

@@ -10,10 +10,11 @@ use crate::{fhir, json, jwt_verify_lib, rfc, scopes, wycheproof, xfcc};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 24] = [
+const SUITES: [Suite; 25] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
+    ("fhir_marked", fhir::marked::marked),
     ("wycheproof_jws_and_jwk", wycheproof::jws_and_jwk),
     ("wycheproof_ecdsa", wycheproof::ecdsa),
     ("wycheproof_rsa_pkcs1", wycheproof::rsa_pkcs1),

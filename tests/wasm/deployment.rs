@@ -387,7 +387,7 @@ pub fn patient(id: &str) -> String {
 /// [`patient`] as it may leave.
 pub fn redacted(id: &str) -> String {
     format!(
-        r#"{{"resourceType":"Patient","id":"{id}","meta":{{"tag":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}}]}},"active":true,"name":[{{"family":"Chalmers"}}],"gender":"male"}}"#
+        r#"{{"resourceType":"Patient","id":"{id}","meta":{{"security":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}}],"tag":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}}]}},"active":true,"name":[{{"family":"Chalmers"}}],"gender":"male"}}"#
     )
 }
 

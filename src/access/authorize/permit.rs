@@ -154,6 +154,11 @@ impl Permit {
         !self.spared.signature
     }
 
+    /// Whether what leaves is to be marked, where it is.
+    pub fn marks(&self) -> bool {
+        !self.spared.watermark
+    }
+
     /// Whether the condition of the guardrail at this place does not hold.
     pub fn spares_egress(&self, place: usize) -> bool {
         bit(self.spared.egress, place)

@@ -1,6 +1,7 @@
 //! `redaction`.
 
 use super::*;
+use crate::fhir::Confidentiality;
 use crate::response::Precision;
 
 /// What `complete` says of redactions.
@@ -21,6 +22,51 @@ fn said_of(elements: &[&str], more: Value) -> String {
     let members = more.as_object().expect("an object").clone();
     rule.as_object_mut().expect("an object").extend(members);
     said(&[("/redaction", json!([rule]))])
+}
+
+#[test]
+fn conditions_on_labels_are_read_or_explained() {
+    let expected =
+        "/redaction/0/labelled: expected an object with confidentiality or sensitivities, found";
+    for (labelled, expected) in [
+        (json!({"confidentiality": "restricted"}), String::new()),
+        (json!({"sensitivities": ["SUD", "http://example.org/labels|vip"]}), String::new()),
+        (json!({}), format!("{expected} neither of them")),
+        (json!({"sensitivities": []}), format!("{expected} neither of them")),
+        (json!("SUD"), format!("{expected} a string")),
+        (
+            json!({"sensitivities": ["*"]}),
+            "/redaction/0/labelled/sensitivities/0: expected a code of v3-ActCode such as HIV, or another with its system, system|code, found \"*\", which stands alone in a clearance".into(),
+        ),
+        (
+            json!({"confidentiality": "R"}),
+            "/redaction/0/labelled/confidentiality: expected \"unrestricted\", \"low\", \"moderate\", \"normal\", \"restricted\" or \"very-restricted\", found \"R\"".into(),
+        ),
+    ] {
+        let more = json!({"action": "remove", "labelled": labelled});
+        assert_eq!(said_of(&["birthDate"], more), expected, "{labelled}");
+    }
+    // Labels are read as for clearances where there are any.
+    for (labels, unlabelled) in [
+        (None, Confidentiality::Unrestricted),
+        (
+            Some(
+                json!({"unlabelled": "restricted", "clearances": [{"confidentiality": "normal"}]}),
+            ),
+            Confidentiality::Restricted,
+        ),
+    ] {
+        let mut document = super::complete();
+        document["redaction"][0]["labelled"] = json!({"confidentiality": "restricted"});
+        set(
+            &mut document,
+            "/labels",
+            labels.unwrap_or(super::REMOVED.into()),
+        );
+        let policy = read(document.to_string().as_bytes()).expect("a policy");
+        let carried = policy.redactions[0].redaction.labelled.as_ref();
+        assert_eq!(carried.expect("a condition").policy.unlabelled, unlabelled);
+    }
 }
 
 #[test]

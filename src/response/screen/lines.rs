@@ -5,6 +5,7 @@ use super::Screen;
 use crate::fhir::ResourceType;
 use crate::json::{Document, Node};
 use crate::response::bundle::Object;
+use crate::response::egress::Taken;
 use crate::response::resource;
 use crate::response::{Cover, Fault};
 
@@ -89,7 +90,8 @@ impl Screen {
         self.out.push('\n');
         if !cover.egress.is_empty() {
             let length = self.out.len().saturating_sub(from);
-            let broken = self.meter.take(cover, resource_type, Some(root), length)?;
+            let taken = Taken::Resource(resource_type, root);
+            let broken = self.meter.take(cover, &taken, length)?;
             if let Some(broken) = broken {
                 // There is no line that could say that the file ends here.
                 self.out.truncate(from);

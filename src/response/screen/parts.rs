@@ -78,7 +78,7 @@ impl Screen {
             "id" => quoted(string.is_some_and(is_id)),
             "timestamp" => quoted(string.is_some_and(bundle::is_instant)),
             "meta" => {
-                if let Some(cover) = rule.cover.narrowed(|labels| labels.in_bundle(value)) {
+                if let Some(cover) = rule.cover.in_bundle(value) {
                     if self.bundle.entries > 0 {
                         return Err(Fault::Uninspectable(
                             "the labels of the bundle stand behind its entries",

@@ -266,6 +266,11 @@ fn a_meta_that_cannot_keep_the_tag_is_refused() {
     let text = "an object named text stands in meta";
     for (meta, fault) in [
         (r#"{"tag":{}}"#, "meta.tag is no array"),
+        (r#"{"tag":null}"#, "meta.tag is no array"),
+        (r#"{"security":{}}"#, "meta.security is no array"),
+        (r#"{"security":null}"#, "meta.security is no array"),
+        (r#"{"security":[{"text":{}}]}"#, text),
+        ("null", "meta is no object"),
         (r#"{"text":{"a":1}}"#, text),
         (r#"{"tag":[{"text":{}}]}"#, text),
     ] {

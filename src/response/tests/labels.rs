@@ -6,7 +6,7 @@ use crate::fhir::{Confidentiality, PolicyCode};
 use crate::label::{Clearance, Cleared, INLINE, Kind, LabelPolicy};
 
 /// A cover for whoever may see what is at most this confidential, and of this sensitivity.
-fn cleared(mut cover: Cover, level: &str, kind: Option<&str>) -> Cover {
+pub(super) fn cleared(mut cover: Cover, level: &str, kind: Option<&str>) -> Cover {
     let policy = Rc::new(LabelPolicy {
         unlabelled: Confidentiality::Normal,
         codes: Vec::new(),
@@ -139,13 +139,11 @@ fn check(name: &str, members: &str, expected: Option<&str>) {
         return;
     };
     let meta = match expected == members {
-        true => "",
-        false => {
-            r#","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#
-        }
+        true => String::new(),
+        false => format!(",{MASKED}"),
     };
     let (text, counts) = found.expect(name);
-    assert_eq!(text, patient(expected, meta), "{name}");
+    assert_eq!(text, patient(expected, &meta), "{name}");
     assert!(!text.contains(CANARY), "{name}: {text}");
     assert_eq!(counts.redacted, u64::from(expected != members), "{name}");
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 
-const TAG: &str = r#","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
 const MASKED: &str = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
 
 fn keeping(mut cover: Cover, resource_type: &str, kept: &[&'static str]) -> Cover {
@@ -11,12 +10,12 @@ fn keeping(mut cover: Cover, resource_type: &str, kept: &[&'static str]) -> Cove
     cover
 }
 
-/// What leaves of an Observation with this behind its id; `TAG` and `MASKED` stand for those.
+/// What leaves of an Observation with this behind its id; `REMOVED` and `MASKED` stand for those.
 fn check(name: &str, kept: &[&'static str], body: &str, expected: &str) {
     let whole = |text: &str| format!(r#"{{"resourceType":"Observation","id":"1"{text}}}"#);
     let cover = keeping(read("Observation", None), "Observation", kept);
     let expected = expected.replace("MASKED", MASKED);
-    let expected = whole(&format!("{TAG}{expected}"));
+    let expected = whole(&format!(",{REMOVED}{expected}"));
     assert_eq!(passed(name, cover, &whole(body)), expected, "{name}");
 }
 
@@ -141,7 +140,7 @@ fn every_list_holds_and_each_for_its_type() {
     );
     let two = keeping(two, "Observation", &["contained", "status"]);
     let expected = format!(
-        r#"{{"resourceType":"Observation","id":"1"{TAG},"status":"final","contained":[{{"resourceType":"Observation","id":"c","status":"final"}},{{"resourceType":"Device","id":"d","lotNumber":"x"}}]}}"#
+        r#"{{"resourceType":"Observation","id":"1",{REMOVED},"status":"final","contained":[{{"resourceType":"Observation","id":"c","status":"final"}},{{"resourceType":"Device","id":"d","lotNumber":"x"}}]}}"#
     );
     assert_eq!(passed("two lists", two, body), expected);
     // Beside one that hides something of what is listed.
@@ -154,7 +153,7 @@ fn every_list_holds_and_each_for_its_type() {
     let both = keeping(both, "Observation", &["code"]);
     let body = r#"{"resourceType":"Observation","id":"1","code":{"coding":[{"code":"x"}],"text":"CANARY"},"issued":"CANARY"}"#;
     let expected = format!(
-        r#"{{"resourceType":"Observation","id":"1"{TAG},"code":{{"coding":[{{"code":"x"}}]}}}}"#
+        r#"{{"resourceType":"Observation","id":"1",{REMOVED},"code":{{"coding":[{{"code":"x"}}]}}}}"#
     );
     assert_eq!(passed("beside a redaction", both, body), expected);
     let other = keeping(read("Observation", None), "Patient", &["gender"]);

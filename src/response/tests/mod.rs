@@ -5,13 +5,16 @@ mod egress;
 mod exports;
 mod granular;
 mod hostile;
+mod labelled;
 mod labels;
+mod meta;
 mod minimum;
 mod redactions;
 mod resources;
 mod rewritings;
 mod texts;
 mod types;
+mod watermark;
 
 use super::*;
 use crate::access::Granted;
@@ -21,6 +24,10 @@ use std::rc::Rc;
 const BASE: &str = "https://fhir.example.org/r4";
 /// Planted where something must be hidden; the prefix alone would be a leak.
 const CANARY: &str = "CANARY";
+/// What a resource that is not whole says of itself, where nothing stands in the place of what is hidden.
+const REMOVED: &str = r#""meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}],"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
+/// The same where something may.
+const MASKED: &str = r#""meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"},{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"MASKED"}],"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
 
 fn kind(name: &str) -> ResourceType {
     ResourceType::parse(name).expect("a type of r4")
@@ -39,6 +46,7 @@ fn cover(expected: Expected) -> Cover {
         base: BASE.into(),
         redactions: Vec::new(),
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Observation?code=1"),
         links: Rc::new(|link| {
             let url = match link {

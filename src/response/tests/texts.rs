@@ -4,10 +4,8 @@ use super::*;
 use crate::access::{Granted, Seen};
 use crate::dlp::{Action as What, Known, Own, Pattern, Rule, Texts};
 
-const TAG: &str = r#""meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
-
 /// A cover for whoever is under a rule about cards, e-mail addresses and record numbers.
-fn under(mut cover: Cover, resource_type: &str, action: What) -> Cover {
+pub(super) fn under(mut cover: Cover, resource_type: &str, action: What) -> Cover {
     let rule = Rule {
         name: "rule".into(),
         patterns: vec![
@@ -36,7 +34,7 @@ fn check(name: &str, members: &str, expected: Option<&str>) {
     let body = patient(members);
     let cover = under(read("Patient", Some("p")), "Patient", What::Mask);
     let (text, counts) = outcome(cover, &body).expect(name);
-    let masked = expected.map(|expected| patient(&format!("{TAG},{expected}")));
+    let masked = expected.map(|expected| patient(&format!("{MASKED},{expected}")));
     assert_eq!(text, masked.as_deref().unwrap_or(&body), "{name}");
     assert_eq!(counts.redacted, u64::from(expected.is_some()), "{name}");
     let refusing = under(read("Patient", Some("p")), "Patient", What::Refuse);
@@ -183,7 +181,7 @@ fn what_does_not_match_keeps_its_bytes() {
         let (text, _) = run(&cover, Limits::default(), patient(&body).as_bytes(), &[])
             .unwrap_or_else(|fault| panic!("{body}: {fault:?}"));
         let expected = match masked {
-            true => patient(&format!("{TAG},{expected}")),
+            true => patient(&format!("{MASKED},{expected}")),
             false => patient(&body),
         };
         assert_eq!(text, expected);

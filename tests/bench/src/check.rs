@@ -123,7 +123,8 @@ fn redacted(case: &Case, document: &[u8], answer: &Answer) -> Result<(), String>
                 .iter()
                 .all(|name| sent.get(name).is_some() && came.get(name).is_none())
                 && came["id"] == sent["id"]
-                && came["meta"].to_string().contains("SUBSETTED")
+                && came["meta"]["tag"].to_string().contains("SUBSETTED")
+                && came["meta"]["security"].to_string().contains("REDACTED")
         }
     };
     match pairs.iter().all(right) {

@@ -17,6 +17,7 @@ mod forms;
 mod granular;
 mod instances;
 mod introspection;
+mod labelled;
 mod labels;
 mod limits;
 mod minimum;
@@ -36,6 +37,7 @@ mod subscriptions;
 mod tenants;
 mod texts;
 mod waiting;
+mod watermark;
 mod writes;
 
 use driver::{Deployment, End};
@@ -54,7 +56,7 @@ fn patient(id: &str, padding: usize) -> Value {
 
 /// The same after redaction, which marks it, as bytes.
 fn redacted(id: &str, padding: usize) -> Vec<u8> {
-    let mark = r#"{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
+    let mark = r#"{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}],"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}"#;
     let language = "x".repeat(padding);
     format!(r#"{{"id":"{id}","meta":{mark},"language":"{language}","resourceType":"Patient"}}"#)
         .into_bytes()

@@ -135,6 +135,7 @@ fn cover(name: &str, id: &str, level: &str, kinds: &[(String, String)]) -> Rc<Co
         base: BASE.to_owned(),
         redactions: Vec::new(),
         egress: Vec::new(),
+        watermark: None,
         self_link: String::new(),
         links: Rc::new(|_| None),
     })

@@ -8,6 +8,7 @@ pub mod canaries;
 mod examples;
 pub mod identity;
 pub mod labels;
+pub mod marked;
 mod planted;
 mod redacted;
 pub mod structure;
@@ -78,6 +79,7 @@ fn cover(expected: Expected, redactions: &[Rc<Redaction>]) -> Rc<Cover> {
         base: BASE.to_owned(),
         redactions: redactions.to_vec(),
         egress: Vec::new(),
+        watermark: None,
         self_link: format!("{BASE}/Patient?_count=10"),
         links: Rc::new(|_| None),
     })

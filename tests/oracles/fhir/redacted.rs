@@ -57,7 +57,7 @@ pub fn redacted(resource: &Value, resource_type: &str, path: &str, action: &Acti
         hide(resource, &steps, action, false, resource_type);
     });
     without_narratives(&mut out);
-    tag(&mut out);
+    tag(&mut out, *action != Action::Remove);
     out
 }
 
@@ -267,18 +267,26 @@ fn without_narratives(value: &mut Value) -> Fate {
     }
 }
 
-/// Says that a part is missing.
-fn tag(resource: &mut Value) {
-    let tag = json!({
-        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        "code": "SUBSETTED",
-    });
+/// Says that a part is missing, and whether something may stand in its place.
+fn tag(resource: &mut Value, masked: bool) {
     let members = resource.as_object_mut().expect("a resource");
     let meta = members.entry("meta").or_insert(json!({}));
-    let tags = meta.as_object_mut().expect("meta").entry("tag");
-    let tags = tags.or_insert(json!([])).as_array_mut().expect("tags");
-    let known = |own: &Value| own["system"] == tag["system"] && own["code"] == tag["code"];
-    if !tags.iter().any(known) {
-        tags.push(tag);
+    let mut add = |list: &str, code: &str| {
+        let coding = json!({
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": code,
+        });
+        let list = meta.as_object_mut().expect("meta").entry(list);
+        let list = list.or_insert(json!([])).as_array_mut().expect("a list");
+        let known =
+            |own: &Value| own["system"] == coding["system"] && own["code"] == coding["code"];
+        if !list.iter().any(known) {
+            list.push(coding);
+        }
+    };
+    add("security", "REDACTED");
+    if masked {
+        add("security", "MASKED");
     }
+    add("tag", "SUBSETTED");
 }

@@ -258,3 +258,52 @@ fn a_version_goes_upstream_with_a_change_and_nothing_else() {
         assert_eq!(tag.is_some(), expected, "{target}");
     }
 }
+
+#[test]
+fn the_mark_of_a_recipient_is_not_written_back() {
+    const SYSTEM: &str = "https://fhir.example.org/watermark";
+    const MARKED: Option<&str> = Some("request.malformed.body-watermarked");
+    let mark = json!({"system": SYSTEM, "code": "x"});
+    let own = |meta: Value| with(observation("Patient/p1"), "meta", meta);
+    let contained = json!([{"resourceType": "Device", "id": "d", "meta": {"tag": [mark]}}]);
+    let patch = |value: Value| json!([{"op": "add", "path": "/note", "value": value}]);
+    let (post, patched) = ("POST /r4/Observation", "PATCH /r4/Observation/o1");
+    for labels in ["refused", "kept"] {
+        let mut world = unbuilt(|config| {
+            config["fhir"]["client_labels"] = json!(labels);
+            config["redaction"] = json!([]);
+            config["secrets"] = json!({"watermark_key": {"inline": "ab".repeat(32)}});
+            config["watermark"] = json!({"system": SYSTEM});
+        });
+        let rows = [
+            ("a tag", post, own(json!({"tag": [mark]})), MARKED),
+            (
+                "one of several",
+                post,
+                own(json!({"tag": [{"code": "y"}, mark]})),
+                MARKED,
+            ),
+            (
+                "in what is contained",
+                post,
+                with(observation("Patient/p1"), "contained", contained.clone()),
+                MARKED,
+            ),
+            ("a patch", patched, patch(mark.clone()), MARKED),
+            (
+                "a patch of the system alone",
+                patched,
+                patch(json!(SYSTEM)),
+                MARKED,
+            ),
+            ("no mark", post, observation("Patient/p1"), None),
+            (
+                "a patch without",
+                patched,
+                patch(json!([{"text": "x"}])),
+                None,
+            ),
+        ];
+        check_all(&mut world, "system/*.cud", &rows);
+    }
+}
