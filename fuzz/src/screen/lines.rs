@@ -305,3 +305,24 @@ fn kind(name: &str) -> ResourceType {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
+
+/// Of each kind some leave, with something in them, and some do not: else the search is blind.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_manifests_leave_and_do_not() {
+        let seeds = crate::seeds::screen();
+        for kind in 0x38..=0x3b {
+            let of_kind = seeds.iter().filter(|seed| seed[0] & 0x3f == kind);
+            let found: Vec<bool> = of_kind
+                .filter(|seed| seed.len() > 40)
+                .map(|seed| super::super::check(seed))
+                .collect();
+            let left = found.iter().filter(|left| **left).count();
+            assert!(left >= 3, "{kind}: {left} of {}", found.len());
+            assert!(kind == 0x3a || left < found.len(), "{kind}: {left}");
+        }
+    }
+}
