@@ -309,8 +309,6 @@ fn text(bytes: &[u8]) -> String {
 /// Of each kind some leave, with something in them, and some do not: else the search is blind.
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn files_and_manifests_leave_and_do_not() {
         let seeds = crate::seeds::screen();
