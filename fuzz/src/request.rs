@@ -11,6 +11,7 @@ use fhir_guard::wire::Pair;
 use crate::input::Input;
 
 mod decision;
+mod exports;
 
 /// Methods; two of them with more in the head than a path.
 const METHODS: [&str; 8] = [
@@ -48,6 +49,7 @@ fn understood(bytes: &[u8], policy: &FhirPolicy) -> bool {
     let path = input.until(b'\n');
     let rest = input.0;
     bundles(rest, policy);
+    exports::links_of_servers(rest, policy, |found| deletes(found, policy));
     let Some((head, request)) = parse(method, path, rest, policy) else {
         bodies(rest, None);
         return false;
@@ -60,10 +62,19 @@ fn understood(bytes: &[u8], policy: &FhirPolicy) -> bool {
         let fields = upstream_headers(&head, &request, policy, may_read);
         upstream(&fields);
     }
+    exports::check(&request);
     decision::check(method, &head, &request, policy);
     pages(&request.interaction, &target, rest, policy);
     bodies(rest, Some(&request.interaction));
     true
+}
+
+/// Whether this path of the upstream, with `DELETE`, is a resource's or a type's.
+fn deletes(path: &str, policy: &FhirPolicy) -> bool {
+    let below = path.strip_prefix("/base").unwrap_or_default();
+    let path = format!("{}{below}", policy.base.path());
+    let found = parse("DELETE", path.as_bytes(), b"", policy);
+    found.is_some_and(|(_, request)| request.interaction.change().is_some())
 }
 
 /// A request as it goes upstream, read again.
@@ -117,6 +128,7 @@ fn parse(
     ];
     fields.extend(condition.map(|condition| ("if-none-exist", condition)));
     let head = RequestHead::parse(&fields).1.ok()?;
+    exports::links_of_ours(&head, policy);
     let request = match Form::parse(&head, policy).ok()? {
         Some(form) => form.complete(body, policy).ok()?,
         None => Request::parse(&head, policy).ok()?,

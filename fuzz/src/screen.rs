@@ -3,6 +3,7 @@
 mod canary;
 mod guardrails;
 mod labels;
+mod lines;
 
 use std::rc::Rc;
 
@@ -67,6 +68,9 @@ type Screened = Result<(Vec<u8>, Counts), Fault>;
 pub fn check(bytes: &[u8]) -> bool {
     let mut input = Input(bytes);
     let (shape, rules, cuts) = (input.byte(), input.byte(), input.byte());
+    if lines::is_asked(shape) {
+        return lines::check(shape, rules, cuts, input.0);
+    }
     let cover = Rc::new(cover(shape, rules));
     let limits = limits(shape);
     let body = input.0;

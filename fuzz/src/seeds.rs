@@ -10,6 +10,7 @@ use crate::{configuration, token};
 pub use keys::{jwks, remote};
 
 mod current;
+mod exports;
 mod keys;
 
 mod proof;

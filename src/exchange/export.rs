@@ -13,7 +13,7 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::{MacKey, Principal, Sealed};
 use crate::request::{
-    Export, ExportLink, ExportStep, FhirPolicy, Interaction, JobLink, MAX_TOKEN, Method, Request,
+    Export, ExportLink, ExportStep, FhirPolicy, Interaction, JobLink, Method, Request,
 };
 use crate::response::{AnswerHead, Counts, Leaving, check_status};
 
@@ -35,7 +35,10 @@ pub(super) fn seal(
     now: u64,
 ) -> Option<String> {
     let lifetime = fhir.export.as_ref()?.lifetime;
-    let upstream = JobLink::upstream_of(url, fhir)?;
+    let upstream = match file {
+        Some(_) => JobLink::upstream_of(url, fhir)?,
+        None => JobLink::upstream_of_job(url, fhir)?,
+    };
     let kind = file.map_or(JOB, ResourceType::name);
     let text = format!("{kind} {} {upstream}", export.target());
     let link = ExportLink {
@@ -44,7 +47,7 @@ pub(super) fn seal(
             sealed.seal(key, now.saturating_add(lifetime), &text)
         })?,
     };
-    let fits = link.token.len() <= MAX_TOKEN;
+    let fits = link.token.len() <= ExportLink::MOST;
     fits.then(|| format!("{}{}", fhir.base.as_str(), link.target()))
 }
 
@@ -71,6 +74,10 @@ pub(super) fn open(
         (file.is_some() == link.file).then(|| (file, target.to_owned(), upstream.to_owned()))
     };
     let (file, target, upstream) = opened().ok_or(absent.clone())?;
+    // Where files are may have changed since.
+    if JobLink::upstream_of(&upstream, fhir).is_none() {
+        return Err(absent);
+    }
     let request = Request::parse(&head(Method::Get, fhir, &target)?, fhir)?;
     let Interaction::Export(export) = &request.interaction else {
         return Err(absent);

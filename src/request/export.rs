@@ -4,8 +4,9 @@
 use super::head::{Method, RequestHead};
 use super::place::{below_base, known, logical_id, only};
 use super::query::{self, Pair};
+use super::search::MAX_VALUE;
 use super::search::append;
-use super::{FhirPolicy, Interaction, MAX_TOKEN, Parameter, Search, Types, values};
+use super::{FhirPolicy, Interaction, Parameter, Search, Types, values};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
 
@@ -88,7 +89,7 @@ pub struct JobLink {
 pub struct ExportLink {
     /// Whether it leads to a file.
     pub file: bool,
-    /// What the link carries, not looked into yet: 1 to [`MAX_TOKEN`] bytes of base64url.
+    /// What the link carries, not looked into yet: 1 to [`ExportLink::MOST`] bytes of base64url.
     pub token: String,
 }
 
@@ -96,7 +97,10 @@ pub struct ExportLink {
 pub const MAX_FILTERS: usize = 8;
 
 /// The longest target of a request for an export, in bytes: our links carry it.
-pub(super) const MAX_TARGET: usize = 2560;
+const MAX_TARGET: usize = 2560;
+
+/// The longest URL of a server, in bytes.
+const MAX_URL: usize = 1024;
 
 impl Export {
     /// Reads `$export` at this place below the base.
@@ -118,10 +122,8 @@ impl Export {
         }
         only(head.method == Method::Get, "GET")?;
         let found = Export::read(of, parameters, policy)?;
-        match found.target().len() <= MAX_TARGET {
-            true => Ok(Interaction::Export(Box::new(found))),
-            false => Err(Denial::TooCostly("query".into())),
-        }
+        found.check_length()?;
+        Ok(Interaction::Export(Box::new(found)))
     }
 
     fn read(of: ExportOf, parameters: Vec<Pair>, policy: &FhirPolicy) -> Result<Export, Denial> {
@@ -182,6 +184,28 @@ impl Export {
             types: Types::Listed(types),
             reduced: true,
             ..self.clone()
+        }
+    }
+
+    /// The same export with these filters in the place of its own, each where it can be read again as what it is.
+    pub fn filtered(&self, filters: Vec<(ResourceType, Search)>, policy: &FhirPolicy) -> Export {
+        let read = |(of, search): &(ResourceType, Search)| filter(&written(*of, search), policy);
+        let filters = self.filters.iter().zip(filters);
+        let filters = filters.map(|(before, own)| match read(&own).as_ref() == Ok(&own) {
+            true => own,
+            false => before.clone(),
+        });
+        Export {
+            filters: filters.collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Refuses an export whose canonical target is longer than our links can carry.
+    pub fn check_length(&self) -> Result<(), Denial> {
+        match self.target().len() <= MAX_TARGET {
+            true => Ok(()),
+            false => Err(Denial::TooCostly("query".into())),
         }
     }
 
@@ -273,6 +297,9 @@ impl Export {
 }
 
 impl ExportLink {
+    /// The longest token, in bytes: of the longest target with the longest URL of a server, sealed.
+    pub const MOST: usize = 4992;
+
     /// Understands the head of a request by such a link, or refuses it; `None` where it is none.
     pub fn parse(head: &RequestHead, policy: &FhirPolicy) -> Result<Option<Self>, Denial> {
         let path = head.path.as_str();
@@ -291,7 +318,7 @@ impl ExportLink {
             if file { "GET" } else { "GET, DELETE" },
         )?;
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(letter) {
+        if token.is_empty() || token.len() > Self::MOST || !token.bytes().all(letter) {
             return Err(Denial::Path);
         }
         if head.conditional {
@@ -312,10 +339,11 @@ impl ExportLink {
 
 impl JobLink {
     /// Where a URL of the server leads, if that is below its base, or where its files are, and can be sent in a
-    /// path: at most 1024 visible ASCII characters, without a fragment and without segments of dots.
+    /// path: at most 1024 visible ASCII characters, without a fragment, without segments of dots and without
+    /// escapes in the path that could be separators to another reader.
     pub fn upstream_of(url: &str, policy: &FhirPolicy) -> Option<String> {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"#\\".contains(&byte);
-        if url.len() > 1024 || !url.bytes().all(plain) {
+        if url.len() > MAX_URL || !url.bytes().all(plain) {
             return None;
         }
         let found = match policy.relative(url) {
@@ -336,7 +364,23 @@ impl JobLink {
         let dots = path.to_ascii_lowercase().replace("%2e", ".");
         let mut segments = dots.split(['/', ';']);
         let leads_up = segments.any(|segment| segment == "." || segment == "..");
-        (found.starts_with('/') && !leads_up).then_some(found)
+        let unclear = ["%2f", "%5c", "%25"].iter().any(|own| dots.contains(own));
+        (found.starts_with('/') && !leads_up && !unclear).then_some(found)
+    }
+
+    /// As [`upstream_of`](Self::upstream_of), of a job: not a resource, nor all of a type, for a job that is not wanted any more is
+    /// deleted.
+    pub fn upstream_of_job(url: &str, policy: &FhirPolicy) -> Option<String> {
+        let found = Self::upstream_of(url, policy)?;
+        let path = found.split(['?', ';']).next().unwrap_or_default();
+        let below = path.strip_prefix(policy.upstream.base.path());
+        let mut segments = below
+            .unwrap_or_default()
+            .split('/')
+            .filter(|segment| !segment.is_empty());
+        let of_type = segments.next().and_then(ResourceType::parse).is_some();
+        let called = segments.any(|segment| segment.starts_with('$'));
+        (!of_type || called).then_some(found)
     }
 }
 
@@ -375,6 +419,10 @@ fn filter(text: &str, policy: &FhirPolicy) -> Result<(ResourceType, Search), Den
     let written = written(resource_type, &search);
     let escaped = |byte: u8| !byte.is_ascii_graphic() || b"%+#\"<>\\^`{}".contains(&byte);
     let ambiguous = written.matches(['?', '&', '=']).count() > search.parameters.len() * 2;
+    // As for any value; written out, references are longer than they came.
+    if written.len() > MAX_VALUE {
+        return Err(Denial::TooCostly("type-filter".into()));
+    }
     match search.parameters.iter().all(plain) && !written.bytes().any(escaped) && !ambiguous {
         true => Ok((
             resource_type,

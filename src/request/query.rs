@@ -8,6 +8,9 @@ use crate::fhir::{self, Compartment, ResourceType, SearchKind, SearchParameter, 
 /// The largest `_offset`.
 const MAX_OFFSET: u32 = 1_000_000;
 
+/// The longest `_type`, in bytes after decoding.
+const MAX_TYPES: usize = 2560;
+
 /// The most parameters in one query.
 pub(super) const MAX_PARAMETERS: usize = 64;
 
@@ -39,7 +42,13 @@ pub(super) fn decode(query: &str) -> Result<Vec<Pair>, Denial> {
         if name == "_method" {
             return Err(Denial::Request("method-override"));
         }
-        pairs.push((name.to_owned(), decode_value(value)?));
+        // All types have room there: an export of all but a few is asked for by a list.
+        let most = if name == "_type" {
+            MAX_TYPES
+        } else {
+            MAX_VALUE
+        };
+        pairs.push((name.to_owned(), decode_value(value, most)?));
         check_number(&pairs)?;
     }
     Ok(pairs)
@@ -311,7 +320,7 @@ fn total(value: &str) -> Result<Option<&'static str>, Denial> {
     }
 }
 
-fn decode_value(text: &str) -> Result<String, Denial> {
+fn decode_value(text: &str, most: usize) -> Result<String, Denial> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -326,7 +335,7 @@ fn decode_value(text: &str) -> Result<String, Denial> {
         });
     }
     let value = String::from_utf8(bytes).map_err(|_| Denial::Request("query"))?;
-    if value.len() > MAX_VALUE || value.chars().any(char::is_control) || value.contains('%') {
+    if value.len() > most || value.chars().any(char::is_control) || value.contains('%') {
         return Err(Denial::Request("query"));
     }
     Ok(value)

@@ -1,6 +1,7 @@
 //! Bulk exports, in a real Envoy: from the start to the files, of which leaves what the caller may see.
 
 pub mod files;
+mod hidden;
 
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::small;
+use super::{exports, small};
 use crate::sources::literals;
 
 /// Paths with every method, bodies and paging links.
@@ -89,5 +89,6 @@ pub fn request() -> Vec<Vec<u8>> {
             seeds.push([b"\x02/r4\n", bundle.to_string().as_bytes()].concat());
         }
     }
+    seeds.extend(exports::requests());
     small(seeds)
 }

@@ -2,7 +2,7 @@
 
 use fhir_guard::label::INLINE;
 
-use super::small;
+use super::{exports, small};
 use crate::sources::literals;
 
 /// Bodies of answers, whole and in parts, under every shape that may fit and every rule.
@@ -41,6 +41,7 @@ pub fn screen() -> Vec<Vec<u8>> {
             }
         }
     }
+    seeds.extend(exports::seeds());
     small(seeds)
 }
 

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use super::consent::{self, Consent};
 use super::operation::of_both;
 use super::{Facts, Granted, Level, Permit, Spared, Terms, granting, required};
+use crate::access::hidden::of_compartment;
 use crate::denial::Denial;
-use crate::fhir::ResourceType;
+use crate::fhir::{Compartment, ResourceType, search_parameter};
 use crate::identity::Principal;
-use crate::request::{Export, ExportOf, ExportStep, Interaction, Request, Types};
+use crate::request::{Export, ExportOf, ExportStep, Interaction, Request, Search, Types};
 
 /// Permits a step of an export. The caller needs a token with `system/` scopes that is bound to a certificate,
 /// `r` and `s` of each type that is listed, of Patient where patients are exported, and of Group where those
@@ -79,12 +80,15 @@ pub(super) fn authorize(
         true => admitted.len(),
         false => Types::All.within(None).len(),
     };
-    filters(principal, export, &admitted, terms)?;
+    let filters = filters(principal, export, &admitted, &facts, terms)?;
     let types: Vec<ResourceType> = admitted.iter().map(|(of, _)| *of).collect();
-    let export = match admitted.len() < all {
-        true => &export.of_types(types.clone()),
+    let export = export.filtered(filters, terms.fhir);
+    let export = &match admitted.len() < all {
+        true => export.of_types(types.clone()),
         false => export,
     };
+    // Before a job starts of which nobody could be told.
+    export.check_length()?;
     // What went wrong is told in words of ours, whatever was exported.
     let outcome = |of: ResourceType| of.name() == "OperationOutcome";
     let (granted, others) = match export.step {
@@ -141,24 +145,60 @@ pub(super) fn authorize(
         permit.consent =
             consent::needed(&permit, Level::System, rule, &facts, terms, &mut reported)?;
     }
+    if let ExportOf::Group(_) = export.of {
+        in_group(&permit, &types, &facts, terms)?;
+    }
     reported.sort_unstable();
     reported.dedup();
     permit.reported = reported;
     Ok(permit)
 }
 
-/// Refuses filters by which the caller could not search.
-fn filters(
+/// Refuses an export by the members of a group, where who they are is hidden: that a resource is in it would tell.
+fn in_group<'f>(
+    permit: &Permit,
+    types: &[ResourceType],
+    facts: &dyn Fn(ResourceType) -> Facts<'f>,
+    terms: &Terms<'_>,
+) -> Result<(), Denial> {
+    let refused = Err(Denial::NotSupported("group"));
+    let of = |resource_type| {
+        Ok(Permit {
+            spared: terms.rules.spared(&facts(resource_type))?,
+            ..permit.clone()
+        })
+    };
+    let group = ResourceType::parse("Group").ok_or(Denial::Path)?;
+    let member = search_parameter(group, "member").and_then(|member| member.searched());
+    let own = of(group)?;
+    let hidden = |searched| (terms.hidden)(&own, group, searched);
+    if member.is_none_or(|mut searched| searched.any(hidden)) {
+        return refused;
+    }
+    for resource_type in types {
+        let own = of(*resource_type)?;
+        if of_compartment(&own, Compartment::Patient, *resource_type, terms).is_err() {
+            return refused;
+        }
+    }
+    Ok(())
+}
+
+/// The filters, each as narrow as what granular scopes match, where that can be said: that there is a file would
+/// tell. Refuses those by which the caller could not search, or that look at what is hidden in the export.
+fn filters<'f>(
     principal: &Rc<Principal>,
     export: &Export,
     admitted: &[(ResourceType, Granted)],
+    facts: &dyn Fn(ResourceType) -> Facts<'f>,
     terms: &Terms<'_>,
-) -> Result<(), Denial> {
+) -> Result<Vec<(ResourceType, Search)>, Denial> {
+    let mut narrowed = Vec::new();
     for (resource_type, search) in &export.filters {
         if !admitted.iter().any(|(known, _)| known == resource_type) {
             return Err(Denial::Request("type-filter"));
         }
-        let search = Request {
+        let asked = Request {
             interaction: Interaction::Search {
                 resource_type: *resource_type,
                 search: search.clone(),
@@ -168,7 +208,26 @@ fn filters(
             page: None,
             provenance: None,
         };
-        super::authorize(principal, &search, terms)?;
+        let found = super::authorize(principal, &asked, terms)?;
+        let own = Permit {
+            spared: terms.rules.spared(&facts(*resource_type))?,
+            ..found
+        };
+        let hides = |search: &Search| {
+            search
+                .searched()
+                .any(|of| (terms.hidden)(&own, *resource_type, of))
+        };
+        if hides(search) {
+            return Err(Denial::NotSupported("parameter"));
+        }
+        let narrow = own.request.interaction.search();
+        let narrow = narrow.map(|narrow| Search {
+            parameters: narrow.parameters.clone(),
+            ..search.clone()
+        });
+        let narrow = narrow.filter(|narrow| !hides(narrow));
+        narrowed.push((*resource_type, narrow.unwrap_or_else(|| search.clone())));
     }
-    Ok(())
+    Ok(narrowed)
 }

@@ -72,7 +72,12 @@ fn what_is_no_export_is_refused_bypass_34() {
     let parameter = Err("request.not-supported.parameter");
     let filter = Err("request.malformed.type-filter");
     let unfit = Err("request.not-supported.type-filter");
-    let long = format!("/$export?_typeFilter=Observation?code={}", "x,".repeat(200));
+    let long = format!("/$export?_typeFilter=Observation?code={}", "x,".repeat(600));
+    // Written out, each is a reference: more than a value may be.
+    let longer = format!(
+        "/$export?_typeFilter=Observation?patient={}",
+        "1,".repeat(120) + "1"
+    );
     let many = format!("/$export?{}", "_typeFilter=Observation?code=x&".repeat(9));
     for (path, expected) in [
         ("/Observation/$export", Err("request.path")),
@@ -141,6 +146,7 @@ fn what_is_no_export_is_refused_bypass_34() {
             Err("request.malformed.query"),
         ),
         (long.as_str(), Err("request.malformed.query")),
+        (longer.as_str(), Err("request.too-costly.type-filter")),
         (
             many.trim_end_matches('&'),
             Err("request.too-costly.type-filter"),
@@ -189,12 +195,76 @@ fn the_target_of_an_export_is_bounded() {
         fits(4, 2 + 2560 - short),
         Err(Denial::TooCostly("query".into()))
     );
+    // So is a filter, written out.
+    let references = |first: usize| {
+        let path = format!(
+            "/$export?_typeFilter=Observation?patient={},{}",
+            "1".repeat(first),
+            vec!["1"; 98].join(",")
+        );
+        let found = asked(&exporting(), "GET", &path)?;
+        asked(&exporting(), "GET", &found.interaction.target())
+    };
+    assert!(references(16).is_ok());
+    let found = references(17).err();
+    assert_eq!(found, Some(Denial::TooCostly("type-filter".into())));
+    // An export of all types but one is asked for by the others, and read again.
+    let request = asked(&exporting(), "GET", "/Patient/$export").expect("an export");
+    let Interaction::Export(export) = request.interaction else {
+        panic!("no export");
+    };
+    let all = Types::All.within(None);
+    let (_, others) = all.split_first().expect("types");
+    let reduced = export.of_types(others.to_vec());
+    assert_eq!(reduced.check_length(), Ok(()));
+    let again = asked(&exporting(), "GET", &reduced.target()).expect("it is read again");
+    assert_eq!(again.interaction.target(), reduced.target());
+    for (length, rule) in [
+        (2560, "request.malformed.type"),
+        (2561, "request.malformed.query"),
+    ] {
+        let found = asked(
+            &exporting(),
+            "GET",
+            &format!("/$export?_type={}", "x".repeat(length)),
+        );
+        assert_eq!(
+            found.err().map(|denial| denial.rule()).as_deref(),
+            Some(rule)
+        );
+    }
+}
+
+#[test]
+fn what_may_be_deleted_is_a_job_and_no_resource_bypass_34() {
+    for (url, kept) in [
+        ("/base/$export-poll-status?_jobId=1", true),
+        ("/base/bulkstatus/1", true),
+        ("/base/Patient/$export-status/1", true),
+        ("/base/Patient/$export-status", true),
+        ("/base/Group/g1/$export-status/1", true),
+        ("/files/Patient/p1", true),
+        ("http://fhir/base/Patient/p1", false),
+        ("https://fhir.example.org/r4/Patient/p1", false),
+        ("/base//Patient/p1", false),
+        ("/base/Patient;x/p1", false),
+        ("/base/Patient/p1?x=y", false),
+        ("/base/Patient?identifier=x", false),
+        ("/base/Patient/p1/_history/1", false),
+        ("https://bucket.example.org/x", false),
+    ] {
+        let found = JobLink::upstream_of_job(url, &exporting());
+        assert_eq!(found.is_some(), kept, "{url}");
+        // A file may be one: who reads it says its type.
+        let file = JobLink::upstream_of(url, &exporting());
+        assert_eq!(file.is_some(), !url.contains("bucket"), "{url}");
+    }
 }
 
 #[test]
 fn a_link_of_ours_has_one_form_bypass_34() {
     let policy = exporting();
-    let longest = "x".repeat(MAX_TOKEN);
+    let longest = "x".repeat(ExportLink::MOST);
     let read = |method: &str, path: &str| {
         let head = head(method, &format!("/r4{path}"), &[]).expect(path);
         let found = ExportLink::parse(&head, &policy).map_err(|denial| denial.rule());
@@ -259,6 +329,9 @@ fn a_servers_link_leads_below_its_base_or_to_its_files_bypass_34() {
         ("http://fhir/files/../admin", None),
         ("http://fhir/files/%2E%2e/admin", None),
         ("http://fhir/files/..;x/admin", None),
+        ("http://fhir/files/..%2Fadmin", None),
+        ("http://fhir/files/..%5cadmin", None),
+        ("http://fhir/files/%252e%252e/admin", None),
         ("http://fhir/base/./x", None),
         ("http://fhir/files/a#b", None),
         ("http://fhir/files/a b", None),

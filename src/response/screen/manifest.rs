@@ -43,8 +43,9 @@ impl Screen {
         manifest.string("request", &[&cover.self_link]);
         manifest.name("requiresAccessToken").push_str("true");
         let known = |of: ResourceType| cover.others.iter().any(|(known, _)| *known == of);
-        let output = files(output.items(), cover, known)?;
-        let error = files(errors, cover, |of| of.name() == "OperationOutcome")?;
+        let most = self.limits.resource;
+        let output = files(output.items(), cover, known, most)?;
+        let error = files(errors, cover, |of| of.name() == "OperationOutcome", most)?;
         manifest.name("output").push_str(&output.list);
         manifest.name("error").push_str(&error.list);
         manifest.end();
@@ -63,14 +64,16 @@ struct Files {
     removed: u64,
 }
 
-/// Those of these files that are of a known type.
+/// Those of these files that are of a known type, in at most so many bytes: our links are longer than those that
+/// they are for.
 ///
 /// # Errors
-/// A file of a known type is where this filter does not see what is in it.
+/// A file of a known type is where this filter does not see what is in it, or there are too many.
 fn files<'d>(
     items: impl Iterator<Item = Node<'d>>,
     cover: &Cover,
     known: impl Fn(ResourceType) -> bool,
+    most: usize,
 ) -> Result<Files, Fault> {
     let mut files = Files {
         list: "[".to_owned(),
@@ -104,6 +107,9 @@ fn files<'d>(
             file.name("count").push_str(&count);
         }
         file.end();
+        if files.list.len() > most {
+            return Err(Fault::TooLarge);
+        }
     }
     files.list.push(']');
     Ok(files)

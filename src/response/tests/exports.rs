@@ -420,4 +420,20 @@ fn what_is_no_manifest_is_a_fault_bypass_34() {
     };
     assert_eq!(many(10_000).map(|(_, counts)| counts.passed), Ok(10_000));
     assert_eq!(many(10_001), Err(Fault::TooLarge));
+    // What leaves is bounded as what comes is: our links are longer.
+    let linked = |length: usize| {
+        let cover = Cover {
+            links: Rc::new(move |_| Some("x".repeat(length))),
+            ..manifest()
+        };
+        let limits = Limits {
+            resource: 1000,
+            ..Limits::default()
+        };
+        let body = told(&file("Condition", "c", ""), "");
+        run(&Rc::new(cover), limits, body.as_bytes(), &[]).map(|_| ())
+    };
+    let around = r#"[{"type":"Condition","url":""}"#.len();
+    assert_eq!(linked(1000 - around), Ok(()));
+    assert_eq!(linked(1001 - around), Err(Fault::TooLarge));
 }
