@@ -18,6 +18,7 @@ mod mistake;
 mod path;
 mod prune;
 mod redaction;
+mod references;
 mod resource;
 mod rewrite;
 mod screen;

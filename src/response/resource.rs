@@ -7,7 +7,7 @@ use super::edit::Edits;
 use super::labels::{self, Labelled};
 use super::marks::Marks;
 use super::prune::prune;
-use super::{Cover, Fault};
+use super::{Cover, Fault, references};
 use crate::access::{Granted, Membership, is_of_practitioner};
 use crate::fhir::{Owner, ResourceType, is_id};
 use crate::json::{Kind, Node, quote};
@@ -66,8 +66,12 @@ pub(super) fn screen<'d>(
         return Ok(None);
     }
     let mut marks = Marks::default();
-    if let Some(patient) = &cover.patient {
-        if !Membership::new(&cover.compartment, patient, &cover.base, root, &shape).covers() {
+    let membership = cover
+        .patient
+        .as_ref()
+        .map(|patient| Membership::new(&cover.compartment, patient, &cover.base, root, &shape));
+    if let Some(membership) = &membership {
+        if !membership.covers() {
             return Ok(None);
         }
         if shape.resource_type.is_patient() {
@@ -96,6 +100,11 @@ pub(super) fn screen<'d>(
         remove_narratives(root, &shape, &mut marks);
     }
     let active = redact(root, &shape, cover, &mut marks);
+    let told = references::mark(root, &shape, cover, membership.as_ref(), &mut marks);
+    if told {
+        remove_narratives(root, &shape, &mut marks);
+    }
+    let active = active || told;
     let mut texts: Vec<(Range<usize>, String)> = Vec::new();
     if let Some(rules) = granted.texts() {
         rules.mask(root, |text, masked| {

@@ -11,6 +11,7 @@ mod redactions;
 mod resources;
 mod rewritings;
 mod texts;
+mod told;
 mod types;
 
 use super::*;
