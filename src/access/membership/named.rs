@@ -10,10 +10,13 @@ impl Membership<'_> {
     pub(super) fn contains_no_other(&self) -> bool {
         let mut contained = self.shape.contained.iter();
         contained.all(|(resource_type, contained)| {
-            let context = contained.get("securityContext");
+            let whose = contained.get("securityContext");
+            let of_another = |whose: Node<'_>| {
+                whose.kind() != Kind::Object || self.names_patient(whose).is_none()
+            };
             !resource_type.is_patient()
                 && self.tally(*contained, *resource_type).is_some()
-                && context.is_none_or(|context| self.names_patient(context).is_some())
+                && !whose.is_some_and(of_another)
         })
     }
 
