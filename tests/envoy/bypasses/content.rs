@@ -107,7 +107,7 @@ fn world_of_canaries() -> Vec<Value> {
         json!({"resourceType": "DiagnosticReport", "id": "hid", "status": "final", "subject": subject, "text": narrative(), "code": {"text": KEPT},
             "conclusion": CANARY, "_conclusion": {"id": CANARY}, "conclusionCode": [concept], "presentedForm": [attachment], "language": KEPT}),
         json!({"resourceType": "Composition", "id": "hid", "status": "final", "subject": subject, "title": CANARY, "date": "2026",
-            "type": {"text": KEPT}, "author": [{"display": CANARY}],
+            "type": {"text": KEPT}, "author": [{"reference": "Practitioner/practitioner-1"}],
             "section": [{"title": CANARY, "text": narrative(), "entry": [{"reference": "Condition/hid", "display": CANARY}]}], "language": KEPT}),
         json!({"resourceType": "Communication", "id": "hid", "status": "completed", "subject": subject, "text": narrative(),
             "payload": [{"contentString": CANARY}, {"contentAttachment": attachment}], "note": [{"text": CANARY}], "language": KEPT}),
