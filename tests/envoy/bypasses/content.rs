@@ -183,7 +183,7 @@ async fn what_is_hidden_is_said_nowhere_else_bypass_55_to_62() {
     // Nor does a search tell what does not leave.
     let mut table = Table::new(&world);
     let client = world.client();
-    let rule = "request.redacted-parameter";
+    let rule = "request.not-supported.parameter";
     for path in [
         "Condition?code=x",
         "Observation?component-code=x",
