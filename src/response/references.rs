@@ -134,7 +134,11 @@ impl Search<'_, '_> {
             return true;
         }
         let types = self.types(value);
-        let may_be = |own: ResourceType| types.iter().any(|found| found.is_none_or(|it| it == own));
+        // Whoever is not told by a type may be a patient.
+        let may_be = |own: ResourceType| {
+            let mut types = types.iter();
+            types.any(|found| found.map_or(own.is_patient(), |it| it == own))
+        };
         let rules = self.cover.redactions.iter();
         let told = rules.fold(Told::default(), |all, rule| match rule.told() {
             told if told.any() && may_be(rule.resource_type) => Told {
@@ -153,7 +157,7 @@ impl Search<'_, '_> {
         false
     }
 
-    /// What types a reference says that its target is of; `None` for any.
+    /// What types a reference says that its target is of; `None` where it does not.
     fn types(&self, reference: Node<'_>) -> [Option<ResourceType>; 2] {
         let named = reference.get("type").and_then(Node::str);
         let named = named.and_then(|name| {
