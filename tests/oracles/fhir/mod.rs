@@ -12,6 +12,7 @@ mod planted;
 mod redacted;
 pub mod structure;
 pub mod tables;
+mod told;
 
 use std::rc::Rc;
 
