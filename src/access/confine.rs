@@ -3,7 +3,7 @@
 use super::Terms;
 use super::hidden::searched;
 use crate::denial::Denial;
-use crate::fhir::{Compartment, Owner, ResourceType, is_id};
+use crate::fhir::{Compartment, Owner, ResourceType, SearchKind, is_id};
 use crate::identity::{Level, Principal};
 use crate::request::{Change, FhirPolicy, Interaction, Search, Types, UserAccess};
 
@@ -142,8 +142,7 @@ pub(super) fn confine(
 /// the own compartment, and of what is nobody's, it is `confined` already.
 ///
 /// # Errors
-/// A parameter that looks at a membership element names another patient than the owner; or it names the
-/// owner among others, which would not be found once the search is narrowed; or it finds by other resources.
+/// A parameter names another patient than the owner; or it names the owner among others, which would not be found once the search is narrowed; or it finds by other resources.
 pub(super) fn confine_search(
     owner: &Owner<'_>,
     search: &Search,
@@ -156,6 +155,15 @@ pub(super) fn confine_search(
         // What it finds others by may not be the owner's.
         if !parameter.path.is_empty() {
             return Err(Denial::NotSupported("parameter"));
+        }
+        // References to others are taken out of what is a patient's, and a match would tell of them.
+        let refers = parameter.definition.kind() == SearchKind::Reference && owner.is_patient();
+        let mut named = parameter
+            .values
+            .iter()
+            .filter_map(|value| owner.named(value));
+        if refers && named.any(|id| id != owner.id) {
+            return Err(absent);
         }
         let by_id = owner.is_of(resource_type) && parameter.definition.name() == "_id";
         if !by_id && !owner.is_searched_by(resource_type, parameter.definition) {

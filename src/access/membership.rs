@@ -1,6 +1,7 @@
 //! Whether a resource is about one patient, and about no other.
 
 mod counted;
+mod named;
 mod practitioner;
 mod written;
 
@@ -84,14 +85,6 @@ impl<'a> Membership<'a> {
                 .is_some_and(|own| own || universal())
         };
         own && self.contains_no_other()
-    }
-
-    /// Whether what it contains is no patient, and names nobody else.
-    fn contains_no_other(&self) -> bool {
-        let mut contained = self.shape.contained.iter();
-        contained.all(|(resource_type, contained)| {
-            !resource_type.is_patient() && self.tally(*contained, *resource_type).is_some()
-        })
     }
 
     /// `None` when a membership element names somebody else, else whether one names the patient.

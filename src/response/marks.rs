@@ -78,6 +78,11 @@ impl Marks {
         self.mark(value, &Action::Mask);
     }
 
+    /// Marks a value that goes, with everything below it.
+    pub fn remove(&mut self, value: Node<'_>) {
+        self.mark(value, &Action::Remove);
+    }
+
     /// Masks what would only be generalised.
     pub fn coarsen(&mut self) {
         for (_, action) in &mut self.0 {

@@ -19,6 +19,7 @@ mod mistake;
 mod path;
 mod prune;
 mod redaction;
+mod references;
 mod resource;
 mod rewrite;
 mod screen;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::ElementMistake;
 use super::marks::Marks;
 use super::path::Path;
+use super::references::Told;
 use super::rewrite::Precision;
 use crate::fhir::{self, Content, Primitive, ResourceType, Structure, is_choice, is_choice_type};
 use crate::json::Node;
@@ -90,6 +91,7 @@ pub struct Redaction {
     paths: Vec<Path>,
     /// Where it is a list of what stays: these root elements.
     kept: Option<Vec<&'static str>>,
+    told: Told,
 }
 
 impl Redaction {
@@ -137,7 +139,9 @@ impl Redaction {
             labelled: None,
             paths,
             kept: None,
-        })
+            told: Told::default(),
+        }
+        .telling())
     }
 
     /// A rule that takes every root element out of resources of this type but these, and but
@@ -154,7 +158,19 @@ impl Redaction {
             labelled: None,
             paths: Vec::new(),
             kept: Some(kept),
+            told: Told::default(),
         }
+        .telling()
+    }
+
+    fn telling(mut self) -> Redaction {
+        self.told = Told::of(self.resource_type, |element| self.reveals(element));
+        self
+    }
+
+    /// What it hides that references to resources of its type repeat.
+    pub(super) fn told(&self) -> Told {
+        self.told
     }
 
     /// Without these a resource is none, or is misread.

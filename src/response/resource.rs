@@ -8,7 +8,7 @@ use super::labels::{self, Labelled};
 use super::marks::Marks;
 use super::meta::{self, Coding, MASKED, REDACTED, SUBSETTED};
 use super::prune::prune;
-use super::{Action, Cover, Fault, Watermark};
+use super::{Action, Cover, Fault, Watermark, references};
 use crate::access::{Granted, Membership, is_of_practitioner};
 use crate::fhir::{Owner, ResourceType, is_id};
 use crate::json::{Document, Kind, Limits, Node, quote};
@@ -97,8 +97,12 @@ fn decide<'d>(
         return Ok(None);
     }
     let mut marks = Marks::default();
-    if let Some(patient) = &cover.patient {
-        if !Membership::new(&cover.compartment, patient, &cover.base, root, &shape).covers() {
+    let membership = cover
+        .patient
+        .as_ref()
+        .map(|patient| Membership::new(&cover.compartment, patient, &cover.base, root, &shape));
+    if let Some(membership) = &membership {
+        if !membership.covers() {
             return Ok(None);
         }
         if shape.resource_type.is_patient() {
@@ -127,6 +131,11 @@ fn decide<'d>(
         remove_narratives(root, &shape, &mut marks);
     }
     let hidden = redact(root, &shape, cover, &mut marks);
+    let told = references::mark(root, &shape, cover, membership.as_ref(), &mut marks);
+    if told {
+        remove_narratives(root, &shape, &mut marks);
+    }
+    let hidden = hidden.max(told.then_some(Hidden::Removed));
     let mut texts: Vec<(Range<usize>, String)> = Vec::new();
     if let Some(rules) = granted.texts() {
         rules.mask(root, |text, masked| {

@@ -103,7 +103,7 @@ impl Membership<'_> {
 }
 
 /// Whether this is a reference that only describes a patient.
-fn is_logical(node: Node<'_>) -> bool {
+pub(super) fn is_logical(node: Node<'_>) -> bool {
     let names = |name| node.get(name).is_some();
     let of_patient = node.get("type").and_then(Node::str).is_some_and(|name| {
         let name = name

@@ -34,10 +34,10 @@ fn a_patient_reads_what_the_answer_can_be_decided_on() {
         ("GET /Task?status=draft", unconfined(), Ok(())),
         ("GET /Task?patient=p1", unconfined(), Ok(())),
         ("GET /Task?subject=Patient/p1", unconfined(), Ok(())),
-        ("GET /Task?patient=p2", unconfined(), absent()),
+        ("GET /Task?patient=p2", absent(), absent()),
         (
             "GET /Task?patient=p1&subject=Patient/p2",
-            unconfined(),
+            absent(),
             absent(),
         ),
         ("GET /Observation?code=x", Ok(()), Ok(())),

@@ -68,8 +68,14 @@ fn a_patient_scope_opens_the_own_patient_only() {
             "GET /Observation?performer=Practitioner/a,Patient/p2&patient=p1",
             absent,
         ),
-        // No membership element: it selects among what is the patient's.
-        ("GET /Observation?focus=Patient/p2&patient=p1", open),
+        // No membership element: what it names of another patient does not leave, and is not asked for.
+        ("GET /Observation?focus=Patient/p2&patient=p1", absent),
+        (
+            "GET /Observation?focus=Patient/p1,Patient/p2&patient=p1",
+            absent,
+        ),
+        ("GET /Observation?focus=Condition/p2&patient=p1", open),
+        ("GET /List?subject=p1&item=Patient/p2", absent),
         ("GET /Observation?focus=Patient/p1", open),
         ("GET /AuditEvent?patient=p1", open),
         ("GET /AuditEvent?agent=Patient/p1", open),

@@ -13,6 +13,7 @@ mod redactions;
 mod resources;
 mod rewritings;
 mod texts;
+mod told;
 mod types;
 mod watermark;
 

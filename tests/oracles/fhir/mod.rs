@@ -13,6 +13,7 @@ mod planted;
 mod redacted;
 pub mod structure;
 pub mod tables;
+mod told;
 
 use std::rc::Rc;
 

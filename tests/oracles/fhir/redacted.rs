@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use fhir_guard::response::Action;
 use serde_json::{Map, Value, json};
 
+use super::told::untell;
 use crate::vectors::Vectors;
 
 /// One step of a path as the operator writes it: `name`, `value[x]` or `extension(URL)`.
@@ -56,6 +57,7 @@ pub fn redacted(resource: &Value, resource_type: &str, path: &str, action: &Acti
     each_of_type(&mut out, resource_type, |resource| {
         hide(resource, &steps, action, false, resource_type);
     });
+    untell(&mut out, resource_type, path);
     without_narratives(&mut out);
     tag(&mut out, *action != Action::Remove);
     out
@@ -87,13 +89,13 @@ fn definition(own: &str) -> &'static Value {
 }
 
 /// Whether objects of this type must have a member of this name.
-fn is_required(own: &str, name: &str) -> bool {
+pub(super) fn is_required(own: &str, name: &str) -> bool {
     let required = definition(own)["required"].as_array();
     required.is_some_and(|required| required.iter().any(|required| required == name))
 }
 
 /// The type of what stands under this name, or of its items.
-fn type_of(own: &str, name: &str) -> String {
+pub(super) fn type_of(own: &str, name: &str) -> String {
     let property = &definition(own)["properties"][name];
     let reference = property["$ref"].as_str();
     let reference = reference.or_else(|| property["items"]["$ref"].as_str());
@@ -103,7 +105,7 @@ fn type_of(own: &str, name: &str) -> String {
 
 /// What became of a value.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Fate {
+pub(super) enum Fate {
     Same,
     Changed,
     /// Nothing is left of it by that: nothing, an id alone, or an extension without a value.
@@ -179,7 +181,7 @@ fn hide_extensions(
 }
 
 /// Takes out the items that are gone.
-fn keep(items: &mut Vec<Value>, mut each: impl FnMut(&mut Value) -> Fate) -> Fate {
+pub(super) fn keep(items: &mut Vec<Value>, mut each: impl FnMut(&mut Value) -> Fate) -> Fate {
     let mut changed = false;
     items.retain_mut(|item| {
         let fate = each(item);
@@ -189,7 +191,7 @@ fn keep(items: &mut Vec<Value>, mut each: impl FnMut(&mut Value) -> Fate) -> Fat
     fate(changed, items.is_empty())
 }
 
-fn fate(changed: bool, bare: bool) -> Fate {
+pub(super) fn fate(changed: bool, bare: bool) -> Fate {
     match (changed, bare) {
         (true, true) => Fate::Gone,
         (true, false) => Fate::Changed,
@@ -198,7 +200,7 @@ fn fate(changed: bool, bare: bool) -> Fate {
 }
 
 /// A primitive is masked in its sibling, anything else in its own place; several values become one.
-fn mask(members: &mut Map<String, Value>, name: &str, own_type: &str) {
+pub(super) fn mask(members: &mut Map<String, Value>, name: &str, own_type: &str) {
     let sibling = format!("_{name}");
     let other = members.remove(&sibling);
     let own = members.remove(name);
@@ -239,7 +241,7 @@ fn absent(own: &str) -> Value {
     masked
 }
 
-fn is_bare(members: &Map<String, Value>, extension: bool) -> bool {
+pub(super) fn is_bare(members: &Map<String, Value>, extension: bool) -> bool {
     members
         .keys()
         .all(|name| name == "id" || (extension && name == "url"))
