@@ -14,14 +14,10 @@ fn left(name: &str, cover: Cover, resource_type: &str, members: &str) -> String 
         .strip_prefix(&head)
         .and_then(|rest| rest.strip_suffix('}'));
     let rest = rest.expect(name);
-    match rest.strip_prefix(r#","meta":{"tag":["#) {
-        None => rest.to_owned(),
-        Some(tagged) => {
-            let (tag, rest) = tagged.split_once("]}").expect(name);
-            assert!(tag.contains("SUBSETTED"), "{name}: {text}");
-            format!("TAGGED{rest}")
-        }
-    }
+    let tagged = [REMOVED, MASKED]
+        .iter()
+        .find_map(|tag| rest.strip_prefix(',')?.strip_prefix(tag));
+    tagged.map_or_else(|| rest.to_owned(), |rest| format!("TAGGED{rest}"))
 }
 
 /// What leaves of an Observation while a rule hides these elements of this type.
