@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::conditions::Conditions;
 use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
+use super::priority;
 use super::reader::{Node, Object, each, or};
 use super::rules::names_differ;
 use crate::cel::Condition;
@@ -15,23 +16,21 @@ use crate::request::Interaction;
 /// Limits of one configuration: each costs every exchange a read and a write of shared data.
 const LIMITS: usize = 8;
 
-/// Each with its condition, where it has one.
+/// A limit, when it applies, and when callers go first under it; always, where nothing says.
+pub(super) type Read = (Limit, Option<Condition>, Option<Condition>);
+
 pub(super) fn read(
     node: &Node<'_>,
     conditions: &Conditions,
     m: &mut Mistakes,
-) -> Option<Vec<(Limit, Option<Condition>)>> {
+) -> Option<Vec<Read>> {
     let items = node.list("limits", 0..=LIMITS, m)?;
     let limits = each(&items, |item| limit(item, conditions, m));
     names_differ(&items, m)?;
     limits
 }
 
-fn limit(
-    node: &Node<'_>,
-    conditions: &Conditions,
-    m: &mut Mistakes,
-) -> Option<(Limit, Option<Condition>)> {
+fn limit(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Read> {
     let mut object = node.object(
         "a limit, an object with name, key, rate and burst, or concurrent",
         m,
@@ -55,14 +54,20 @@ fn limit(
     let when = or(object.optional("when"), None, |node| {
         conditions.read(node, m).map(Some)
     });
+    let priority = or(object.optional("priority"), None, |node| {
+        priority::read(node, conditions, m).map(Some)
+    });
     let place = object.pointer().to_owned();
     object.finish(m);
-    let limit = Limit::new(name?, &key?, measure?).map_err(|message| m.add(&place, message));
+    let (measure, (priority, first)) = (measure?, priority?.unzip());
+    let limit = Limit::new(name?, &key?, measure);
+    let limit = limit.and_then(|limit| limit.with_priority(priority));
+    let limit = limit.map_err(|message| m.add(&place, message));
     let limit = Limit {
         address: address?,
         ..limit.ok()?
     };
-    Some((limit, when?))
+    Some((limit, when?, first.flatten()))
 }
 
 /// `rate`, `burst` and `cost`.

@@ -124,6 +124,10 @@
 //! | `limits[].cost.bytes_returned` | size, 1B to 1024MiB | costs nothing |
 //! | `limits[].cost.debt` | whole number; only with what is returned | `burst` |
 //! | `limits[].when` | condition, as `rules[].when` | always |
+//! | `limits[].priority.when` | condition | this, `routes`, or both |
+//! | `limits[].priority.routes` | 1 to 16 names of 1 to 256 bytes | any route |
+//! | `limits[].priority.reserve` | whole number from 1, below the limit | this or `bypass` |
+//! | `limits[].priority.bypass` | `true` | not |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
 //! | `step_up[].interactions` | 1 to 14 of the codes of [`crate::request::Interaction`], each once | all |
@@ -235,6 +239,7 @@ mod mistakes;
 mod operations;
 mod platform;
 mod policy;
+mod priority;
 mod reader;
 mod revocation;
 mod rules;

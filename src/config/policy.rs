@@ -175,7 +175,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         conditions::time_zones(node, m)
     });
     let conditions = Conditions::new(zones);
-    let limits = or(object.optional("limits"), Vec::new(), |node| {
+    let limits_read = or(object.optional("limits"), Vec::new(), |node| {
         limits::read(node, &conditions, m)
     });
     let step_up = or(object.optional("step_up"), Vec::new(), |node| {
@@ -232,7 +232,12 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let names: Vec<&str> = issuers.iter().map(|known| known.issuer.as_str()).collect();
     certificates::check_issuers(&certificate_rules, &names, m);
     let discovery = discovery::metadata(discovery?, &fhir.base, &issuers, &dpop);
-    let (limits, limits_when): (Vec<_>, Vec<_>) = limits?.into_iter().unzip();
+    let (mut limits, mut limits_when, mut priority) = (Vec::new(), Vec::new(), Vec::new());
+    for (limit, when, first) in limits_read? {
+        limits.push(limit);
+        limits_when.push(when);
+        priority.push(first);
+    }
     let (redactions, redactions_when): (Vec<_>, Vec<_>) =
         minimum::behind(redactions?, minimum?, m)?
             .into_iter()
@@ -252,6 +257,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         watermark,
         dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
+        priority,
         redactions: redaction_names.zip(redactions_when).collect(),
         egress: egress_names.zip(egress_when).collect(),
     };

@@ -7,7 +7,7 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
 use crate::limit::{
-    self, Asking, Caller, Charge, Charging, Owed, Remaining, Returned, Settling, Verdict,
+    self, Asking, Caller, Charge, Charging, Owed, Priority, Remaining, Returned, Settling, Verdict,
 };
 use crate::request::{FhirPolicy, Interaction, Summary};
 
@@ -37,10 +37,17 @@ impl Exchange {
                 let count = limit
                     .measure
                     .cost_of(size(interaction, &guard.policy().fhir));
+                let on_route = |own: &Priority| own.is_on(caller.route);
+                let priority =
+                    limit.priority.as_ref().is_some_and(on_route) && permit.has_priority(place);
                 let same = |charge: &&mut Charge<'_>| limit.is_asked_alike(&charge.caller, &caller);
                 let buckets = charges.len();
                 match charges.iter_mut().skip(first).find(same) {
-                    Some(charge) => charge.count = charge.count.saturating_add(count),
+                    Some(charge) => {
+                        charge.count = charge.count.saturating_add(count);
+                        // Several requests have it only where each has.
+                        charge.priority &= priority;
+                    }
                     None if buckets >= BUCKETS => {
                         return Err(Denial::TooCostly("limits".into()));
                     }
@@ -48,11 +55,12 @@ impl Exchange {
                         limit,
                         caller,
                         count,
+                        priority,
                     }),
                 }
             }
         }
-        let never = |charge: &&Charge<'_>| charge.limit.measure.never_admits(charge.count);
+        let never = |charge: &&Charge<'_>| charge.limit.never_admits(charge.count, charge.priority);
         if let Some(charge) = charges.iter().find(never) {
             return Err(Denial::TooCostly(charge.limit.name.clone().into()));
         }

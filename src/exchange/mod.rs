@@ -196,10 +196,13 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        self.owed = self
-            .charging()
-            .map(|charging| charging.owed())
-            .unwrap_or_default();
+        let charged = self.charging();
+        let charged = charged.map(|charging| (charging.owed(), charging.borrowed()));
+        let (owed, borrowed) = charged.unwrap_or_default();
+        self.owed = owed;
+        if verdict.allowed {
+            self.record.priority = borrowed;
+        }
         let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
             Phase::Charging {
                 permit,

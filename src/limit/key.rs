@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::cost::{Asking, Cost};
 use super::lease::Cap;
+use super::priority::{Priority, Right};
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
@@ -133,6 +134,8 @@ pub struct Limit {
     pub address: AddressPrefix,
     /// How often, or how many at once.
     pub measure: Measure,
+    /// Who goes first; `None` is nobody.
+    pub priority: Option<Priority>,
 }
 
 /// What a limit holds to.
@@ -166,11 +169,11 @@ impl Measure {
         }
     }
 
-    /// Whether so much is never admitted at once.
-    pub fn never_admits(&self, count: u32) -> bool {
+    /// The most at once.
+    pub fn most(&self) -> u32 {
         match self {
-            Measure::Rate { quota, .. } => count > quota.burst(),
-            Measure::Concurrent(_) => false,
+            Measure::Rate { quota, .. } => quota.burst(),
+            Measure::Concurrent(cap) => cap.most(),
         }
     }
 }
@@ -199,7 +202,35 @@ impl Limit {
             key: key.to_vec(),
             address: AddressPrefix::default(),
             measure,
+            priority: None,
         })
+    }
+
+    /// The same, with some who go first.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing would be left to the others.
+    pub fn with_priority(self, priority: Option<Priority>) -> Result<Limit, &'static str> {
+        let all = self.measure.most();
+        match priority.as_ref().map(|priority| priority.right) {
+            Some(Right::Reserve(kept)) if kept >= all => {
+                Err("priority/reserve: expected less than the limit itself")
+            }
+            _ => Ok(Limit { priority, ..self }),
+        }
+    }
+
+    /// Whether so much is never admitted at once, of a caller who has priority or has not.
+    pub fn never_admits(&self, count: u32, priority: bool) -> bool {
+        match (&self.measure, self.priority.as_ref().map(|own| own.right)) {
+            (_, Some(Right::Bypass)) if priority => false,
+            (Measure::Rate { quota, .. }, Some(Right::Reserve(kept))) if !priority => {
+                count > quota.with_less(kept).burst()
+            }
+            (Measure::Rate { quota, .. }, _) => count > quota.burst(),
+            (Measure::Concurrent(_), _) => false,
+        }
     }
 
     /// Whether it counts by this part.

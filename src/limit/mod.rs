@@ -37,6 +37,8 @@
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
+//! - Whom a limit never refuses ([`Right::Bypass`]) goes on all the same, and overdraws what is counted: a
+//!   bucket down to its debt, a cap beyond itself.
 //! - A time further ahead than the quota allows by two seconds (the clock stepped back, or damage)
 //!   counts as just emptied. Such mends are stored even when the caller is refused, so that they
 //!   heal; nobody is charged by them.
@@ -48,6 +50,7 @@ mod cost;
 mod headers;
 mod key;
 mod lease;
+mod priority;
 mod quota;
 mod settling;
 mod slip;
@@ -60,5 +63,6 @@ pub use cost::{Asking, Cost, Returned};
 pub use headers::headers;
 pub use key::{AddressPrefix, Caller, KeyPart, Limit, Measure};
 pub use lease::Cap;
+pub use priority::{Priority, Right};
 pub use quota::{Period, Quota};
 pub use settling::{Owed, Settling};

@@ -46,6 +46,8 @@ mod patient_writes;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod priority;
+#[cfg(test)]
 mod provenance;
 #[cfg(test)]
 mod recipes;

@@ -3,14 +3,15 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Measure, Period, Quota};
+use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Measure, Period, Priority, Quota, Right};
 
 /// Every key of a limit.
 pub fn complete() -> Value {
     json!([{"name": "per-client", "key": ["client", "address"], "rate": "50/s", "burst": 100,
         "address_prefix": {"ipv4": 24, "ipv6": 48}, "cost": {"request": 2, "interactions": {"read": 1, "operation": 20},
-        "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles"},
-        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s"}])
+        "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles",
+        "priority": {"when": "'BTG' in principal.purposes", "routes": ["emergency"], "reserve": 10}},
+        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s", "priority": {"routes": ["emergency"], "bypass": true}}])
 }
 
 /// What is read of it.
@@ -35,6 +36,14 @@ pub fn check_complete(policy: &Policy) {
     let cap = Cap::new(20, 30).unwrap();
     assert_eq!(at_once.measure, Measure::Concurrent(cap));
     assert_eq!(limit.address, AddressPrefix { v4: 24, v6: 48 });
+    let emergency = |right| {
+        let routes = vec!["emergency".to_owned()];
+        Some(Priority { routes, right })
+    };
+    assert_eq!(limit.priority, emergency(Right::Reserve(10)));
+    assert_eq!(at_once.priority, emergency(Right::Bypass));
+    let conditions: Vec<bool> = policy.rules.priority.iter().map(Option::is_some).collect();
+    assert_eq!(conditions, [true, false]);
 }
 
 #[test]
@@ -91,6 +100,15 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("a debt of nothing", "/limits/0/cost", json!({"debt": 3}), "/limits/0/cost/debt: expected nothing where nothing is charged afterwards, found something".into()),
         ("a debt of more than 31 days", "/limits/0/cost/debt", json!(133_920_000), "/limits/0: debt: at this rate it takes, with burst, more than 31 days to come back".into()),
         ("an unknown cost", "/limits/0/cost/records", json!(1), "/limits/0/cost/records: expected one of the keys request, interactions, resources_asked, inclusion, resources_returned, bytes_returned, debt, found the unknown key \"records\"".into()),
+        ("a reserve of all", "/limits/0/priority/reserve", json!(100), "/limits/0: priority/reserve: expected less than the limit itself".into()),
+        ("a reserve of nothing", "/limits/0/priority/reserve", json!(0), "/limits/0/priority/reserve: expected a whole number from 1 to 4294967295, found another number".into()),
+        ("both at once", "/limits/0/priority/bypass", json!(true), "/limits/0/priority: expected reserve or bypass, found both".into()),
+        ("neither", "/limits/0/priority", json!({"routes": ["a"]}), "/limits/0/priority: expected reserve or bypass, found neither".into()),
+        ("all go first", "/limits/0/priority", json!({"bypass": true}), "/limits/0/priority: expected when or routes, for not all can go first, found neither".into()),
+        ("no bypass", "/limits/1/priority/bypass", json!(false), "/limits/1/priority/bypass: expected true, or no bypass at all, found false".into()),
+        ("no routes", "/limits/1/priority/routes", json!([]), "/limits/1/priority/routes: expected a list of 1 to 16 names of routes, found 0".into()),
+        ("a route without a name", "/limits/1/priority/routes/0", json!(""), "/limits/1/priority/routes/0: expected the name of a route of 1 to 256 bytes, found 0".into()),
+        ("a condition that is none", "/limits/0/priority/when", json!("denied"), "/limits/0/priority/when: line 1, column 1: expected a variable, found \"denied\"".into()),
         ("none at once", "/limits/1/concurrent", json!(0), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("too many at once", "/limits/1/concurrent", json!(10_001), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("a lease of 9 seconds", "/limits/1/lease", json!("9s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"9s\"".into()),

@@ -11,6 +11,7 @@ use crate::shared::{Answer, Step, Work as _};
 mod damage;
 mod keys;
 mod leases;
+mod priority;
 mod race;
 mod settling;
 
@@ -106,6 +107,7 @@ fn charges<'a>(
         limit,
         caller,
         count: 1,
+        priority: false,
     })
 }
 

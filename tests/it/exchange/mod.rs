@@ -25,6 +25,7 @@ mod named;
 mod operations;
 mod outages;
 mod pages;
+mod priority;
 mod provenance;
 mod quarantine;
 mod requests;
