@@ -32,7 +32,7 @@ use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
     known_answers,
 };
-use crate::limit::Limit;
+use crate::limit::{Limit, Measure};
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
 use crate::response::{Egress, Signer, Watermarking};
@@ -244,7 +244,13 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
             .unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
-    let (egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    let (mut egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    if limits
+        .iter()
+        .any(|limit| matches!(limit.measure, Measure::Patients(_)))
+    {
+        egress.push(Rc::new(Egress::telling()));
+    }
     let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let (signer, signature) = signing?;

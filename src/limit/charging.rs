@@ -69,6 +69,8 @@ pub struct Remaining {
     pub window_seconds: u64,
     /// Whether requests are counted that are under way at once.
     pub concurrent: bool,
+    /// Whether different patients are counted.
+    pub patients: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -244,7 +246,7 @@ impl Charging {
                 self.value = bytes;
                 self.phase = Phase::Writing(index);
             }
-            None if slip.pass_uncounted() => self.write(index + 1),
+            None if slip.passes_unwritten(now) || slip.pass_uncounted() => self.write(index + 1),
             // `decide` has looked before; only refusing is safe where both disagree.
             None => self.finish(self.contention(index)),
         }

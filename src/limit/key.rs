@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::cost::{Asking, Cost};
 use super::lease::Cap;
+use super::patients::Budget;
 use super::priority::{Priority, Right};
 use super::quota::Quota;
 use super::slot::Fingerprint;
@@ -132,7 +133,7 @@ pub struct Limit {
     pub key: Vec<KeyPart>,
     /// What the part `address` is.
     pub address: AddressPrefix,
-    /// How often, or how many at once.
+    /// How often, how many at once, or how many patients.
     pub measure: Measure,
     /// Who goes first; `None` is nobody.
     pub priority: Option<Priority>,
@@ -150,6 +151,8 @@ pub enum Measure {
     },
     /// How many may be under way at once.
     Concurrent(Cap),
+    /// How many different patients may be shown.
+    Patients(Budget),
 }
 
 impl Measure {
@@ -165,7 +168,7 @@ impl Measure {
     pub fn cost_of(&self, asking: Asking) -> u32 {
         match self {
             Measure::Rate { cost, .. } => cost.of_request(asking),
-            Measure::Concurrent(_) => 0,
+            Measure::Concurrent(_) | Measure::Patients(_) => 0,
         }
     }
 
@@ -174,6 +177,7 @@ impl Measure {
         match self {
             Measure::Rate { quota, .. } => quota.burst(),
             Measure::Concurrent(cap) => cap.most(),
+            Measure::Patients(budget) => budget.most(),
         }
     }
 }
@@ -229,7 +233,7 @@ impl Limit {
                 count > quota.with_less(kept).burst()
             }
             (Measure::Rate { quota, .. }, _) => count > quota.burst(),
-            (Measure::Concurrent(_), _) => false,
+            (Measure::Concurrent(_) | Measure::Patients(_), _) => false,
         }
     }
 
@@ -292,6 +296,7 @@ impl Place {
         let key = match limit.measure {
             Measure::Rate { .. } => format!("fhir-guard.limit.v1.{:03x}", slot & 0x0fff),
             Measure::Concurrent(_) => format!("fhir-guard.lease.v1.{:03x}", slot & 0x03ff),
+            Measure::Patients(_) => format!("fhir-guard.patients.v1.{:03x}", slot & 0x01ff),
         };
         let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
         if let Some(last) = fingerprint.last_mut() {
@@ -313,6 +318,11 @@ fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
     if let Measure::Concurrent(cap) = &limit.measure {
         // What leases of another life left cannot be read with this one.
         add(&cap.life().to_be_bytes());
+    }
+    if let Measure::Patients(budget) = &limit.measure {
+        // Nor what was counted for another window.
+        add(b"patients");
+        add(&budget.window_seconds().to_be_bytes());
     }
     let mut add_part = |value: Option<&[u8]>| match value {
         Some(value) => {

@@ -1,6 +1,7 @@
 //! Who goes first under a limit: part of it is kept for them, or they are never refused by it.
 
 use super::lease::Cap;
+use super::patients::Budget;
 use super::quota::Quota;
 
 /// Whom a limit puts first, and how.
@@ -73,6 +74,12 @@ impl Keeping for Quota {
 
 impl Keeping for Cap {
     fn keeping(self, kept: u32) -> Cap {
+        self.with_less(kept)
+    }
+}
+
+impl Keeping for Budget {
+    fn keeping(self, kept: u32) -> Budget {
         self.with_less(kept)
     }
 }

@@ -4,6 +4,7 @@ use super::Limit;
 use super::charging::{Charge, Remaining};
 use super::key::{Measure, Place};
 use super::lease::{Cap, LeaseSlot, Ticket};
+use super::patients::{Budget, PatientSlot};
 use super::priority::{Keeping as _, Standing};
 use super::quota::{Decision, Quota, SECOND, seconds_until};
 use super::settling::Owed;
@@ -43,6 +44,12 @@ enum Kind {
         /// What was taken, once it is to be written.
         ticket: Option<Ticket>,
     },
+    Patients {
+        budget: Budget,
+        slot: PatientSlot,
+        /// How many were shown, and until when they count.
+        used: (u32, u64),
+    },
 }
 
 impl Slip {
@@ -64,6 +71,11 @@ impl Slip {
                 slot: LeaseSlot::fresh(),
                 held: Ok(0),
                 ticket: None,
+            },
+            Measure::Patients(budget) => Kind::Patients {
+                budget: budget.of(priority, standing),
+                slot: PatientSlot::fresh(),
+                used: (0, 0),
             },
         };
         Slip {
@@ -97,6 +109,15 @@ impl Slip {
         free
     }
 
+    /// Whether nothing is to be written before it goes on: what is shown is counted afterwards.
+    pub fn passes_unwritten(&mut self, now: u64) -> bool {
+        let passes = matches!(self.kind, Kind::Patients { .. })
+            && !self.uncounted
+            && self.refused_until(now).is_none();
+        self.charged |= passes;
+        passes
+    }
+
     /// Takes what a read of its slot found.
     pub fn read(&mut self, bytes: Option<Vec<u8>>, found: Option<u32>, now: u64) {
         let fingerprint = self.place.fingerprint;
@@ -112,6 +133,10 @@ impl Slip {
             } => {
                 *slot = LeaseSlot::of(bytes, found, now);
                 *held = slot.held(fingerprint, cap, now);
+            }
+            Kind::Patients { budget, slot, used } => {
+                *slot = PatientSlot::of(bytes, found, now);
+                *used = slot.used(fingerprint, budget, now);
             }
         }
         self.version = found;
@@ -142,6 +167,10 @@ impl Slip {
                 Ok(_) => None,
                 Err(instant) => Some(*instant),
             },
+            Kind::Patients { budget, used, .. } => {
+                let (used, until) = *used;
+                (used >= budget.keeping(kept).most()).then_some(until)
+            }
         }
     }
 
@@ -176,6 +205,7 @@ impl Slip {
                 *ticket = Some(slot.take(fingerprint, cap, now)?);
                 Some(slot.bytes())
             }
+            Kind::Patients { slot, .. } => slot.mended().then(|| slot.bytes()),
         }
     }
 
@@ -186,6 +216,7 @@ impl Slip {
                 quota, count, tat, ..
             } => *tat = next(quota, *tat, now, *count),
             Kind::Concurrent { held, .. } => *held = held.map(|held| held.saturating_add(1)),
+            Kind::Patients { .. } => {}
         }
         self.charged = true;
     }
@@ -196,6 +227,7 @@ impl Slip {
             _ if self.charged || self.uncounted => None,
             Kind::Rate { slot, .. } => slot.mended().then(|| slot.bytes()),
             Kind::Concurrent { slot, .. } => slot.mended().then(|| slot.bytes()),
+            Kind::Patients { slot, .. } => slot.mended().then(|| slot.bytes()),
         }
     }
 
@@ -210,6 +242,7 @@ impl Slip {
                 burst: quota.burst(),
                 window_seconds: quota.window_seconds(),
                 concurrent: false,
+                patients: false,
             },
             Kind::Concurrent { cap, held, .. } => Remaining {
                 name,
@@ -218,6 +251,16 @@ impl Slip {
                 burst: cap.most(),
                 window_seconds: 0,
                 concurrent: true,
+                patients: false,
+            },
+            Kind::Patients { budget, used, .. } => Remaining {
+                name,
+                remaining: budget.most().saturating_sub(used.0),
+                reset_seconds: seconds_until(used.1, now),
+                burst: budget.most(),
+                window_seconds: budget.window_seconds(),
+                concurrent: false,
+                patients: true,
             },
         }
     }
@@ -230,6 +273,7 @@ impl Slip {
             Kind::Concurrent { cap, ticket, .. } => {
                 Some(Owed::lease(*cap, (*ticket)?, &self.place))
             }
+            Kind::Patients { budget, .. } => Some(Owed::patients(*budget, &self.place)),
         }
     }
 }

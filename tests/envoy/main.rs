@@ -44,6 +44,8 @@ mod origin;
 #[cfg(test)]
 mod patient_writes;
 #[cfg(test)]
+mod patients;
+#[cfg(test)]
 mod platform;
 #[cfg(test)]
 mod priority;

@@ -3,7 +3,10 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Measure, Period, Priority, Quota, Right};
+use crate::limit::{
+    AddressPrefix, Budget, Cap, Cost, KeyPart, Measure, Period, Priority, Quota, Right,
+};
+use crate::response::Egress;
 
 /// Every key of a limit.
 pub fn complete() -> Value {
@@ -11,12 +14,13 @@ pub fn complete() -> Value {
         "address_prefix": {"ipv4": 24, "ipv6": 48}, "cost": {"request": 2, "interactions": {"read": 1, "operation": 20},
         "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles",
         "priority": {"when": "'BTG' in principal.purposes", "routes": ["emergency"], "reserve": 10}},
-        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s", "priority": {"routes": ["emergency"], "bypass": true}}])
+        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s", "priority": {"routes": ["emergency"], "bypass": true}},
+        {"name": "charts", "key": ["subject"], "patients": 500, "window": "24h"}])
 }
 
 /// What is read of it.
 pub fn check_complete(policy: &Policy) {
-    let [limit, at_once] = &policy.limits[..] else {
+    let [limit, at_once, charts] = &policy.limits[..] else {
         panic!("{:?}", policy.limits)
     };
     assert_eq!(limit.name, "per-client");
@@ -43,7 +47,11 @@ pub fn check_complete(policy: &Policy) {
     assert_eq!(limit.priority, emergency(Right::Reserve(10)));
     assert_eq!(at_once.priority, emergency(Right::Bypass));
     let conditions: Vec<bool> = policy.rules.priority.iter().map(Option::is_some).collect();
-    assert_eq!(conditions, [true, false]);
+    assert_eq!(conditions, [true, false, false]);
+    let budget = Budget::new(500, 86_400).unwrap();
+    assert_eq!(charts.measure, Measure::Patients(budget));
+    // Somebody has to tell whom answers are about.
+    assert!(policy.egress.contains(&Egress::telling().into()));
 }
 
 #[test]
@@ -81,7 +89,7 @@ fn a_debt_is_the_burst_unless_something_else_is_said() {
 #[rustfmt::skip]
 fn a_wrong_limit_is_said_to_be_wrong() {
     let rows: Vec<(&str, &str, Value, String)> = vec![
-        ("a limit's name twice", "/limits/-", complete()[0].clone(), "/limits/2/name: expected a name of its own, found that of /limits/0".into()),
+        ("a limit's name twice", "/limits/-", complete()[0].clone(), "/limits/3/name: expected a name of its own, found that of /limits/0".into()),
         ("a limit in upper case", "/limits/0/name", json!("Clients"), "/limits/0/name: expected a name of the characters a-z 0-9 -, found other text".into()),
         ("a limit without parts", "/limits/0/key", json!([]), "/limits/0/key: expected a list of 1 to 12 parts of a key, found 0".into()),
         ("a part twice", "/limits/0/key/-", json!("client"), "/limits/0/key/2: expected each word once, found one for the second time".into()),
@@ -109,6 +117,11 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("no routes", "/limits/1/priority/routes", json!([]), "/limits/1/priority/routes: expected a list of 1 to 16 names of routes, found 0".into()),
         ("a route without a name", "/limits/1/priority/routes/0", json!(""), "/limits/1/priority/routes/0: expected the name of a route of 1 to 256 bytes, found 0".into()),
         ("a condition that is none", "/limits/0/priority/when", json!("denied"), "/limits/0/priority/when: line 1, column 1: expected a variable, found \"denied\"".into()),
+        ("no patients", "/limits/2/patients", json!(0), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
+        ("too many patients", "/limits/2/patients", json!(10_001), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
+        ("a window of 59 seconds", "/limits/2/window", json!("59s"), "/limits/2/window: expected a duration from 1m to 744h, a whole number with ms, s, m or h, found \"59s\"".into()),
+        ("a window of fractions", "/limits/2/window", json!("60500ms"), "/limits/2/window: expected a duration of whole seconds, found other text".into()),
+        ("two measures", "/limits/2/concurrent", json!(5), "/limits/2/patients: expected nothing beside concurrent, found something".into()),
         ("none at once", "/limits/1/concurrent", json!(0), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("too many at once", "/limits/1/concurrent", json!(10_001), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("a lease of 9 seconds", "/limits/1/lease", json!("9s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"9s\"".into()),

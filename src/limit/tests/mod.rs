@@ -11,6 +11,7 @@ use crate::shared::{Answer, Step, Work as _};
 mod damage;
 mod keys;
 mod leases;
+mod patients;
 mod priority;
 mod race;
 mod settling;
@@ -115,6 +116,7 @@ fn burst_of(limit: &Limit) -> u32 {
     match &limit.measure {
         Measure::Rate { quota, .. } => quota.burst(),
         Measure::Concurrent(cap) => cap.most(),
+        Measure::Patients(budget) => budget.most(),
     }
 }
 

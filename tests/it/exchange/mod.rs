@@ -25,6 +25,7 @@ mod named;
 mod operations;
 mod outages;
 mod pages;
+mod patients;
 mod priority;
 mod provenance;
 mod quarantine;
