@@ -48,7 +48,11 @@ fn limit(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<R
     let key = key.and_then(|node| distinct(&node, "parts of a key", &words, m));
     let address = address_prefix(&mut object, key.as_deref(), m);
     let measure = match (object.optional("concurrent"), object.optional("patients")) {
-        (Some(_), Some(other)) => other.refuse("nothing beside concurrent", "something", m),
+        (Some(_), Some(other)) => {
+            // One mistake is enough.
+            let _ = (object.optional("lease"), object.optional("window"));
+            other.refuse("nothing beside concurrent", "something", m)
+        }
         (Some(most), None) => cap(&most, &mut object, m).map(Measure::Concurrent),
         (None, Some(most)) => budget(&most, &mut object, m).map(Measure::Patients),
         (None, None) => rate(&mut object, m),

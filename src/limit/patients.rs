@@ -232,12 +232,14 @@ impl PatientSlot {
     fn add(&mut self, fingerprint: Fingerprint, shown: &Shown) -> bool {
         let mut entries = self.entries.iter_mut();
         let entry = entries.find(|entry| entry.fingerprint == fingerprint);
-        entry.is_some_and(|Entry { salt, sketch, .. }| {
-            let patients = shown.patients.iter();
-            patients.fold(false, |more, patient| {
-                sketch.add(salted(*patient, *salt)) || more
-            })
-        })
+        let Some(Entry { salt, sketch, .. }) = entry else {
+            return false;
+        };
+        let mut more = false;
+        for patient in &shown.patients {
+            more |= sketch.add(salted(*patient, *salt));
+        }
+        more
     }
 
     fn insert(&mut self, entry: Entry) {

@@ -115,7 +115,7 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("all go first", "/limits/0/priority", json!({"bypass": true}), "/limits/0/priority: expected when or routes, for not all can go first, found neither".into()),
         ("no bypass", "/limits/1/priority/bypass", json!(false), "/limits/1/priority/bypass: expected true, or no bypass at all, found false".into()),
         ("no routes", "/limits/1/priority/routes", json!([]), "/limits/1/priority/routes: expected a list of 1 to 16 names of routes, found 0".into()),
-        ("a route without a name", "/limits/1/priority/routes/0", json!(""), "/limits/1/priority/routes/0: expected the name of a route of 1 to 256 bytes, found 0".into()),
+        ("a route without a name", "/limits/1/priority/routes/0", json!(""), "/limits/1/priority/routes/0: expected the name of a route of 1 to 256 bytes, found 0 bytes".into()),
         ("a condition that is none", "/limits/0/priority/when", json!("denied"), "/limits/0/priority/when: line 1, column 1: expected a variable, found \"denied\"".into()),
         ("no patients", "/limits/2/patients", json!(0), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
         ("too many patients", "/limits/2/patients", json!(10_001), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
@@ -127,7 +127,7 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("a lease of 9 seconds", "/limits/1/lease", json!("9s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"9s\"".into()),
         ("a lease of an hour and a second", "/limits/1/lease", json!("3601s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"3601s\"".into()),
         ("half a second", "/limits/1/lease", json!("10500ms"), "/limits/1/lease: expected a duration of whole seconds, found other text".into()),
-        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, lease, when, found the unknown key \"rate\"".into()),
+        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, patients, lease, when, priority, found the unknown key \"rate\"".into()),
         ("a lease of a rate", "/limits/0/lease", json!("30s"), "/limits/0/lease: expected one of the keys name, key, address_prefix, concurrent, rate, burst, cost, when, found the unknown key \"lease\"".into()),
     ];
     for (row, pointer, value, expected) in rows {

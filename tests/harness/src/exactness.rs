@@ -7,10 +7,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::client::{Client, Request, Version};
 use crate::envoy::{Envoy, Manifest, Spec, module};
