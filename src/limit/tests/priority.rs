@@ -105,7 +105,8 @@ fn whoever_is_free_is_counted_and_never_refused() {
 #[test]
 fn shared_data_that_fails_refuses_all_but_those_who_are_free() {
     // The first limit fails while it is read, or while it is written; the other is charged as ever.
-    let failures: [(&str, fn(&Step<'_, Verdict>) -> Option<Answer>); 3] = [
+    type Failure = fn(&Step<'_, Verdict>) -> Option<Answer>;
+    let failures: [(&str, Failure); 3] = [
         ("read", |step| {
             matches!(step, Step::Read { .. }).then_some(Answer::Failed)
         }),
