@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop hostile-server oracles tables lint soak wasm tools toolchain demo-binary bench bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server oracles tables lint soak wasm tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -54,6 +54,11 @@ bench: tools wasm bench-filter ## what the filter costs in Envoy beside others, 
 	@cargo build --quiet --package fhir-guard-bench
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/bench" $(if $(ROUNDS),"--rounds=$(ROUNDS)") $(if $(CASE),"--case=$(CASE)") $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 	@$(if $(CASE),true,$(MAKE) --no-print-directory bench-decision bench-screening)
+
+limits-measure: tools wasm ## how exact limits are in Envoy with two workers, and what ten million callers hold; 3 minutes; KEYS=n, SECONDS=n
+	@cargo build --quiet --package fhir-guard-harness --bin limits
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" "$(BUILD)/debug/limits" $(if $(KEYS),"--keys=$(KEYS)") $(if $(SECONDS),"--seconds=$(SECONDS)")
+	@cargo bench --quiet --bench limits
 
 bench-filter: wasm
 	@echo "building the bench"

@@ -245,6 +245,7 @@ fn limit(criterion: &mut Criterion) {
                 limit,
                 caller,
                 count: 1,
+                priority: false,
             });
             let mut charging = Charging::new(charges, now);
             assert!(charge(&mut charging, &mut shared).allowed);

@@ -19,7 +19,7 @@
 //! | [`label`] | security labels, to who may see what carries them |
 //! | [`dlp`] | patterns in texts, to what is masked or withheld for them |
 //! | [`access`] | scopes, compartments and rules, to a permit |
-//! | [`limit`] | token buckets and leases in shared data |
+//! | [`limit`] | token buckets, leases and counts of patients in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers, signatures |
 //! | [`audit`] | the record of an exchange |
 //! | [`config`] | the operator's configuration, to a policy |

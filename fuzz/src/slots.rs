@@ -98,6 +98,7 @@ fn charging(limits: &[Limit], caller: &Caller<'_>, now: u64) -> Charging {
         limit,
         caller: *caller,
         count: 1,
+        priority: false,
     };
     Charging::new(limits.iter().map(charge), now)
 }

@@ -24,6 +24,8 @@ pub struct Rules {
     pub redactions: Vec<Named>,
     /// When each limit applies, by its place; `None` where it always does. At most 64.
     pub limits: Vec<Named>,
+    /// Who goes first under each limit, by its place; `None` where no condition says. At most 64.
+    pub priority: Vec<Option<Condition>>,
     /// When each guardrail applies, by its place; `None` where it always does. At most 64.
     pub egress: Vec<Named>,
     /// What is known of consent without asking.
@@ -103,6 +105,8 @@ pub(super) struct Spared {
     pub redactions: u64,
     /// Limits that do not apply.
     pub limits: u64,
+    /// Limits that put the caller first.
+    pub priority: u64,
     /// The answer is not signed.
     pub signature: bool,
     /// What leaves is not marked.
@@ -117,6 +121,7 @@ impl Spared {
         Spared {
             redactions: self.redactions & other.redactions,
             limits: self.limits & other.limits,
+            priority: self.priority & other.priority,
             signature: self.signature && other.signature,
             watermark: self.watermark && other.watermark,
             egress: self.egress & other.egress,
@@ -134,6 +139,7 @@ impl Rules {
         let actors = self.consent.actors.iter().map(|(_, when)| when);
         let clearances = self.labels.iter().flat_map(|labels| &labels.clearances);
         let texts = self.dlp.iter().filter_map(|(_, when)| when.as_ref());
+        let texts = texts.chain(self.priority.iter().flatten());
         rules
             .chain(others)
             .chain(actors)
@@ -222,7 +228,18 @@ impl Rules {
             let when = when.as_ref();
             when.is_some_and(|when| !when.holds(facts).unwrap_or(true))
         };
+        let mut priority = 0_u64;
+        for (place, when) in (0_u32..).zip(&self.priority) {
+            // Where it cannot be decided nobody goes first.
+            if when
+                .as_ref()
+                .is_none_or(|when| when.holds(facts).unwrap_or(false))
+            {
+                priority |= 1_u64.checked_shl(place).unwrap_or_default();
+            }
+        }
         Ok(Spared {
+            priority,
             redactions: spared(&self.redactions, "redaction")?,
             limits: spared(&self.limits, "limit")?,
             signature: without(&self.signature),

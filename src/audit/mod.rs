@@ -83,6 +83,8 @@ pub struct Record {
     pub patient: Option<String>,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+    /// The limits that would have refused it, had the caller no priority.
+    pub priority: Vec<String>,
 }
 
 /// One request of a Bundle.
@@ -151,6 +153,7 @@ impl Record {
             }
             out.close('}');
         }
+        out.list("priority", &self.priority);
         out.list("reported", &self.reported);
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
@@ -376,6 +379,7 @@ mod tests {
             watermark: some(),
             patient: some(),
             limits: vec![("per-client".to_owned(), 3)],
+            priority: vec!["per-client".to_owned()],
             reported: vec!["deny.night".to_owned()],
             ..Record::default()
         };
@@ -405,6 +409,7 @@ mod tests {
             "watermark",
             "patient",
             "limits",
+            "priority",
             "reported",
             "us",
         ] {

@@ -6,34 +6,33 @@ use std::time::Duration;
 use super::conditions::Conditions;
 use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
+use super::priority;
 use super::reader::{Node, Object, each, or};
 use super::rules::names_differ;
 use crate::cel::Condition;
-use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Limit, Measure, Quota};
+use crate::limit::{AddressPrefix, Budget, Cap, Cost, KeyPart, Limit, Measure, Quota};
 use crate::request::Interaction;
 
 /// Limits of one configuration: each costs every exchange a read and a write of shared data.
 const LIMITS: usize = 8;
 
-/// Each with its condition, where it has one.
+/// A limit, when it applies, and when callers go first under it; always, where nothing says.
+pub(super) type Read = (Limit, Option<Condition>, Option<Condition>);
+
 pub(super) fn read(
     node: &Node<'_>,
     conditions: &Conditions,
     m: &mut Mistakes,
-) -> Option<Vec<(Limit, Option<Condition>)>> {
+) -> Option<Vec<Read>> {
     let items = node.list("limits", 0..=LIMITS, m)?;
     let limits = each(&items, |item| limit(item, conditions, m));
     names_differ(&items, m)?;
     limits
 }
 
-fn limit(
-    node: &Node<'_>,
-    conditions: &Conditions,
-    m: &mut Mistakes,
-) -> Option<(Limit, Option<Condition>)> {
+fn limit(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<Read> {
     let mut object = node.object(
-        "a limit, an object with name, key, rate and burst, or concurrent",
+        "a limit, an object with name, key, rate and burst, or concurrent, or patients",
         m,
     )?;
     let expected = "a name of the characters a-z 0-9 -";
@@ -48,21 +47,33 @@ fn limit(
     let key = object.required("key", "a list of what is counted by, such as client", m);
     let key = key.and_then(|node| distinct(&node, "parts of a key", &words, m));
     let address = address_prefix(&mut object, key.as_deref(), m);
-    let measure = match object.optional("concurrent") {
-        Some(most) => cap(&most, &mut object, m).map(Measure::Concurrent),
-        None => rate(&mut object, m),
+    let measure = match (object.optional("concurrent"), object.optional("patients")) {
+        (Some(_), Some(other)) => {
+            // One mistake is enough.
+            let _ = (object.optional("lease"), object.optional("window"));
+            other.refuse("nothing beside concurrent", "something", m)
+        }
+        (Some(most), None) => cap(&most, &mut object, m).map(Measure::Concurrent),
+        (None, Some(most)) => budget(&most, &mut object, m).map(Measure::Patients),
+        (None, None) => rate(&mut object, m),
     };
     let when = or(object.optional("when"), None, |node| {
         conditions.read(node, m).map(Some)
     });
+    let priority = or(object.optional("priority"), None, |node| {
+        priority::read(node, conditions, m).map(Some)
+    });
     let place = object.pointer().to_owned();
     object.finish(m);
-    let limit = Limit::new(name?, &key?, measure?).map_err(|message| m.add(&place, message));
+    let (measure, (priority, first)) = (measure?, priority?.unzip());
+    let limit = Limit::new(name?, &key?, measure);
+    let limit = limit.and_then(|limit| limit.with_priority(priority));
+    let limit = limit.map_err(|message| m.add(&place, message));
     let limit = Limit {
         address: address?,
         ..limit.ok()?
     };
-    Some((limit, when?))
+    Some((limit, when?, first.flatten()))
 }
 
 /// `rate`, `burst` and `cost`.
@@ -98,6 +109,22 @@ fn cap(most: &Node<'_>, object: &mut Object<'_>, m: &mut Mistakes) -> Option<Cap
     });
     let cap = Cap::new(most?, lease?.as_secs());
     cap.map_err(|message| m.add(object.pointer(), message)).ok()
+}
+
+/// `patients` and `window`.
+fn budget(most: &Node<'_>, object: &mut Object<'_>, m: &mut Mistakes) -> Option<Budget> {
+    let most = most.integer(1..=Budget::MOST, m);
+    let window = object.required("window", "a duration such as 24h", m);
+    let window = window.and_then(|node| {
+        let longest = Duration::from_secs(31 * 86_400);
+        let window = node.duration(Duration::from_secs(60)..=longest, m)?;
+        node.check(window.subsec_nanos() == 0, "a duration of whole seconds", m)?;
+        Some(window)
+    });
+    let budget = Budget::new(most?, window?.as_secs());
+    budget
+        .map_err(|message| m.add(object.pointer(), message))
+        .ok()
 }
 
 /// `address_prefix`, where the key has an address.

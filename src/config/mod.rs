@@ -112,10 +112,12 @@
 //! | `limits[].key` | 1 to 12 of `address`, `certificate`, `client`, `interaction`, `issuer`, `operation`, `patient`, `route`, `subject`, `tenant`, `token`, `type`, each once | required |
 //! | `limits[].address_prefix.ipv4` | whole number, 0 to 32; only with `address` | 32 |
 //! | `limits[].address_prefix.ipv6` | whole number, 0 to 128; only with `address` | 64 |
-//! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | this and the following, or `concurrent` |
+//! | `limits[].rate` | rate: `50/s`, `10/m`, `/h`, `/d` | this and the following, `concurrent`, or `patients` |
 //! | `limits[].burst` | whole number from 1 | required with `rate` |
-//! | `limits[].concurrent` | whole number, 1 to 10000 | required without `rate` |
+//! | `limits[].concurrent` | whole number, 1 to 10000 | not |
 //! | `limits[].lease` | duration in whole seconds, 10s to 1h; only with `concurrent` | `60s` |
+//! | `limits[].patients` | whole number, 1 to 10000 | not |
+//! | `limits[].window` | duration in whole seconds, 60s to 744h | required with `patients` |
 //! | `limits[].cost.request` | whole number, 0 to 1000000, at most `burst` | 1 |
 //! | `limits[].cost.interactions` | such a number for each of some codes of [`crate::request::Interaction`] | none |
 //! | `limits[].cost.resources_asked` | whole number from 1 | costs nothing |
@@ -124,6 +126,10 @@
 //! | `limits[].cost.bytes_returned` | size, 1B to 1024MiB | costs nothing |
 //! | `limits[].cost.debt` | whole number; only with what is returned | `burst` |
 //! | `limits[].when` | condition, as `rules[].when` | always |
+//! | `limits[].priority.when` | condition | this, `routes`, or both |
+//! | `limits[].priority.routes` | 1 to 16 names of 1 to 256 bytes | any route |
+//! | `limits[].priority.reserve` | whole number from 1, below the limit | this or `bypass` |
+//! | `limits[].priority.bypass` | `true` | not |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
 //! | `step_up[].interactions` | 1 to 14 of the codes of [`crate::request::Interaction`], each once | all |
@@ -235,6 +241,7 @@ mod mistakes;
 mod operations;
 mod platform;
 mod policy;
+mod priority;
 mod reader;
 mod revocation;
 mod rules;

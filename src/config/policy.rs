@@ -32,7 +32,7 @@ use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
     known_answers,
 };
-use crate::limit::Limit;
+use crate::limit::{Limit, Measure};
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
 use crate::response::{Egress, Signer, Watermarking};
@@ -175,7 +175,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         conditions::time_zones(node, m)
     });
     let conditions = Conditions::new(zones);
-    let limits = or(object.optional("limits"), Vec::new(), |node| {
+    let limits_read = or(object.optional("limits"), Vec::new(), |node| {
         limits::read(node, &conditions, m)
     });
     let step_up = or(object.optional("step_up"), Vec::new(), |node| {
@@ -232,14 +232,25 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let names: Vec<&str> = issuers.iter().map(|known| known.issuer.as_str()).collect();
     certificates::check_issuers(&certificate_rules, &names, m);
     let discovery = discovery::metadata(discovery?, &fhir.base, &issuers, &dpop);
-    let (limits, limits_when): (Vec<_>, Vec<_>) = limits?.into_iter().unzip();
+    let (mut limits, mut limits_when, mut priority) = (Vec::new(), Vec::new(), Vec::new());
+    for (limit, when, first) in limits_read? {
+        limits.push(limit);
+        limits_when.push(when);
+        priority.push(first);
+    }
     let (redactions, redactions_when): (Vec<_>, Vec<_>) =
         minimum::behind(redactions?, minimum?, m)?
             .into_iter()
             .unzip();
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
-    let (egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    let (mut egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
+    if limits
+        .iter()
+        .any(|limit| matches!(limit.measure, Measure::Patients(_)))
+    {
+        egress.push(Rc::new(Egress::telling()));
+    }
     let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
     let (consent, consent_terms) = consent?;
     let (signer, signature) = signing?;
@@ -252,6 +263,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         watermark,
         dlp: dlp?,
         limits: limit_names.zip(limits_when).collect(),
+        priority,
         redactions: redaction_names.zip(redactions_when).collect(),
         egress: egress_names.zip(egress_when).collect(),
     };

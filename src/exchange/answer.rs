@@ -95,6 +95,7 @@ impl Exchange {
             Phase::Holding { .. } => self.refuse(&Denial::Uninspectable("truncated")),
             Phase::Streaming { screen, .. } => {
                 self.count(screen.counts());
+                self.note_shown(&screen);
                 self.cut(&Denial::Uninspectable("truncated"))
             }
             phase @ (Phase::Done | Phase::Discarding) => {
@@ -305,6 +306,7 @@ impl Exchange {
             if screen.held() <= hold_limit {
                 self.note_statuses(screen.statuses());
                 self.done(screen.counts());
+                self.note_shown(&screen);
                 self.note_broken(&screen);
                 let body = screen.take();
                 return match signing {
@@ -365,6 +367,7 @@ impl Exchange {
                 }
                 OnFault::Refuse => {
                     self.count(counts);
+                    self.note_shown(&screen);
                     self.cut(&denial)
                 }
             };
@@ -372,6 +375,7 @@ impl Exchange {
         if screen.closed() {
             self.note_statuses(screen.statuses());
             self.done(counts);
+            self.note_shown(&screen);
             self.note_broken(&screen);
         } else {
             self.phase = Phase::Streaming { screen, on_fault };

@@ -7,9 +7,11 @@ use crate::denial::Denial;
 use crate::fhir::ResourceType;
 use crate::identity::Principal;
 use crate::limit::{
-    self, Asking, Caller, Charge, Charging, Owed, Remaining, Returned, Settling, Verdict,
+    self, Asking, Caller, Charge, Charging, Owed, Priority, Remaining, Returned, Settling, Shown,
+    Verdict,
 };
 use crate::request::{FhirPolicy, Interaction, Summary};
+use crate::response::Screen;
 
 /// The most buckets that one exchange is charged in: each costs a read and a write of shared data. Only
 /// the requests of a Bundle can differ in what they ask for.
@@ -37,10 +39,17 @@ impl Exchange {
                 let count = limit
                     .measure
                     .cost_of(size(interaction, &guard.policy().fhir));
+                let on_route = |own: &Priority| own.is_on(caller.route);
+                let priority =
+                    limit.priority.as_ref().is_some_and(on_route) && permit.has_priority(place);
                 let same = |charge: &&mut Charge<'_>| limit.is_asked_alike(&charge.caller, &caller);
                 let buckets = charges.len();
                 match charges.iter_mut().skip(first).find(same) {
-                    Some(charge) => charge.count = charge.count.saturating_add(count),
+                    Some(charge) => {
+                        charge.count = charge.count.saturating_add(count);
+                        // Several requests have it only where each has.
+                        charge.priority &= priority;
+                    }
                     None if buckets >= BUCKETS => {
                         return Err(Denial::TooCostly("limits".into()));
                     }
@@ -48,11 +57,12 @@ impl Exchange {
                         limit,
                         caller,
                         count,
+                        priority,
                     }),
                 }
             }
         }
-        let never = |charge: &&Charge<'_>| charge.limit.measure.never_admits(charge.count);
+        let never = |charge: &&Charge<'_>| charge.limit.never_admits(charge.count, charge.priority);
         if let Some(charge) = charges.iter().find(never) {
             return Err(Denial::TooCostly(charge.limit.name.clone().into()));
         }
@@ -69,7 +79,23 @@ impl Exchange {
             resources: self.record.passed,
             bytes: self.bytes,
         };
-        Some(Settling::new(std::mem::take(&mut self.owed), returned, now))
+        let settling = Settling::new(std::mem::take(&mut self.owed), returned, now);
+        if self.shown.is_empty() {
+            return Some(settling);
+        }
+        let shown = Shown {
+            patients: std::mem::take(&mut self.shown),
+            // The proxy draws the one, and the other is known to a nanosecond only here.
+            salt: salt(&self.record.request_id, now),
+        };
+        Some(settling.with_shown(shown))
+    }
+
+    /// Keeps in mind whom it was about what has left.
+    pub(super) fn note_shown(&mut self, screen: &Screen) {
+        if self.owed.iter().any(Owed::counts_patients) {
+            self.shown = screen.shown();
+        }
     }
 
     /// Whether [`Exchange::settling`] has something to do: worth a look at the clock.
@@ -149,6 +175,13 @@ impl Exchange {
             ..Caller::default()
         }
     }
+}
+
+/// Begins a new count of patients.
+fn salt(request_id: &str, now: u64) -> u64 {
+    let text = [request_id.as_bytes(), &now.to_be_bytes()].concat();
+    let digest: [u8; 32] = blake3::hash(&text).into();
+    digest.first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 
 /// The caller who asks for this.

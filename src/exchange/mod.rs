@@ -60,6 +60,8 @@ pub struct Exchange {
     owed: Vec<Owed>,
     /// Bytes of the answer's body that have left.
     bytes: u64,
+    /// Whom it was about, where that is charged.
+    shown: Vec<u64>,
     /// Nothing more comes.
     ended: bool,
 }
@@ -196,10 +198,13 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        self.owed = self
-            .charging()
-            .map(|charging| charging.owed())
-            .unwrap_or_default();
+        let charged = self.charging();
+        let charged = charged.map(|charging| (charging.owed(), charging.borrowed()));
+        let (owed, borrowed) = charged.unwrap_or_default();
+        self.owed = owed;
+        if verdict.allowed {
+            self.record.priority = borrowed;
+        }
         let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
             Phase::Charging {
                 permit,
@@ -329,6 +334,14 @@ impl Exchange {
     /// The exchange is over; what was under way was cut short.
     pub fn end(&mut self) {
         self.ended = true;
+        match std::mem::take(&mut self.phase) {
+            Phase::Streaming { screen, on_fault } => {
+                self.count(screen.counts());
+                self.note_shown(&screen);
+                self.phase = Phase::Streaming { screen, on_fault };
+            }
+            other => self.phase = other,
+        }
         match &self.phase {
             Phase::Forwarded { .. }
             | Phase::ReadingBody { .. }
@@ -341,10 +354,6 @@ impl Exchange {
                 self.record.outcome = Outcome::Cut;
             }
             Phase::Waiting(_) | Phase::Consenting(_) | Phase::Current(_) => self.leave(),
-            Phase::Streaming { screen, .. } => {
-                let counts = screen.counts();
-                self.count(counts);
-            }
             _ => {}
         }
     }

@@ -33,6 +33,8 @@ pub struct Charge<'a> {
     pub caller: Caller<'a>,
     /// How much: 1 for a request, unless the limit says otherwise.
     pub count: u32,
+    /// Whether the caller has what the limit gives to those who go first.
+    pub priority: bool,
 }
 
 /// The outcome.
@@ -67,6 +69,8 @@ pub struct Remaining {
     pub window_seconds: u64,
     /// Whether requests are counted that are under way at once.
     pub concurrent: bool,
+    /// Whether different patients are counted.
+    pub patients: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -112,6 +116,17 @@ impl Charging {
     pub fn owed(&self) -> Vec<Owed> {
         self.slips.iter().filter_map(Slip::owed).collect()
     }
+
+    /// The limits that would have refused, had the caller no priority; by name, each once.
+    pub fn borrowed(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for slip in self.slips.iter().filter(|slip| slip.borrowed()) {
+            if !names.iter().any(|name| name == slip.name()) {
+                names.push(slip.name().to_owned());
+            }
+        }
+        names
+    }
 }
 
 impl Work for Charging {
@@ -143,10 +158,7 @@ impl Work for Charging {
             (Phase::Mending(index), _) => self.mend(index + 1),
             (Phase::Reading(index), Answer::Value { bytes, version }) => {
                 self.read(index, bytes, version);
-                self.phase = Phase::Reading(index + 1);
-                if index + 1 == self.slips.len() {
-                    self.decide(0);
-                }
+                self.read_next(index);
             }
             (Phase::Rereading(index), Answer::Value { bytes, version }) => {
                 self.read(index, bytes, version);
@@ -161,11 +173,11 @@ impl Work for Charging {
                 if tries < TRIES {
                     self.phase = Phase::Rereading(index);
                 } else {
-                    self.finish(self.contention(index));
+                    self.fail(index);
                 }
             }
             (Phase::Reading(index) | Phase::Rereading(index) | Phase::Writing(index), _) => {
-                self.finish(self.contention(index))
+                self.fail(index)
             }
         }
     }
@@ -176,6 +188,23 @@ impl Charging {
         let now = self.now;
         if let Some(slip) = self.slips.get_mut(index) {
             slip.read(bytes, version, now);
+        }
+    }
+
+    fn read_next(&mut self, index: usize) {
+        self.phase = Phase::Reading(index + 1);
+        if index + 1 == self.slips.len() {
+            self.decide(0);
+        }
+    }
+
+    /// What is known of this limit cannot be read or written: refuses, but whom it never refuses.
+    fn fail(&mut self, index: usize) {
+        let passes = self.slips.get_mut(index).map(Slip::pass_uncounted);
+        match (passes, self.phase) {
+            (Some(true), Phase::Reading(_)) => self.read_next(index),
+            (Some(true), _) => self.write(index + 1),
+            _ => self.finish(self.contention(index)),
         }
     }
 
@@ -217,6 +246,7 @@ impl Charging {
                 self.value = bytes;
                 self.phase = Phase::Writing(index);
             }
+            None if slip.passes_unwritten(now) || slip.pass_uncounted() => self.write(index + 1),
             // `decide` has looked before; only refusing is safe where both disagree.
             None => self.finish(self.contention(index)),
         }

@@ -28,9 +28,10 @@ pub fn headers(verdict: &Verdict) -> Vec<(&'static str, String)> {
         let (burst, window) = (limit.burst, limit.window_seconds);
         quote(&limit.name, &mut policies);
         // Writing to a string cannot fail.
-        let _ = match limit.concurrent {
-            true => write!(policies, ";q={burst};qu=\"concurrent-requests\""),
-            false => write!(policies, ";q={burst};w={window}"),
+        let _ = match (limit.concurrent, limit.patients) {
+            (true, _) => write!(policies, ";q={burst};qu=\"concurrent-requests\""),
+            (false, true) => write!(policies, ";q={burst};qu=\"patients\";w={window}"),
+            (false, false) => write!(policies, ";q={burst};w={window}"),
         };
     }
     if !policies.is_empty() {
@@ -101,6 +102,7 @@ mod tests {
             burst: quotas[index].burst(),
             window_seconds: quotas[index].window_seconds(),
             concurrent: false,
+            patients: false,
         };
         let check = |name: &str, verdict: Verdict, expected: [Option<&str>; 3]| {
             let found = headers(&verdict);
@@ -169,6 +171,7 @@ mod tests {
             burst,
             window_seconds: 0,
             concurrent: true,
+            patients: false,
         };
         check(
             "how many at once",
@@ -186,6 +189,19 @@ mod tests {
                 Some("\"at-once\";q=3;qu=\"concurrent-requests\""),
                 Some("\"at-once\";r=0"),
                 Some("1"),
+            ],
+        );
+        let budget = Remaining {
+            patients: true,
+            ..remaining(0, 3, 7)
+        };
+        check(
+            "different patients",
+            allowed(vec![budget]),
+            [
+                Some("\"per-client\";q=100;qu=\"patients\";w=2"),
+                Some("\"per-client\";r=3;t=7"),
+                None,
             ],
         );
         let odd = Remaining {

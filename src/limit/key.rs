@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use super::cost::{Asking, Cost};
 use super::lease::Cap;
+use super::patients::Budget;
+use super::priority::{Priority, Right};
 use super::quota::Quota;
 use super::slot::Fingerprint;
 
@@ -131,8 +133,10 @@ pub struct Limit {
     pub key: Vec<KeyPart>,
     /// What the part `address` is.
     pub address: AddressPrefix,
-    /// How often, or how many at once.
+    /// How often, how many at once, or how many patients.
     pub measure: Measure,
+    /// Who goes first; `None` is nobody.
+    pub priority: Option<Priority>,
 }
 
 /// What a limit holds to.
@@ -147,6 +151,8 @@ pub enum Measure {
     },
     /// How many may be under way at once.
     Concurrent(Cap),
+    /// How many different patients may be shown.
+    Patients(Budget),
 }
 
 impl Measure {
@@ -162,15 +168,16 @@ impl Measure {
     pub fn cost_of(&self, asking: Asking) -> u32 {
         match self {
             Measure::Rate { cost, .. } => cost.of_request(asking),
-            Measure::Concurrent(_) => 0,
+            Measure::Concurrent(_) | Measure::Patients(_) => 0,
         }
     }
 
-    /// Whether so much is never admitted at once.
-    pub fn never_admits(&self, count: u32) -> bool {
+    /// The most at once.
+    pub fn most(&self) -> u32 {
         match self {
-            Measure::Rate { quota, .. } => count > quota.burst(),
-            Measure::Concurrent(_) => false,
+            Measure::Rate { quota, .. } => quota.burst(),
+            Measure::Concurrent(cap) => cap.most(),
+            Measure::Patients(budget) => budget.most(),
         }
     }
 }
@@ -199,7 +206,35 @@ impl Limit {
             key: key.to_vec(),
             address: AddressPrefix::default(),
             measure,
+            priority: None,
         })
+    }
+
+    /// The same, with some who go first.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing would be left to the others.
+    pub fn with_priority(self, priority: Option<Priority>) -> Result<Limit, &'static str> {
+        let all = self.measure.most();
+        match priority.as_ref().map(|priority| priority.right) {
+            Some(Right::Reserve(kept)) if kept >= all => {
+                Err("priority/reserve: expected less than the limit itself")
+            }
+            _ => Ok(Limit { priority, ..self }),
+        }
+    }
+
+    /// Whether so much is never admitted at once, of a caller who has priority or has not.
+    pub fn never_admits(&self, count: u32, priority: bool) -> bool {
+        match (&self.measure, self.priority.as_ref().map(|own| own.right)) {
+            (_, Some(Right::Bypass)) if priority => false,
+            (Measure::Rate { quota, .. }, Some(Right::Reserve(kept))) if !priority => {
+                count > quota.with_less(kept).burst()
+            }
+            (Measure::Rate { quota, .. }, _) => count > quota.burst(),
+            (Measure::Concurrent(_) | Measure::Patients(_), _) => false,
+        }
     }
 
     /// Whether it counts by this part.
@@ -261,6 +296,7 @@ impl Place {
         let key = match limit.measure {
             Measure::Rate { .. } => format!("fhir-guard.limit.v1.{:03x}", slot & 0x0fff),
             Measure::Concurrent(_) => format!("fhir-guard.lease.v1.{:03x}", slot & 0x03ff),
+            Measure::Patients(_) => format!("fhir-guard.patients.v1.{:03x}", slot & 0x01ff),
         };
         let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
         if let Some(last) = fingerprint.last_mut() {
@@ -282,6 +318,11 @@ fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
     if let Measure::Concurrent(cap) = &limit.measure {
         // What leases of another life left cannot be read with this one.
         add(&cap.life().to_be_bytes());
+    }
+    if let Measure::Patients(budget) = &limit.measure {
+        // Nor what was counted for another window.
+        add(b"patients");
+        add(&budget.window_seconds().to_be_bytes());
     }
     let mut add_part = |value: Option<&[u8]>| match value {
         Some(value) => {

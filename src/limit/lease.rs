@@ -47,6 +47,15 @@ impl Cap {
         })
     }
 
+    /// The same for those for whom so much is kept back; at least 1 remains to them.
+    pub(super) fn with_less(self, kept: u32) -> Cap {
+        let kept = u16::try_from(kept).unwrap_or(u16::MAX);
+        Cap {
+            most: self.most.saturating_sub(kept).max(1),
+            ..self
+        }
+    }
+
     /// The most at once.
     pub fn most(&self) -> u32 {
         self.most.into()
@@ -157,7 +166,8 @@ impl LeaseSlot {
         let entry = self.entry(fingerprint)?;
         let part = entry.turn(cap, now);
         let count = entry.count(part)?;
-        *count = count.saturating_add(1);
+        // Whoever was not counted must not be given back.
+        *count = count.checked_add(1)?;
         Some(Ticket(part))
     }
 

@@ -82,6 +82,20 @@ impl Quota {
         Ok(Quota { furthest, ..self })
     }
 
+    /// The same bucket for those for whom so much of it is kept back: they are refused where no more is
+    /// left. At least 1 remains to them.
+    pub(super) fn with_less(self, kept: u32) -> Quota {
+        let burst = self.burst.saturating_sub(kept).max(1);
+        let refill = self.interval.saturating_mul(burst.into());
+        let window = self.window.saturating_mul(burst.into());
+        Quota {
+            burst,
+            refill,
+            window: window.div_ceil(u64::from(self.burst.max(1))).max(1),
+            ..self
+        }
+    }
+
     /// The most requests at once, at least 1.
     pub fn burst(&self) -> u32 {
         self.burst

@@ -3,6 +3,7 @@
 use super::cost::{Cost, Returned};
 use super::key::Place;
 use super::lease::{Cap, LeaseSlot, Ticket};
+use super::patients::{Budget, PatientSlot, Shown};
 use super::quota::Quota;
 use super::slot::Slot;
 use crate::shared::{Answer, Step, Work};
@@ -22,6 +23,8 @@ pub struct Owed {
 enum What {
     /// The answer is charged.
     Answer { quota: Quota, cost: Cost },
+    /// Who was shown is counted.
+    Patients { budget: Budget },
     /// One that is under way is no more.
     Lease { cap: Cap, ticket: Ticket },
 }
@@ -37,6 +40,13 @@ impl Owed {
         })
     }
 
+    pub(super) fn patients(budget: Budget, place: &Place) -> Owed {
+        Owed {
+            place: place.clone(),
+            what: What::Patients { budget },
+        }
+    }
+
     pub(super) fn lease(cap: Cap, ticket: Ticket, place: &Place) -> Owed {
         Owed {
             place: place.clone(),
@@ -48,8 +58,13 @@ impl Owed {
     pub fn is_old(&self, now: u64) -> bool {
         match &self.what {
             What::Lease { cap, ticket } => ticket.is_old(cap, now),
-            What::Answer { .. } => false,
+            What::Answer { .. } | What::Patients { .. } => false,
         }
+    }
+
+    /// Whether it has to be known who was shown.
+    pub fn counts_patients(&self) -> bool {
+        matches!(self.what, What::Patients { .. })
     }
 
     /// Whether it is a lease.
@@ -65,6 +80,7 @@ pub struct Settling {
     now: u64,
     /// What has left; absent where leases are to be renewed.
     returned: Option<Returned>,
+    shown: Shown,
     owed: Vec<Owed>,
     /// The one at hand.
     at: usize,
@@ -85,6 +101,17 @@ impl Settling {
         Settling::begin(owed, Some(returned), now)
     }
 
+    /// The same, where these patients were shown.
+    pub fn with_shown(self, shown: Shown) -> Settling {
+        let mut settling = Settling {
+            shown,
+            at: 0,
+            ..self
+        };
+        settling.pass();
+        settling
+    }
+
     /// Begins to renew the leases that are old.
     pub fn renewing(owed: Vec<Owed>, now: u64) -> Settling {
         Settling::begin(owed, None, now)
@@ -94,6 +121,7 @@ impl Settling {
         let mut settling = Settling {
             now,
             returned,
+            shown: Shown::default(),
             owed,
             at: 0,
             write: None,
@@ -108,7 +136,8 @@ impl Settling {
         while let Some(owed) = self.owed.get(self.at) {
             let needed = match (&owed.what, self.returned) {
                 (What::Answer { cost, .. }, Some(returned)) => cost.of_answer(returned) > 0,
-                (What::Answer { .. }, None) => false,
+                (What::Answer { .. } | What::Patients { .. }, None) => false,
+                (What::Patients { .. }, Some(_)) => !self.shown.patients.is_empty(),
                 (What::Lease { .. }, Some(_)) => true,
                 (What::Lease { .. }, None) => owed.is_old(self.now),
             };
@@ -126,10 +155,22 @@ impl Settling {
         self.pass();
     }
 
-    /// What to write over this.
-    fn over(&self, owed: &Owed, bytes: Option<Vec<u8>>, version: Option<u32>) -> Write {
+    /// What to write over this, unless that changes nothing.
+    fn over(&self, owed: &Owed, bytes: Option<Vec<u8>>, version: Option<u32>) -> Option<Write> {
         let (fingerprint, now) = (owed.place.fingerprint, self.now);
-        match &owed.what {
+        let write = match &owed.what {
+            What::Patients { budget } => {
+                let mut slot = PatientSlot::of(bytes, version, now);
+                let new = slot.show(fingerprint, budget, &self.shown, now);
+                if !new && !slot.mended() {
+                    return None;
+                }
+                Write {
+                    value: slot.bytes(),
+                    version,
+                    ticket: None,
+                }
+            }
             What::Answer { quota, cost } => {
                 let count = cost.of_answer(self.returned.unwrap_or_default());
                 let mut slot = Slot::of(bytes, version, now);
@@ -152,7 +193,8 @@ impl Settling {
                     ticket,
                 }
             }
-        }
+        };
+        Some(write)
     }
 }
 
@@ -180,8 +222,13 @@ impl Work for Settling {
         };
         match (self.write.take(), answer) {
             (None, Answer::Value { bytes, version }) if self.tries < TRIES => {
-                self.write = Some(self.over(owed, bytes, version));
-                self.tries += 1;
+                match self.over(owed, bytes, version) {
+                    Some(write) => {
+                        self.write = Some(write);
+                        self.tries += 1;
+                    }
+                    None => self.next(),
+                }
             }
             (Some(_), Answer::Conflict) => {}
             (Some(Write { ticket, .. }), Answer::Written) => {

@@ -63,6 +63,8 @@ pub struct Screened {
     pub statuses: Vec<u16>,
     /// The guardrail that refuses all of it, or an entry.
     pub(super) broken: Option<Broken>,
+    /// What has left of all entries.
+    pub(super) meter: Meter,
 }
 
 /// Whether a status says that a request was carried out: refuses one that does not. `change` is what it
@@ -140,8 +142,6 @@ struct Writing<'c> {
     cover: &'c BatchCover,
     limits: Limits,
     screened: Screened,
-    /// What has left of all entries.
-    meter: Meter,
 }
 
 impl<'c> Writing<'c> {
@@ -155,8 +155,8 @@ impl<'c> Writing<'c> {
                 counts: Counts::default(),
                 statuses: Vec::new(),
                 broken: None,
+                meter: Meter::default(),
             },
-            meter: Meter::default(),
         }
     }
 
@@ -194,10 +194,10 @@ impl<'c> Writing<'c> {
         resource: Node<'_>,
     ) -> Result<String, Denial> {
         let screen = Screen::new(Rc::clone(cover), self.limits);
-        let mut screen = screen.after(std::mem::take(&mut self.meter));
+        let mut screen = screen.after(std::mem::take(&mut self.screened.meter));
         let screened = screen.push(resource.raw().as_bytes());
         let screened = screened.and_then(|()| screen.finish());
-        self.meter = screen.meter();
+        self.screened.meter = screen.meter();
         self.note(&screen);
         let own = screen.counts();
         let counts = &mut self.screened.counts;

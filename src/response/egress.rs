@@ -11,7 +11,8 @@ use crate::fhir::ResourceType;
 use crate::json::Node;
 use crate::request::body::Shape;
 
-/// How much may leave in one answer. What is not bounded is `None`.
+/// How much may leave in one answer. What is not bounded is `None`; a rule that bounds nothing tells whom the
+/// answer was about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Egress {
     /// The rule's name, by which the operator knows it.
@@ -40,6 +41,27 @@ pub enum Over {
 impl Egress {
     /// The most patients that a rule can count.
     pub const PATIENTS: usize = 10_000;
+
+    /// A rule that only tells whom an answer was about: of more than [`Egress::PATIENTS`] patients that many and
+    /// one.
+    pub fn telling() -> Egress {
+        Egress {
+            name: "".into(),
+            types: None,
+            records: None,
+            bytes: None,
+            patients: None,
+            over: Over::Refuse,
+        }
+    }
+
+    fn tells(&self) -> bool {
+        self.records.is_none() && self.bytes.is_none() && self.patients.is_none()
+    }
+
+    fn asks_for_patients(&self) -> bool {
+        self.patients.is_some() || self.tells()
+    }
 
     /// Whether it counts resources of this type.
     pub fn counts(&self, resource_type: ResourceType) -> bool {
@@ -115,7 +137,7 @@ impl Meter {
             active && rule.counts(resource_type)
         };
         let mut counting = self.0.iter().filter(|(rule, _)| counts(rule));
-        let patients = match counting.any(|(rule, _)| rule.patients.is_some()) {
+        let patients = match counting.any(|(rule, _)| rule.asks_for_patients()) {
             true => patients(cover, taken)?,
             false => BTreeSet::new(),
         };
@@ -148,10 +170,23 @@ impl Meter {
                 used.bytes = used.bytes.saturating_add(bytes);
                 if rule.patients.is_some() {
                     used.patients.extend(&patients);
+                } else if rule.tells() {
+                    let room = (Egress::PATIENTS + 1).saturating_sub(used.patients.len());
+                    // What is known takes no room.
+                    let new: Vec<Name> = patients.difference(&used.patients).copied().collect();
+                    used.patients.extend(new.into_iter().take(room));
                 }
             }
         }
         Ok(broken)
+    }
+
+    /// A number for each patient that a rule tells of, the same in every answer.
+    pub fn shown(&self) -> Vec<u64> {
+        let telling = self.0.iter().filter(|(rule, _)| rule.tells());
+        let names = telling.flat_map(|(_, used)| &used.patients);
+        let first = |name: &Name| name.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        names.map(first).collect()
     }
 
     /// Bytes that it holds, about.

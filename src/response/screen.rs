@@ -230,6 +230,13 @@ impl Screen {
         self.counts
     }
 
+    /// A number for each patient whom what has left is about, where a rule tells ([`Egress::telling`]).
+    ///
+    /// [`Egress::telling`]: super::Egress::telling
+    pub fn shown(&self) -> Vec<u64> {
+        self.meter.shown()
+    }
+
     fn absorb(&mut self, fault: Fault) -> Fault {
         self.out = String::new();
         self.splitter = Splitter::new(Form::Whole, 0, self.limits.json);
@@ -297,6 +304,7 @@ impl Screen {
     fn batch(&mut self, document: &Document<'_>, cover: &BatchCover) -> Result<(), Fault> {
         let screened = batch::screen(document.root(), cover, self.limits)?;
         self.broken = screened.broken;
+        self.meter = screened.meter;
         if self
             .broken
             .as_ref()

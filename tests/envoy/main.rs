@@ -44,7 +44,11 @@ mod origin;
 #[cfg(test)]
 mod patient_writes;
 #[cfg(test)]
+mod patients;
+#[cfg(test)]
 mod platform;
+#[cfg(test)]
+mod priority;
 #[cfg(test)]
 mod provenance;
 #[cfg(test)]

@@ -149,6 +149,11 @@ impl Permit {
         bit(self.spared.limits, place)
     }
 
+    /// Whether the condition of priority under the limit at this place holds, or there is none.
+    pub fn has_priority(&self, place: usize) -> bool {
+        bit(self.spared.priority, place)
+    }
+
     /// Whether the answer is to be signed, where answers are.
     pub fn signs(&self) -> bool {
         !self.spared.signature

@@ -43,7 +43,8 @@ fn rules_are_read_and_what_they_need_is_known() {
         named(&policy.rules.limits),
         [
             ("per-client".to_owned(), true),
-            ("at-once".to_owned(), false)
+            ("at-once".to_owned(), false),
+            ("charts".to_owned(), false)
         ]
     );
     assert_eq!(
@@ -62,8 +63,14 @@ fn rules_are_read_and_what_they_need_is_known() {
         ("has(certificate.thumbprint)", false, false, false, false),
         ("has(source.address)", false, false, false, true),
     ] {
-        for place in ["/rules/0/when", "/limits/0/when", "/redaction/0/when"] {
-            for cleared in ["/rules/0/when", "/limits/0/when", "/redaction/0/when"] {
+        let places = [
+            "/rules/0/when",
+            "/limits/0/when",
+            "/limits/0/priority/when",
+            "/redaction/0/when",
+        ];
+        for place in places {
+            for cleared in places {
                 set(&mut document, cleared, json!("true"));
             }
             set(&mut document, place, json!(when));

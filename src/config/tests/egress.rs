@@ -19,7 +19,8 @@ pub(super) fn check_complete(policy: &Policy) {
         patients: Some(2),
         over: Over::Cut,
     };
-    let [rule] = policy.egress.as_slice() else {
+    // The other tells whom answers are about, because a limit asks.
+    let [rule, _] = policy.egress.as_slice() else {
         panic!("{:?}", policy.egress)
     };
     assert_eq!(**rule, expected);

@@ -3,19 +3,24 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::limit::{AddressPrefix, Cap, Cost, KeyPart, Measure, Period, Quota};
+use crate::limit::{
+    AddressPrefix, Budget, Cap, Cost, KeyPart, Measure, Period, Priority, Quota, Right,
+};
+use crate::response::Egress;
 
 /// Every key of a limit.
 pub fn complete() -> Value {
     json!([{"name": "per-client", "key": ["client", "address"], "rate": "50/s", "burst": 100,
         "address_prefix": {"ipv4": 24, "ipv6": 48}, "cost": {"request": 2, "interactions": {"read": 1, "operation": 20},
-        "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles"},
-        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s"}])
+        "resources_asked": 50, "inclusion": 3, "resources_returned": 10, "bytes_returned": "64KiB", "debt": 200}, "when": "'partner' in principal.roles",
+        "priority": {"when": "'BTG' in principal.purposes", "routes": ["emergency"], "reserve": 10}},
+        {"name": "at-once", "key": ["client"], "concurrent": 20, "lease": "30s", "priority": {"routes": ["emergency"], "bypass": true}},
+        {"name": "charts", "key": ["subject"], "patients": 500, "window": "24h"}])
 }
 
 /// What is read of it.
 pub fn check_complete(policy: &Policy) {
-    let [limit, at_once] = &policy.limits[..] else {
+    let [limit, at_once, charts] = &policy.limits[..] else {
         panic!("{:?}", policy.limits)
     };
     assert_eq!(limit.name, "per-client");
@@ -35,6 +40,18 @@ pub fn check_complete(policy: &Policy) {
     let cap = Cap::new(20, 30).unwrap();
     assert_eq!(at_once.measure, Measure::Concurrent(cap));
     assert_eq!(limit.address, AddressPrefix { v4: 24, v6: 48 });
+    let emergency = |right| {
+        let routes = vec!["emergency".to_owned()];
+        Some(Priority { routes, right })
+    };
+    assert_eq!(limit.priority, emergency(Right::Reserve(10)));
+    assert_eq!(at_once.priority, emergency(Right::Bypass));
+    let conditions: Vec<bool> = policy.rules.priority.iter().map(Option::is_some).collect();
+    assert_eq!(conditions, [true, false, false]);
+    let budget = Budget::new(500, 86_400).unwrap();
+    assert_eq!(charts.measure, Measure::Patients(budget));
+    // Somebody has to tell whom answers are about.
+    assert!(policy.egress.contains(&Egress::telling().into()));
 }
 
 #[test]
@@ -72,7 +89,7 @@ fn a_debt_is_the_burst_unless_something_else_is_said() {
 #[rustfmt::skip]
 fn a_wrong_limit_is_said_to_be_wrong() {
     let rows: Vec<(&str, &str, Value, String)> = vec![
-        ("a limit's name twice", "/limits/-", complete()[0].clone(), "/limits/2/name: expected a name of its own, found that of /limits/0".into()),
+        ("a limit's name twice", "/limits/-", complete()[0].clone(), "/limits/3/name: expected a name of its own, found that of /limits/0".into()),
         ("a limit in upper case", "/limits/0/name", json!("Clients"), "/limits/0/name: expected a name of the characters a-z 0-9 -, found other text".into()),
         ("a limit without parts", "/limits/0/key", json!([]), "/limits/0/key: expected a list of 1 to 12 parts of a key, found 0".into()),
         ("a part twice", "/limits/0/key/-", json!("client"), "/limits/0/key/2: expected each word once, found one for the second time".into()),
@@ -91,13 +108,27 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("a debt of nothing", "/limits/0/cost", json!({"debt": 3}), "/limits/0/cost/debt: expected nothing where nothing is charged afterwards, found something".into()),
         ("a debt of more than 31 days", "/limits/0/cost/debt", json!(133_920_000), "/limits/0: debt: at this rate it takes, with burst, more than 31 days to come back".into()),
         ("an unknown cost", "/limits/0/cost/records", json!(1), "/limits/0/cost/records: expected one of the keys request, interactions, resources_asked, inclusion, resources_returned, bytes_returned, debt, found the unknown key \"records\"".into()),
+        ("a reserve of all", "/limits/0/priority/reserve", json!(100), "/limits/0: priority/reserve: expected less than the limit itself".into()),
+        ("a reserve of nothing", "/limits/0/priority/reserve", json!(0), "/limits/0/priority/reserve: expected a whole number from 1 to 4294967295, found another number".into()),
+        ("both at once", "/limits/0/priority/bypass", json!(true), "/limits/0/priority: expected reserve or bypass, found both".into()),
+        ("neither", "/limits/0/priority", json!({"routes": ["a"]}), "/limits/0/priority: expected reserve or bypass, found neither".into()),
+        ("all go first", "/limits/0/priority", json!({"bypass": true}), "/limits/0/priority: expected when or routes, for not all can go first, found neither".into()),
+        ("no bypass", "/limits/1/priority/bypass", json!(false), "/limits/1/priority/bypass: expected true, or no bypass at all, found false".into()),
+        ("no routes", "/limits/1/priority/routes", json!([]), "/limits/1/priority/routes: expected a list of 1 to 16 names of routes, found 0".into()),
+        ("a route without a name", "/limits/1/priority/routes/0", json!(""), "/limits/1/priority/routes/0: expected the name of a route of 1 to 256 bytes, found 0 bytes".into()),
+        ("a condition that is none", "/limits/0/priority/when", json!("denied"), "/limits/0/priority/when: line 1, column 1: expected a variable, found \"denied\"".into()),
+        ("no patients", "/limits/2/patients", json!(0), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
+        ("too many patients", "/limits/2/patients", json!(10_001), "/limits/2/patients: expected a whole number from 1 to 10000, found another number".into()),
+        ("a window of 59 seconds", "/limits/2/window", json!("59s"), "/limits/2/window: expected a duration from 1m to 744h, a whole number with ms, s, m or h, found \"59s\"".into()),
+        ("a window of fractions", "/limits/2/window", json!("60500ms"), "/limits/2/window: expected a duration of whole seconds, found other text".into()),
+        ("two measures", "/limits/2/concurrent", json!(5), "/limits/2/patients: expected nothing beside concurrent, found something".into()),
         ("none at once", "/limits/1/concurrent", json!(0), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("too many at once", "/limits/1/concurrent", json!(10_001), "/limits/1/concurrent: expected a whole number from 1 to 10000, found another number".into()),
         ("a lease of 9 seconds", "/limits/1/lease", json!("9s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"9s\"".into()),
         ("a lease of an hour and a second", "/limits/1/lease", json!("3601s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"3601s\"".into()),
         ("half a second", "/limits/1/lease", json!("10500ms"), "/limits/1/lease: expected a duration of whole seconds, found other text".into()),
-        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, lease, when, found the unknown key \"rate\"".into()),
-        ("a lease of a rate", "/limits/0/lease", json!("30s"), "/limits/0/lease: expected one of the keys name, key, address_prefix, concurrent, rate, burst, cost, when, found the unknown key \"lease\"".into()),
+        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, patients, lease, when, priority, found the unknown key \"rate\"".into()),
+        ("a lease of a rate", "/limits/0/lease", json!("30s"), "/limits/0/lease: expected one of the keys name, key, address_prefix, concurrent, patients, rate, burst, cost, when, priority, found the unknown key \"lease\"".into()),
     ];
     for (row, pointer, value, expected) in rows {
         assert_eq!(said(&[(pointer, value)]), expected, "{row}");

@@ -11,6 +11,8 @@ use crate::shared::{Answer, Step, Work as _};
 mod damage;
 mod keys;
 mod leases;
+mod patients;
+mod priority;
 mod race;
 mod settling;
 
@@ -106,6 +108,7 @@ fn charges<'a>(
         limit,
         caller,
         count: 1,
+        priority: false,
     })
 }
 
@@ -113,6 +116,7 @@ fn burst_of(limit: &Limit) -> u32 {
     match &limit.measure {
         Measure::Rate { quota, .. } => quota.burst(),
         Measure::Concurrent(cap) => cap.most(),
+        Measure::Patients(budget) => budget.most(),
     }
 }
 

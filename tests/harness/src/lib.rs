@@ -4,6 +4,7 @@ pub mod authorization;
 pub mod client;
 pub mod demo;
 pub mod envoy;
+pub mod exactness;
 pub mod fhir;
 pub mod pki;
 pub mod soak;

@@ -25,6 +25,8 @@ mod named;
 mod operations;
 mod outages;
 mod pages;
+mod patients;
+mod priority;
 mod provenance;
 mod quarantine;
 mod requests;
