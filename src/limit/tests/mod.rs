@@ -13,6 +13,7 @@ mod keys;
 mod leases;
 mod race;
 mod settling;
+mod told;
 
 const START: u64 = 1_700_000_000 * SECOND;
 
