@@ -101,7 +101,9 @@ pub fn check(input: &mut Input<'_>) {
                 assert!(!at_once || held <= most as usize, "{held} under way");
             }
             2 => {
-                if let Some(one) = running.get_mut(which) {
+                // Whoever was silent for a lease may be one more than the cap.
+                let heard = |one: &&mut Running| one.heard + lease * 1_000_000_000 > now;
+                if let Some(one) = running.get_mut(which).filter(heard) {
                     one.heard = now;
                     if one.owed.iter().any(|owed| owed.is_old(now)) {
                         let owed = std::mem::take(&mut one.owed);
