@@ -115,7 +115,7 @@ pub fn check(input: &mut Input<'_>) {
                 let one = running.swap_remove(which);
                 let returned = Returned {
                     resources: u64::from(number) % 40,
-                    bytes: u64::from(number).pow(u32::from(what >> 6) * 4),
+                    bytes: u64::from(number).saturating_pow(u32::from(what >> 6) * 4),
                 };
                 let mut settling = Settling::new(one.owed, returned, now);
                 assert!(map.all(&mut settling, LEASES).is_empty(), "owed for ever");
