@@ -98,7 +98,7 @@ pub fn check(bytes: &[u8]) -> bool {
     }
     again(&cover, limits, &left, counts);
     if !cover.redactions.is_empty() {
-        canary::check(&cover, rules, body, |body| {
+        canary::check(&cover, (shape, rules), body, |body| {
             screened(&cover, limits, &[body]).1.map(|(left, _)| left)
         });
     }
@@ -150,7 +150,8 @@ fn watermark(shape: u8) -> Option<Watermark> {
     })
 }
 
-/// What the first byte expects, by whom it is asked for, and whether it is marked. Of the second, rules are two bits, the fourth
+/// What the first byte expects, by whom it is asked for, whether it is marked, and by its fifth bit whether rules are
+/// for what is labelled. Of the second, rules are two bits, the fourth
 /// rewrites, and the next two say who is cleared for what.
 fn cover(shape: u8, rules: u8) -> Cover {
     let kind = |name: &str| ResourceType::parse(name).expect("a type of r4");
@@ -179,10 +180,16 @@ fn cover(shape: u8, rules: u8) -> Cover {
         2 => Some(Action::Remove),
         _ => Some(Action::Mask),
     };
+    let labelled = canary::labelled(shape);
+    let made = |rule: Result<Redaction, ()>| {
+        let mut rule: Redaction = rule.expect("elements that can be used");
+        rule.labelled.clone_from(&labelled);
+        Rc::new(rule)
+    };
     let rule = |(name, elements): (&str, &[&str])| {
         let elements: Vec<String> = elements.iter().map(|&text| text.to_owned()).collect();
         let rule = Redaction::new("hidden".into(), kind(name), &elements, action.clone()?);
-        Some(Rc::new(rule.expect("elements that can be used")))
+        Some(made(rule.map_err(|_| ())))
     };
     let rewriting = |(name, to, elements): (&str, To, &[&str])| {
         let elements: Vec<String> = elements.iter().map(|&text| text.to_owned()).collect();
@@ -193,7 +200,7 @@ fn cover(shape: u8, rules: u8) -> Cover {
             To::Text => Action::Replace("***".into()),
         };
         let rule = Redaction::new("rewritten".into(), kind(name), &elements, action);
-        Rc::new(rule.expect("elements that can be used"))
+        made(rule.map_err(|_| ()))
     };
     let hidden = HIDDEN.into_iter().filter_map(rule);
     let rewritten = REWRITTEN.into_iter().map(rewriting);

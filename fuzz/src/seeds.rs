@@ -239,6 +239,29 @@ pub fn slots() -> Vec<Vec<u8>> {
         seed.extend(chunk(&used).repeat(2));
         seeds.push(seed);
     }
+    // What comes afterwards, under a cap or with debts, over a slot that is fresh or not.
+    for kind in 0..4_u8 {
+        for (number, done) in [[1, 2, 3, 0], [1, 1, 3, 0], [1, 0, 2, 0], [1, 0xc3, 1, 3]]
+            .iter()
+            .enumerate()
+        {
+            let mut seed = vec![0, 0, 3, 0];
+            seed.extend([0; 24]);
+            seed.push(0);
+            seed.extend(chunk(&[]).repeat(3));
+            seed.extend([kind, 0, 0, 9]);
+            if kind & 2 != 0 {
+                let slot = [&[1, 0][..], &[9], &[2, 0, 0, 0, 9], &[0, 1, 0, 2]].concat();
+                seed.extend(chunk(&slot));
+            }
+            seed.extend(chunk(&[0, 4, 1, 3, 4]));
+            for step in 0..20_u8 {
+                let what = done[usize::from(step) % 4];
+                seed.extend([what, [0xc3, 0xc9, 0xd0][number % 3]]);
+            }
+            seeds.push(seed);
+        }
+    }
     small(seeds)
 }
 

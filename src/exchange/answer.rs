@@ -33,7 +33,11 @@ impl Exchange {
             }
             // A head has left already: what comes now was not decided on. And a second local reply on the
             // same stream would corrupt it (envoy issue 28826).
-            (Phase::Streaming { .. } | Phase::Discarding | Phase::Done, _) | (_, Origin::Reply) => {
+            (Phase::Streaming { screen, .. }, _) => {
+                self.count(screen.counts());
+                return self.cut(&Denial::Uninspectable("origin"));
+            }
+            (Phase::Discarding | Phase::Done, _) | (_, Origin::Reply) => {
                 return self.cut(&Denial::Uninspectable("origin"));
             }
             (_, Origin::Refusal(status)) => return self.foreign(status),

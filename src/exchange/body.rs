@@ -4,10 +4,12 @@ use super::{Exchange, Guard, Phase, Sent, Step, subscription};
 use crate::access::{Membership, Permit};
 use crate::denial::Denial;
 use crate::fhir::ResourceType;
-use crate::json::Node;
+use crate::json::{Document, Limits, Node};
 use crate::request::body::Shape;
 use crate::request::labels::{has_labels, has_tag_of, patch_has_labels, patch_has_system};
-use crate::request::{Change, ClientLabels, Interaction, Subscription, Targets, body};
+use crate::request::{
+    Change, ClientLabels, Interaction, Provenance, Request, Subscription, Targets, body,
+};
 
 /// What the body of a request must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -154,6 +156,21 @@ pub(super) fn check_body(
             }
             check_own(guard, permit, root, targets)
         }
+    }
+}
+
+/// Checks what the head says of where a write comes from: like a body it brings in no mark of a recipient.
+pub(super) fn check_provenance(guard: &Guard, request: &Request) -> Result<(), Denial> {
+    let (Some(watermarking), Some(Provenance::Header(text))) =
+        (&guard.policy().watermarking, &request.provenance)
+    else {
+        return Ok(());
+    };
+    let document = Document::parse(text.as_bytes(), &Limits::default());
+    let document = document.map_err(|_| Denial::Request("provenance"))?;
+    match has_tag_of(document.root(), &watermarking.system) {
+        true => Err(Denial::Request("body-watermarked")),
+        false => Ok(()),
     }
 }
 

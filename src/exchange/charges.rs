@@ -76,7 +76,10 @@ impl Exchange {
             return None;
         }
         let returned = Returned {
-            resources: self.record.passed,
+            resources: match self.lists_files {
+                true => 0,
+                false => self.record.passed,
+            },
             bytes: self.bytes,
         };
         let settling = Settling::new(std::mem::take(&mut self.owed), returned, now);

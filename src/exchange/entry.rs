@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::body::check_provenance;
 use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Seat, Waiting};
 use super::{Exchange, Phase, Step, export, pages};
@@ -225,6 +226,7 @@ impl Exchange {
             }
         };
         let permit = guard.authorize(principal, &request, asked.circumstances())?;
+        check_provenance(guard, permit.request())?;
         let charging = self.charges(guard, principal, &asked, std::iter::once(&permit))?;
         self.charge(guard, permit, charging, asked)
     }

@@ -127,7 +127,10 @@ impl Exchange {
                 Leaving::Nothing
             }
             (ExportStep::Cancel(_), 200 | 202 | 204) => Leaving::Nothing,
-            (ExportStep::Status(_), 200) => Leaving::Json,
+            (ExportStep::Status(_), 200) => {
+                self.lists_files = true;
+                Leaving::Json
+            }
             (ExportStep::File(..), 200) => Leaving::Lines,
             // Whoever asks too often is told when to ask again.
             (ExportStep::Status(_), 429) => {

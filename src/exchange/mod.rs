@@ -62,6 +62,8 @@ pub struct Exchange {
     bytes: u64,
     /// Whom it was about, where that is charged.
     shown: Vec<u64>,
+    /// The answer tells of files, and no resource is in it.
+    lists_files: bool,
     /// Nothing more comes.
     ended: bool,
 }
@@ -287,10 +289,13 @@ impl Exchange {
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing
     /// goes on.
     pub fn host_failed(&mut self) -> Step {
-        match self.phase {
-            Phase::Streaming { .. } | Phase::Discarding | Phase::Done => {
+        match &self.phase {
+            Phase::Streaming { screen, .. } => {
+                let counts = screen.counts();
+                self.count(counts);
                 self.cut(&Denial::Unavailable("host"))
             }
+            Phase::Discarding | Phase::Done => self.cut(&Denial::Unavailable("host")),
             Phase::Refused | Phase::Foreign => Step::Reset,
             Phase::Forwarded { .. } => {
                 // Decided, but it has not gone anywhere.

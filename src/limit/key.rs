@@ -192,9 +192,9 @@ impl Limit {
         if !(1..=32).contains(&name.len()) || !name.bytes().all(is_name_byte) {
             return Err("name: expected 1 to 32 characters of a-z, 0-9 and -");
         }
-        if name == "contended" {
+        if matches!(name, "contended" | "upstream") {
             return Err(
-                "name: expected another name than contended, which the record gives to no limit",
+                "name: expected another name than contended and upstream, which the record gives to no limit",
             );
         }
         let twice = |part| key.iter().filter(|other| *other == part).count() > 1;

@@ -76,9 +76,11 @@ impl Cap {
 pub(super) struct Ticket(u64);
 
 impl Ticket {
-    /// Whether half of its life has gone.
+    /// Whether it was taken in another part of time than this one: whoever is heard of now would not keep it for
+    /// all of a lease from now. A clock that is a little behind renews nothing; one that has stepped back does.
     pub fn is_old(self, cap: &Cap, now: u64) -> bool {
-        cap.part_of(now) >= self.0.saturating_add(PARTS / 2)
+        let part = cap.part_of(now);
+        part > self.0 || part.saturating_add(1) < self.0
     }
 }
 

@@ -54,7 +54,7 @@ impl Owed {
         }
     }
 
-    /// Whether it is a lease of which half its life has gone: worth to be renewed.
+    /// Whether it is a lease that would end too early from now: to be renewed.
     pub fn is_old(&self, now: u64) -> bool {
         match &self.what {
             What::Lease { cap, ticket } => ticket.is_old(cap, now),

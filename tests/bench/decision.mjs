@@ -13,9 +13,18 @@ const ENTRIES = 100;
 const BATCH_NS = 5_000_000n;
 const BATCHES = 100;
 
+// A rate by itself, a quota whose answers are charged, a cap of what is under way, and a rate by network and type.
+const plenty = { rate: '1000000/s', burst: 1000000 };
+const LIMITS = [
+  { name: 'client', key: ['client'], ...plenty },
+  { name: 'answers', key: ['client', 'subject'], ...plenty, cost: { resources_asked: 50, resources_returned: 1 } },
+  { name: 'at-once', key: ['client'], concurrent: 10000 },
+  { name: 'network', key: ['address', 'interaction', 'type'], ...plenty },
+];
+
 const module = compiled(process.argv[2]);
 
-function policy(conditions) {
+function policy(conditions, limits = 1) {
   const rule = (number) => ({
     name: `rule-${number}`,
     effect: 'deny',
@@ -24,6 +33,7 @@ function policy(conditions) {
   return configuration({
     fhir: { bundles: { types: ['transaction'], entries: ENTRIES } },
     rules: Array.from({ length: conditions }, (_, number) => rule(number)),
+    limits: LIMITS.slice(0, limits),
   });
 }
 
@@ -56,9 +66,13 @@ const base = measure(plain, request('GET', '/metadata'));
 const cost = (worker, one) => measure(worker, one) - base;
 const reading = cost(plain, read);
 const condition = (cost(new Worker(module, policy(CONDITIONS)), read) - reading) / CONDITIONS;
+const limiting = (limits) => cost(new Worker(module, policy(0, limits)), read) - cost(new Worker(module, policy(0, 0)), read);
+const [one, four] = [limiting(1), limiting(LIMITS.length)];
 const rows = [
   ['read, no conditions', reading, 10],
   ['one condition more', Math.max(condition, 0), 10],
+  ['one limit', Math.max(one, 0), 3],
+  ['four limits', Math.max(four, 0), 8],
   ['search with ten parameters', cost(plain, request('GET', TEN, 'patient/*.rs')), 30],
   ['transaction of 100 entries', cost(plain, request('POST', '', 'patient/*.cruds', transaction())), 2000],
 ].map(([name, found, most]) => {

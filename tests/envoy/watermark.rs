@@ -45,6 +45,7 @@ async fn every_resource_leads_to_its_recipient() {
             policy["redaction"] = json!([]);
             policy["fhir"]["bundles"] = json!({"types": ["batch"]});
             policy["fhir"]["client_labels"] = json!("kept");
+            policy["fhir"]["provenance"] = json!("kept");
             policy["secrets"]["watermark_key"] = json!({"inline": "5a".repeat(32)});
             policy["watermark"] = json!({"system": SYSTEM, "above": 2});
         })),
@@ -98,7 +99,7 @@ async fn every_resource_leads_to_its_recipient() {
                 (None, &json!([{"code": "kept"}])),
                 "{read}"
             );
-            // Searches in a batch are.
+            // What a batch reads is, as one answer: of six the first two leave unmarked.
             let asked = |url: &str| json!({"request": {"method": "GET", "url": url}});
             let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
                 asked("Observation/mark-1"), asked("Observation?code=http://mark|x"),
@@ -109,13 +110,36 @@ async fn every_resource_leads_to_its_recipient() {
             let found = resources(&answer);
             assert_eq!(code(&found[0]), None, "{answer}");
             let marks: Vec<_> = resources(&found[1]).iter().map(code).collect();
-            assert_eq!(marks.iter().flatten().count(), 3, "{answer}");
+            assert_eq!(marks.iter().flatten().count(), 4, "{answer}");
+            let reads: Vec<Value> = (0..4)
+                .map(|at| asked(&format!("Observation/mark-{at}")))
+                .collect();
+            let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": reads});
+            let request = Request::new("POST", "/r4").bearer(&token);
+            let request = request.body("application/fhir+json", batch.to_string());
+            let answer = world.send(&client, request).await.json().expect("json");
+            let read: Vec<_> = resources(&answer).iter().map(code).collect();
+            assert_eq!(
+                read.iter().map(Option::is_some).collect::<Vec<_>>(),
+                [false, false, true, true],
+                "{answer}"
+            );
             codes.extend(marks.into_iter().flatten().next());
             // Nor is one written back.
             let mut back = observation("mark-1");
             back["meta"] = json!({"tag": [{"system": SYSTEM, "code": own_of(&codes)}]});
             let request = Request::new("PUT", "/r4/Observation/mark-1").bearer(&token);
             let request = request.body("application/fhir+json", back.to_string());
+            let answer = world.send(&client, request).await;
+            assert_eq!(answer.status, 400, "{}", answer.text());
+            let records = world.records().await;
+            let last = records.last().expect("a record");
+            assert_eq!(last["rule"], "request.malformed.body-watermarked");
+            // Nor does one come in with what says where a write comes from.
+            let said = json!({"resourceType": "Provenance", "recorded": "2026-01-01T00:00:00Z",
+                "meta": back["meta"], "agent": [{"who": {"reference": user}}]});
+            let request = Request::new("DELETE", "/r4/Observation/mark-1").bearer(&token);
+            let request = request.header("x-provenance", said.to_string().as_str());
             let answer = world.send(&client, request).await;
             assert_eq!(answer.status, 400, "{}", answer.text());
             let records = world.records().await;

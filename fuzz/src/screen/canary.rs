@@ -1,7 +1,11 @@
 //! Canaries: what a rule hides is overwritten with a word, and the word must not come out.
 
+use std::rc::Rc;
+
+use fhir_guard::fhir::{Confidentiality, PolicyCode};
+use fhir_guard::label::{Carried, INLINE, Kind, LabelPolicy};
 use fhir_guard::response::{Cover, Expected, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{HIDDEN, REWRITTEN, To, ordered};
 
@@ -16,13 +20,81 @@ const AGE: f64 = 97.53125;
 
 const TYPE: &str = "resourceType";
 
+/// For what rules are, where the first byte of choices says that they are for what is labelled.
+pub fn labelled(shape: u8) -> Option<Carried> {
+    let policy = LabelPolicy {
+        unlabelled: Confidentiality::Unrestricted,
+        codes: Vec::new(),
+    };
+    (shape & 16 != 0).then(|| Carried {
+        policy: Rc::new(policy),
+        confidentiality: None,
+        kinds: vec![Kind::Policy(PolicyCode::parse("SUD").expect("a code"))],
+    })
+}
+
+/// Says somewhere that all of this is about addiction: where, tells the number.
+fn label(value: &mut Value, bundle: bool, place: usize) {
+    let label = json!({"system": PolicyCode::SYSTEM, "code": "SUD"});
+    if bundle && place.is_multiple_of(4) {
+        security(value, label);
+        return;
+    }
+    let mut resources: Vec<&mut Value> = match bundle {
+        false => vec![value],
+        true => {
+            let entries = value.get_mut("entry").and_then(Value::as_array_mut);
+            let entries = entries.into_iter().flatten();
+            entries
+                .filter_map(|entry| entry.get_mut("resource"))
+                .collect()
+        }
+    };
+    for resource in &mut resources {
+        let contained = resource.get("contained").and_then(Value::as_array);
+        let contains = contained.is_some_and(|inner| inner.iter().any(Value::is_object));
+        match place % 4 {
+            1 if contains => {
+                let inner = resource["contained"].as_array_mut().into_iter().flatten();
+                let inner = inner.filter(|inner| inner.is_object()).last();
+                inner
+                    .into_iter()
+                    .for_each(|inner| security(inner, label.clone()));
+            }
+            2 if resource.get("extension").is_none_or(Value::is_array) => {
+                let inline = json!({"url": INLINE, "valueCoding": label});
+                match resource.get_mut("extension").and_then(Value::as_array_mut) {
+                    Some(extensions) => extensions.push(inline),
+                    None => resource["extension"] = json!([inline]),
+                }
+            }
+            _ => security(resource, label.clone()),
+        }
+    }
+}
+
+/// Labels a resource, or a Bundle, in its `meta`.
+fn security(resource: &mut Value, label: Value) {
+    let Some(resource) = resource.as_object_mut() else {
+        return;
+    };
+    let meta = resource.entry("meta").or_insert_with(|| json!({}));
+    if !meta.is_object() {
+        return;
+    }
+    match meta.get_mut("security").and_then(Value::as_array_mut) {
+        Some(labels) => labels.push(label),
+        None => meta["security"] = json!([label]),
+    }
+}
+
 /// Plants canaries in a body that may leave, and screens that.
 ///
 /// # Panics
 /// Where one leaves, or where planting them changes whether the body may leave.
 pub fn check(
     cover: &Cover,
-    rules: u8,
+    (shape, rules): (u8, u8),
     body: &[u8],
     screen: impl Fn(&[u8]) -> Result<Vec<u8>, Fault>,
 ) {
@@ -48,8 +120,17 @@ pub fn check(
         }
         _ => plant_all(&mut value),
     }
+    let labelled = labelled(shape).is_some();
+    if labelled {
+        let bundle = matches!(cover.expected, Expected::Bundle { .. });
+        label(&mut value, bundle, body.len());
+    }
     let text = ordered(value);
     let left = screen(text.as_bytes());
+    // Not everybody is cleared for what is labelled.
+    if labelled && left == Err(Fault::Withheld) {
+        return;
+    }
     if left == Err(Fault::TooLarge) {
         // What is planted may be longer than what came.
         return;

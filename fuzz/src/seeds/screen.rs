@@ -34,6 +34,12 @@ pub fn screen() -> Vec<Vec<u8>> {
             for shape in shapes {
                 for rules in [0, 2, 3, 4, 6, 8, 11, 16, 24, 32, 48, 26, 59] {
                     seeds.push([&[*shape, rules, shape ^ rules][..], body.as_bytes()].concat());
+                    if rules & 10 != 0 {
+                        let labelled = shape | 16;
+                        seeds.push(
+                            [&[labelled, rules, shape ^ rules][..], body.as_bytes()].concat(),
+                        );
+                    }
                 }
                 for cuts in (0..32).filter(|_| body.contains("counted")) {
                     seeds.push([&[*shape, cuts % 2 * 2, cuts][..], body.as_bytes()].concat());

@@ -140,6 +140,9 @@ fn limits_are_refused_beyond_their_bounds() {
     check("a_b", &[], Err("name"));
     check("a\"b", &[], Err("name"));
     check("\u{e9}", &[], Err("name"));
+    // The record says these where no limit refused.
+    check("contended", &[], Err("name"));
+    check("upstream", &[], Err("name"));
     check("twice", &[KeyPart::Client, KeyPart::Client], Err("key"));
 }
 

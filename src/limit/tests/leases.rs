@@ -109,6 +109,31 @@ fn a_lease_ends_by_itself_and_lives_while_it_is_renewed() {
 }
 
 #[test]
+fn whoever_was_heard_of_at_any_instant_keeps_the_place_for_a_lease_from_then() {
+    let (limits, caller) = ([cap(1)], client("a"));
+    for offset in [0, 1, 5 * SECOND, 10 * SECOND - 1] {
+        for heard in (0..=2 * LEASE * SECOND).step_by(1_700_000_000) {
+            let (began, mut map) = (START + offset, Map::default());
+            let mut owed = begin(&mut map, &limits, &caller, began).expect("room");
+            // Each piece comes within a lease of the one before.
+            for piece in [heard.min(LEASE * SECOND), heard] {
+                if owed.iter().any(|owed| owed.is_old(began + piece)) {
+                    owed = run(&mut map, Settling::renewing(owed, began + piece));
+                }
+            }
+            let last = began + heard + LEASE * SECOND;
+            let found = begin(&mut map, &limits, &caller, last - 1);
+            assert!(found.is_err(), "heard of {heard} after {offset}");
+            let late = last + LEASE / 7 * SECOND;
+            assert!(
+                begin(&mut map, &limits, &caller, late).is_ok(),
+                "{heard} after {offset}: late"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_refusal_of_another_limit_takes_nothing() {
     let limits = [
         cap(2),

@@ -15,6 +15,7 @@ mod patients;
 mod priority;
 mod race;
 mod settling;
+mod told;
 
 const START: u64 = 1_700_000_000 * SECOND;
 

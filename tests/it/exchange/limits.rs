@@ -2,7 +2,7 @@
 
 use fhir_guard::identity::ConnectionAttributes;
 
-use super::driver::NOW;
+use super::driver::{NOW, pairs};
 use super::*;
 
 /// What the first request of these leaves in each bucket, and what the second is answered.
@@ -229,4 +229,117 @@ fn what_is_under_way_takes_a_place_until_it_has_ended() {
         let mut next = world.forwarded(scope, "GET /r4/Patient/p2");
         assert_eq!(world.record(&mut next)["limits"]["at-once"], 0, "{name}");
     }
+}
+
+#[test]
+fn what_left_of_a_stream_is_counted_however_it_is_cut() {
+    let group = |at: usize| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Group","id":"g{at}","type":"person","actual":true}}}}"#
+        )
+    };
+    let entries: Vec<String> = (0..20).map(group).collect();
+    let begin = format!(
+        r#"{{"resourceType":"Bundle","type":"searchset","entry":[{},"#,
+        entries.join(",")
+    );
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/fhir+json"),
+        ("content-length", "9000000"),
+    ];
+    let head = pairs(head.iter());
+    for name in ["left", "answered again", "not written"] {
+        let mut world = Deployment::with(|config| {
+            config["limits"] = json!([{"name": "l", "key": ["client"], "rate": "1/h", "burst": 100,
+                "cost": {"resources_returned": 1}}]);
+        });
+        let mut exchange = world.forwarded("system/*.rs", "GET /r4/Group?type=person");
+        let origin: Option<&[u8]> = Some(b"via_upstream");
+        let step = exchange.response_headers(&world.guard, &head, origin, false);
+        assert!(matches!(step, Step::Release(_)), "{name}: {step:?}");
+        let step = exchange.response_body(&world.guard, begin.as_bytes(), false);
+        assert!(matches!(step, Step::Write(_)), "{name}: {step:?}");
+        match name {
+            "answered again" => assert_eq!(
+                exchange.response_headers(&world.guard, &head, origin, false),
+                Step::Reset
+            ),
+            "not written" => assert_eq!(exchange.host_failed(), Step::Reset),
+            _ => {}
+        }
+        let record = world.record(&mut exchange);
+        assert_eq!(
+            (&record["outcome"], &record["passed"]),
+            (&json!("cut"), &json!(20)),
+            "{name}: {record}"
+        );
+        let mut next = world.forwarded("system/*.rs", "GET /r4/Group/g1");
+        assert_eq!(
+            world.record(&mut next)["limits"]["l"],
+            100 - 1 - 20 - 1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_export_costs_the_resources_in_its_files_and_not_the_files() {
+    let mut world = Deployment::with(|config| {
+        config["secrets"] = json!({"page_key": {"inline": "01".repeat(32)}});
+        config["fhir"]["export"] =
+            json!({"levels": ["system"], "files": ["/files/"], "lifetime": "1h"});
+        config["limits"] = json!([{"name": "l", "key": ["client"], "rate": "1/m", "burst": 1000,
+            "cost": {"interactions": {"export": 10}, "resources_returned": 1, "bytes_returned": "1KiB"}}]);
+    });
+    let mut step = |target: &str, head: &[(&str, &str)], body: &str| {
+        let mut exchange = world.forwarded("system/*.rs", &format!("GET {target}"));
+        let pieces: Vec<&[u8]> = body.as_bytes().chunks(1000).collect();
+        let answer = world.answer(&mut exchange, head, &pieces, false);
+        let record = world.record(&mut exchange);
+        let left = record["limits"]["l"].as_u64().expect("a number");
+        let head = answer.head.expect("a head");
+        let link = head.iter().find(|(name, _)| name == b"content-location");
+        let link = link.map(|(_, value)| String::from_utf8(value.clone()).expect("text"));
+        (left, link, String::from_utf8(answer.body).expect("text"))
+    };
+    let path = |url: &str| {
+        url.trim_start_matches("https://fhir.example.org")
+            .to_owned()
+    };
+    let started = [
+        (":status", "202"),
+        ("content-location", "http://fhir/base/jobs/7"),
+    ];
+    let (left, job, _) = step("/r4/$export", &started, "");
+    assert_eq!(left, 990);
+    let file = |at: usize| json!({"type": "Group", "url": format!("http://fhir/base/files/{at}")});
+    let manifest = json!({"transactionTime": "2026-11-22T10:00:00Z", "request": "x", "requiresAccessToken": false,
+        "output": [file(1), file(2), file(3)], "error": []});
+    let json = [(":status", "200"), ("content-type", "application/json")];
+    let (left, _, told) = step(&path(&job.expect("a link")), &json, &manifest.to_string());
+    assert_eq!(left, 980);
+    let parts = u64::try_from(told.len().div_ceil(1024)).expect("few");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let url = path(told["output"][0]["url"].as_str().expect("a link"));
+    let line = |at: usize| {
+        format!(
+            "{{\"resourceType\":\"Group\",\"id\":\"g{at}\",\"type\":\"person\",\"actual\":true}}\n"
+        )
+    };
+    let lines: String = (0..100).map(line).collect();
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/fhir+ndjson"),
+    ];
+    let (left, _, file) = step(&url, &head, &lines);
+    // Of the manifest nothing but its bytes.
+    assert_eq!((left, file.len()), (970 - parts, lines.len()));
+    let (left, ..) = step(
+        "/r4/Group/g1",
+        &json,
+        r#"{"resourceType":"Group","id":"g1"}"#,
+    );
+    let parts = parts + u64::try_from(file.len().div_ceil(1024)).expect("few");
+    assert_eq!(left, 970 - parts - 100 - 1);
 }

@@ -216,3 +216,81 @@ fn searches_in_a_batch_are_marked_as_one_answer() {
     let tag = &value["entry"][2]["resource"]["entry"][0]["resource"]["meta"]["tag"][0];
     assert_eq!(tag["code"], record["watermark"], "{text}");
 }
+
+#[test]
+fn no_mark_comes_in_with_what_says_where_a_write_comes_from() {
+    let mut world = taking(|config| {
+        config["fhir"]["provenance"] = json!("kept");
+        config["fhir"]["client_labels"] = json!("kept");
+        config["secrets"] = json!({"watermark_key": {"inline": "ab".repeat(32)}});
+        config["watermark"] = json!({"system": SYSTEM});
+    });
+    let tag = |system: &str| json!({"tag": [{"system": system, "code": "another"}]});
+    for (meta, refused) in [
+        (json!({}), false),
+        (tag("https://other.example.org"), false),
+        (tag(SYSTEM), true),
+    ] {
+        let said = json!({"resourceType": "Provenance", "meta": meta.clone(),
+            "recorded": "2026-01-01T00:00:00Z", "agent": [{"who": {"display": "x"}}]});
+        let contains = json!({"resourceType": "Provenance", "recorded": "2026-01-01T00:00:00Z",
+            "contained": [{"resourceType": "Device", "id": "d", "meta": meta}],
+            "agent": [{"who": {"reference": "#d"}}]});
+        for said in [said, contains] {
+            let said = said.to_string().replace("\"meta\":{},", "");
+            let said = said.replace(",\"meta\":{}", "");
+            // Of a deletion no body comes that could be looked at.
+            for target in ["DELETE /r4/Group/g1", "POST /r4/Group"] {
+                let fields = [
+                    ("x-provenance", said.as_str()),
+                    ("content-type", "application/fhir+json"),
+                ];
+                let deletes = target.starts_with("DELETE");
+                let head = world.head(
+                    "system/*.cruds",
+                    target,
+                    &fields[..2 - usize::from(deletes)],
+                );
+                let mut exchange = Exchange::default();
+                world.ask(&mut exchange, head, deletes);
+                let rule = world.record(&mut exchange)["rule"].clone();
+                let expected = "request.malformed.body-watermarked";
+                assert_eq!(rule == expected, refused, "{target} {said}: {rule}");
+                assert!(
+                    refused || rule.as_str().is_some_and(|rule| rule.starts_with("scope")),
+                    "{said}: {rule}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn reads_in_a_batch_of_several_are_marked() {
+    let answer = |world: &mut Deployment, asked: &[Value]| {
+        let (mut exchange, _) = post(world, "user/*.rs", &bundle("batch", asked));
+        let entry = |at: usize| {
+            let resource = resource("Observation", &format!("o{at}"));
+            format!(r#"{{"resource":{resource},"response":{{"status":"200"}}}}"#)
+        };
+        let entries: Vec<String> = (0..asked.len()).map(entry).collect();
+        let body = format!(
+            r#"{{"resourceType":"Bundle","type":"batch-response","entry":[{}]}}"#,
+            entries.join(",")
+        );
+        let answer = world.answer(&mut exchange, &OK, &[body.as_bytes()], false);
+        let text = String::from_utf8(answer.body).expect("text");
+        (codes(&text), world.record(&mut exchange))
+    };
+    let reads: Vec<Value> = (0..4)
+        .map(|at| get(&format!("Observation/o{at}")))
+        .collect();
+    for (above, count, marked) in [(0, 4, 4), (0, 2, 2), (2, 4, 2), (4, 4, 0), (0, 1, 0)] {
+        let (found, record) = answer(&mut marking(above), &reads[..count]);
+        assert_eq!(found.len(), marked, "{above} {count}: {record}");
+        let code = record.get("watermark").and_then(Value::as_str);
+        assert!(found.iter().all(|found| Some(found.as_str()) == code));
+        // One read is one, however it is asked for.
+        assert_eq!(code.is_some(), count > 1, "{above} {count}: {record}");
+    }
+}
