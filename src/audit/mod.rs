@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::cel::civil;
+use crate::risk::{Detector, Finding};
 
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +84,8 @@ pub struct Record {
     pub patient: Option<String>,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+    /// What looks wrong about the caller.
+    pub risk: Option<Finding>,
 }
 
 /// One request of a Bundle.
@@ -152,6 +155,7 @@ impl Record {
             out.close('}');
         }
         out.list("reported", &self.reported);
+        out.risk(self.risk.as_ref());
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
         out.0
@@ -236,6 +240,26 @@ impl Line {
             self.close('}');
         }
         self.close(']');
+    }
+
+    fn risk(&mut self, finding: Option<&Finding>) {
+        let Some(finding) = finding else { return };
+        self.key("risk");
+        self.open('{');
+        self.number("score", finding.score.into());
+        self.key("reasons");
+        self.open('[');
+        for name in finding.reasons.iter().copied().map(Detector::name) {
+            self.item(name);
+        }
+        self.close(']');
+        let action = if finding.isolates {
+            "isolate"
+        } else {
+            "report"
+        };
+        self.text("action", Some(action));
+        self.close('}');
     }
 
     fn open(&mut self, bracket: char) {
@@ -377,6 +401,11 @@ mod tests {
             patient: some(),
             limits: vec![("per-client".to_owned(), 3)],
             reported: vec!["deny.night".to_owned()],
+            risk: Some(Finding {
+                score: 60,
+                reasons: vec![Detector::Absent],
+                isolates: false,
+            }),
             ..Record::default()
         };
         let line = record.line(2_000);
@@ -406,6 +435,7 @@ mod tests {
             "patient",
             "limits",
             "reported",
+            "risk",
             "us",
         ] {
             let found = line
