@@ -4,6 +4,7 @@ mod bounds;
 mod certificates;
 mod conditions;
 mod consent;
+mod detectors;
 mod dlp;
 mod dpop;
 mod egress;

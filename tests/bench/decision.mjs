@@ -6,7 +6,7 @@
 // beyond it is the decision, with the remembered token, the limit and the larger record. Times are the
 // best of many batches: a busy machine only adds.
 
-import { Worker, bytes, compiled, configuration, request, table } from './host.mjs';
+import { Worker, answered, bytes, compiled, configuration, request, table } from './host.mjs';
 
 const CONDITIONS = 10;
 const ENTRIES = 100;
@@ -15,7 +15,7 @@ const BATCHES = 100;
 
 const module = compiled(process.argv[2]);
 
-function policy(conditions) {
+function policy(conditions, more = {}) {
   const rule = (number) => ({
     name: `rule-${number}`,
     effect: 'deny',
@@ -24,6 +24,7 @@ function policy(conditions) {
   return configuration({
     fhir: { bundles: { types: ['transaction'], entries: ENTRIES } },
     rules: Array.from({ length: conditions }, (_, number) => rule(number)),
+    ...more,
   });
 }
 
@@ -56,9 +57,19 @@ const base = measure(plain, request('GET', '/metadata'));
 const cost = (worker, one) => measure(worker, one) - base;
 const reading = cost(plain, read);
 const condition = (cost(new Worker(module, policy(CONDITIONS)), read) - reading) / CONDITIONS;
+// What came of it is noted when it has been answered.
+const answer = answered(read, bytes(JSON.stringify({ resourceType: 'Patient', id: 'p1' })));
+const watched = new Worker(module, policy(0, { detectors: { isolate: ['certificate'] } }));
+// In turn, so that both have met the same machine.
+const both = [watched, plain].map((worker) => ({ worker, best: Infinity }));
+for (let batch = 0; batch < BATCHES; batch += 1) {
+  for (const one of both) one.best = Math.min(one.best, one.worker.time(answer, BATCH_NS));
+}
+const detectors = both[0].best - both[1].best;
 const rows = [
   ['read, no conditions', reading, 10],
   ['one condition more', Math.max(condition, 0), 10],
+  ['all detectors', Math.max(detectors, 0), 5],
   ['search with ten parameters', cost(plain, request('GET', TEN, 'patient/*.rs')), 30],
   ['transaction of 100 entries', cost(plain, request('POST', '', 'patient/*.cruds', transaction())), 2000],
 ].map(([name, found, most]) => {
