@@ -80,7 +80,7 @@ impl Default for Weights {
             Detector::Patients => 5,
             Detector::Tokens => 8,
             Detector::Proofs => 10,
-            Detector::Networks => 20,
+            Detector::Networks => 12,
             Detector::Theft => 40,
         }))
     }
