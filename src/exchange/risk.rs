@@ -210,7 +210,6 @@ fn fact(denial: &Denial) -> Fact {
             absent: Some(_), ..
         }
         | Denial::Upstream(404 | 410) => Fact::Absent,
-        Denial::CredentialsMalformed => Fact::Credentials,
         Denial::Compartment(_) | Denial::Rule(_) | Denial::Scope(_) => Fact::Refused,
         Denial::Dpop(fault) => match fault {
             DpopFault::Time | DpopFault::ReplayTable => Fact::Other,
