@@ -65,7 +65,7 @@ impl Distinct {
         new
     }
 
-    /// About how many there were: with a standard error of at most 5 % up to 1000, and never more than 3195.
+    /// About how many there were: with a standard error of at most 5 % up to 1000, and never more than 3194.
     pub fn estimate(&self) -> u32 {
         let all = 64.0 * WORDS as f64;
         let zeros: u32 = self.bits.iter().map(|word| word.count_zeros()).sum();
