@@ -38,6 +38,8 @@ pub enum Denial {
     DpopNonce(String),
     /// More would leave than a guardrail allows in one answer; the rule's name.
     Egress(String),
+    /// Whoever shows this certificate is isolated for so many seconds more, by the filter itself.
+    Isolated(u64),
     /// A method that this path does not have; the ones it has.
     Method(&'static str),
     /// The caller takes no answer in JSON.
@@ -175,6 +177,7 @@ impl Denial {
             Denial::Throttled {
                 headers: fields, ..
             } => headers.extend(fields.iter().cloned()),
+            Denial::Isolated(seconds) => headers.push(("retry-after", seconds.to_string())),
             Denial::Unavailable(_) => headers.push(("retry-after", "1".to_owned())),
             _ => {}
         }
@@ -198,6 +201,7 @@ impl Denial {
             Denial::Dpop(fault) => format!("dpop.{}", fault.name()),
             Denial::DpopNonce(_) => "dpop.nonce".to_owned(),
             Denial::Egress(rule) => format!("egress.{rule}"),
+            Denial::Isolated(_) => "risk.isolated".to_owned(),
             Denial::Method(_) => "request.method".to_owned(),
             Denial::NotAcceptable => "request.accept".to_owned(),
             Denial::NotSupported(what) => format!("request.not-supported.{what}"),
@@ -247,7 +251,7 @@ impl Denial {
             Denial::Provenance(_) => (400, "required"),
             Denial::Rule(_) | Denial::Scope(_) => (403, "forbidden"),
             Denial::StepUp { .. } => (401, "login"),
-            Denial::Throttled { .. } => (429, "throttled"),
+            Denial::Isolated(_) | Denial::Throttled { .. } => (429, "throttled"),
             Denial::Token(TokenFault::Expired) => (401, "expired"),
             Denial::Token(_) => (401, "login"),
             Denial::TooCostly(_) => (400, "too-costly"),
@@ -358,6 +362,7 @@ mod tests {
             Some(r#"Bearer realm="fhir", error="invalid_request""#),
         );
         check(Denial::Method("GET, HEAD"), 405, "not-supported", None);
+        check(Denial::Isolated(30), 429, "throttled", None);
         check(Denial::NotAcceptable, 406, "not-supported", None);
         check(
             Denial::NotSupported("parameter"),

@@ -20,6 +20,7 @@
 //! | [`dlp`] | patterns in texts, to what is masked or withheld for them |
 //! | [`access`] | scopes, compartments and rules, to a permit |
 //! | [`limit`] | token buckets, leases and counts of patients in shared data |
+//! | [`risk`] | what looks wrong about a caller, as decaying scores in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers, signatures |
 //! | [`audit`] | the record of an exchange |
 //! | [`config`] | the operator's configuration, to a policy |
@@ -43,6 +44,7 @@ pub mod limit;
 pub mod remote;
 pub mod request;
 pub mod response;
+pub mod risk;
 pub mod shared;
 pub mod wire;
 

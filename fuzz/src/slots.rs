@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use fhir_guard::limit::{
     Caller, Charge, Charging, KeyPart, Limit, Measure, Period, Quota, headers,
 };
+use fhir_guard::risk::{Fact, Observation, Observing, RiskPolicy, Sight, Suspected};
 use fhir_guard::shared::{Answer, Step, Work as _};
 
 use crate::input::Input;
@@ -74,6 +75,7 @@ pub fn check(bytes: &[u8]) -> bool {
     assert!(healed, "a bucket that was never full again");
     lies(&limits, &caller(0), faults);
     after::check(&mut input);
+    watched(faults);
     admitted != [0, 0]
 }
 
@@ -228,6 +230,36 @@ impl Map {
 }
 
 /// A host that answers anything: charging ends, and admits only what was written.
+/// Whatever is known of a caller, his score has a bound, and he comes free.
+fn watched(bytes: &[u8]) {
+    let policy = RiskPolicy::default();
+    let sight = |fact| Sight::of(fact, Some("Patient/17"));
+    let mut bytes = [b"FGK\x01", bytes].concat();
+    for (after, fact) in [
+        (0, Fact::Absent),
+        (0, Fact::Theft),
+        (u64::MAX - START, Fact::Other),
+    ] {
+        let seen = Observation::new(Suspected::Certificate("aa"), vec![sight(fact)]);
+        let mut work = Observing::new(seen, policy, START + after);
+        work.answer(Answer::Value {
+            bytes: Some(bytes.clone()),
+            version: Some(1),
+        });
+        if let Step::Write { value, .. } = work.step() {
+            assert!(value.len() <= 900, "{} bytes", value.len());
+            bytes = value.to_vec();
+        }
+        work.answer(Answer::Written);
+        let Step::Done(found) = work.step() else {
+            panic!("watching does not end");
+        };
+        let score = found.map_or(0, |found| found.score);
+        let most = if after == 0 { 9 * policy.isolate_at } else { 0 };
+        assert!(score <= most, "{score}");
+    }
+}
+
 fn lies(limits: &[Limit], caller: &Caller<'_>, faults: &[u8]) {
     let mut input = Input(faults);
     let mut charging = charging(limits, caller, START);

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::cel::civil;
+use crate::risk::{Detector, Finding};
 
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,6 +86,8 @@ pub struct Record {
     pub limits: Vec<(String, u32)>,
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
+    /// What looks wrong about the caller.
+    pub risk: Option<Finding>,
 }
 
 /// One request of a Bundle.
@@ -155,6 +158,7 @@ impl Record {
         }
         out.list("priority", &self.priority);
         out.list("reported", &self.reported);
+        out.risk(self.risk.as_ref());
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
         out.0
@@ -239,6 +243,26 @@ impl Line {
             self.close('}');
         }
         self.close(']');
+    }
+
+    fn risk(&mut self, finding: Option<&Finding>) {
+        let Some(finding) = finding else { return };
+        self.key("risk");
+        self.open('{');
+        self.number("score", finding.score.into());
+        self.key("reasons");
+        self.open('[');
+        for name in finding.reasons.iter().copied().map(Detector::name) {
+            self.item(name);
+        }
+        self.close(']');
+        let action = if finding.isolates {
+            "isolate"
+        } else {
+            "report"
+        };
+        self.text("action", Some(action));
+        self.close('}');
     }
 
     fn open(&mut self, bracket: char) {
@@ -381,6 +405,11 @@ mod tests {
             limits: vec![("per-client".to_owned(), 3)],
             priority: vec!["per-client".to_owned()],
             reported: vec!["deny.night".to_owned()],
+            risk: Some(Finding {
+                score: 60,
+                reasons: vec![Detector::Absent],
+                isolates: false,
+            }),
             ..Record::default()
         };
         let line = record.line(2_000);
@@ -411,6 +440,7 @@ mod tests {
             "limits",
             "priority",
             "reported",
+            "risk",
             "us",
         ] {
             let found = line

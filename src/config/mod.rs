@@ -107,6 +107,14 @@
 //! | `revocation[].max_age` | duration, 10s to 720h, at least twice `refresh` | `10m` |
 //! | `waiting.requests` | whole number, 1 to 4096 | 256 |
 //! | `waiting.time` | duration, 100ms to 30s | `5s` |
+//! | `detectors.report_at` | points, 1 to 100000 | 50 |
+//! | `detectors.isolate_at` | points, 1 to 100000 | 100 |
+//! | `detectors.isolate` | `certificate`, `client`, each once; no `client` beside `proof: [none]` | nobody |
+//! | `detectors.isolate_for` | duration in whole seconds, 10s to 24h | `5m` |
+//! | `detectors.half_life` | duration in whole seconds, 10s to 24h | `5m` |
+//! | `detectors.patients.most` | whole number, 1 to 1000 | 300 |
+//! | `detectors.patients.within` | duration in whole seconds, 10s to 24h | `10m` |
+//! | `detectors.weights` | points, 0 to 1000, for each of some of `absent`, `credentials`, `networks`, `patients`, `proofs`, `refused`, `sequence`, `theft`, `tokens` | as [`crate::risk::Weights`] |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
 //! | `limits[].key` | 1 to 12 of `address`, `certificate`, `client`, `interaction`, `issuer`, `operation`, `patient`, `route`, `subject`, `tenant`, `token`, `type`, each once | required |
@@ -224,6 +232,7 @@ mod certificates;
 mod claims;
 mod conditions;
 mod consent;
+mod detectors;
 mod discovery;
 mod dlp;
 mod document;

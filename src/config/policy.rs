@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::certificates;
 use super::conditions::{self, Conditions};
 use super::consent::{self, ConsentPolicy};
+use super::detectors;
 use super::discovery::{self, Discovery};
 use super::dlp;
 use super::dpop;
@@ -36,6 +37,7 @@ use crate::limit::{Limit, Measure};
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
 use crate::response::{Egress, Signer, Watermarking};
+use crate::risk::RiskPolicy;
 
 /// What an operator decided: everything that a request is judged by. Made by [`super::read`] alone.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct Policy {
     pub waiting: WaitingPolicy,
     /// `limits`: how often a caller may ask; no two of the same name.
     pub limits: Rc<[Limit]>,
+    /// `detectors`: what looks wrong about callers; `None` where nobody looks.
+    pub risk: Option<RiskPolicy>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
     /// `rules`, the conditions of `redaction`, `limits` and `egress`, `labels`, `dlp`, and what is known of consent
@@ -178,6 +182,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limits_read = or(object.optional("limits"), Vec::new(), |node| {
         limits::read(node, &conditions, m)
     });
+    let risk = or(object.optional("detectors"), None, |node| {
+        detectors::read(node, issuers.as_deref(), m).map(Some)
+    });
     let step_up = or(object.optional("step_up"), Vec::new(), |node| {
         step_up::read(node, m)
     });
@@ -287,6 +294,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         revocations: revocations?,
         waiting: waiting?,
         limits: limits.into(),
+        risk: risk?,
         step_up: step_up?,
         rules,
         consent,

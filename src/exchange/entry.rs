@@ -147,7 +147,7 @@ impl Exchange {
         guard.token(&asked.head.credentials)?;
         match guard.authenticate(&asked.head, certificate?, now, now) {
             Ok(found) => self.follow(guard, found, Box::new(asked)),
-            Err(refusal) => self.turn_away(refusal, now),
+            Err(refusal) => self.turn_away(refusal, guard.tried(&asked.head), now),
         }
     }
 
@@ -189,6 +189,7 @@ impl Exchange {
         asked: Asked,
     ) -> Result<Phase, Denial> {
         self.note(principal.token());
+        self.watched.known();
         let request = match (&asked.request, &asked.body) {
             (Wanted::Known(request), _) => Cow::Borrowed(request.as_ref()),
             (Wanted::Page(link), _) => {
@@ -315,6 +316,7 @@ impl Exchange {
             other => other.code(),
         });
         self.record.resource_type = interaction.resource_type().map(ResourceType::name);
+        self.watched.asked(interaction);
         self.record.refs = reference(interaction).into_iter().collect();
     }
 

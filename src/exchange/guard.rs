@@ -130,7 +130,9 @@ impl Guard {
                 introspection.is_some_and(|introspection| introspection.opaque)
             }),
             dpop_algorithms: dpop.then(|| policy.dpop.algorithm_names().into()),
-            needs_address: by_address || policy.rules.uses(Fact::SourceAddress),
+            needs_address: by_address
+                || policy.risk.is_some()
+                || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),
             reading: Rc::default(),
             consenting: Rc::default(),

@@ -22,6 +22,7 @@ mod introspection;
 mod origin;
 mod pages;
 mod possession;
+mod risk;
 mod signing;
 mod step;
 mod subscription;
@@ -45,6 +46,8 @@ use entry::{Asked, Searcher};
 pub use guard::{Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
+pub use risk::Observed;
+use risk::Watched;
 use signing::Signing;
 pub use step::Step;
 use waiting::{Body, Waiting};
@@ -66,6 +69,8 @@ pub struct Exchange {
     lists_files: bool,
     /// Nothing more comes.
     ended: bool,
+    /// What is remembered of it where callers are watched.
+    watched: Watched,
 }
 
 /// What is known of an answer while its head is kept back.
@@ -179,6 +184,9 @@ impl Exchange {
             Ok(head) => head,
             Err(denial) => return self.refuse(&denial),
         };
+        if let Err(denial) = self.watch(guard, &head, attributes, now) {
+            return self.refuse(&denial);
+        }
         if let Some(step) = self.discover(guard, &head) {
             return step;
         }
@@ -375,6 +383,7 @@ impl Exchange {
 
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
+        self.watched.refused(denial);
         let reply = denial.reply(&self.record.request_id, &self.challenge);
         let told =
             matches!(denial, Denial::Upstream(status) if *status == reply.status && *status < 500);

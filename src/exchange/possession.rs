@@ -35,7 +35,7 @@ impl Exchange {
         let now = asked.now;
         let phase = match guard.proven(*caller, answer, &asked.head, now) {
             Ok(found) => self.follow(guard, found, asked),
-            Err(refusal) => self.turn_away(refusal, now),
+            Err(refusal) => self.turn_away(refusal, guard.tried(&asked.head), now),
         };
         self.go_on(phase)
     }
@@ -64,7 +64,7 @@ impl Exchange {
                 asked.next_nonce = nonce;
                 self.permit(guard, &principal, *asked)
             }
-            Err(refusal) => self.turn_away(refusal, now),
+            Err(refusal) => self.turn_away(refusal, guard.tried(&asked.head), now),
         };
         self.go_on(phase)
     }
@@ -93,8 +93,14 @@ impl Exchange {
     }
 
     /// Writes into the record whose token it was, and shuts out who is to be shut out, before the
-    /// refusal. `now` is in nanoseconds since 1970.
-    pub(super) fn turn_away(&mut self, refusal: Refusal, now: u64) -> Result<Phase, Denial> {
+    /// refusal; `tried` stands for that token. `now` is in nanoseconds since 1970.
+    pub(super) fn turn_away(
+        &mut self,
+        refusal: Refusal,
+        tried: Option<u32>,
+        now: u64,
+    ) -> Result<Phase, Denial> {
+        self.watched.tried(tried);
         if let Some(token) = &refusal.token {
             self.note(token);
         }

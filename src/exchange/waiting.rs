@@ -122,7 +122,7 @@ impl Exchange {
                 Ok(Phase::Waiting(waiting))
             }
             Ok(Authentication::Caller(caller)) => self.admit(guard, caller, waiting.asked),
-            Err(refusal) => self.turn_away(refusal, now),
+            Err(refusal) => self.turn_away(refusal, guard.tried(&waiting.asked.head), now),
         };
         self.go_on(phase)
     }

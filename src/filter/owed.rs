@@ -1,6 +1,8 @@
 //! What a stream owes: answers that are charged afterwards, and places that are given back.
 
-use crate::exchange::Exchange;
+use std::cell::RefCell;
+
+use crate::exchange::{Exchange, Guard};
 use crate::host;
 
 /// Settles with an exchange that has ended, before the last of its answer leaves: whoever asks next finds
@@ -20,5 +22,19 @@ pub(super) fn renew(exchange: &mut Exchange) {
     {
         let owed = host::share(&mut work);
         exchange.renewed(owed);
+    }
+}
+
+/// Notes what an exchange that has ended says about its caller, and isolates him where that is due.
+pub(super) fn observe(guard: &RefCell<Guard>, exchange: &mut Exchange) {
+    let Some(work) = exchange.observing() else {
+        return;
+    };
+    let now = host::now();
+    let finding = host::share(&mut work.at(now));
+    let add = exchange.found(&guard.borrow(), finding, now);
+    if let Some(mut add) = add {
+        let table = host::share(&mut add);
+        guard.borrow_mut().quarantined(table, now);
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::owed::{renew, settle};
+use super::owed::{observe, renew, settle};
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
@@ -239,6 +239,9 @@ impl Stream {
     fn log(&mut self) {
         self.exchange.end();
         settle(&mut self.exchange);
+        if let Some(guard) = &self.guard {
+            observe(guard, &mut self.exchange);
+        }
         let status = (!self.exchange.knows_status())
             .then(|| host::property("response\0code"))
             .flatten()

@@ -73,6 +73,16 @@ impl Quarantine {
         })
     }
 
+    /// For how many seconds more this one is shut out at `now`, in seconds since 1970; `None` where it is not.
+    pub fn remaining(&self, suspect: Suspect<'_>, now: u64) -> Option<u64> {
+        let fingerprint = suspect.fingerprint();
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|one| one.fingerprint == fingerprint)?;
+        u64::from(entry.until)
+            .checked_sub(now)
+            .filter(|more| *more > 0)
+    }
+
     /// Work that looks what other workers have added.
     pub fn look(&self) -> QuarantineLook {
         QuarantineLook { found: None }

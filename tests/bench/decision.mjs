@@ -6,7 +6,7 @@
 // beyond it is the decision, with the remembered token, the limit and the larger record. Times are the
 // best of many batches: a busy machine only adds.
 
-import { Worker, bytes, compiled, configuration, request, table } from './host.mjs';
+import { Worker, answered, bytes, compiled, configuration, request, table } from './host.mjs';
 
 const CONDITIONS = 10;
 const ENTRIES = 100;
@@ -24,7 +24,7 @@ const LIMITS = [
 
 const module = compiled(process.argv[2]);
 
-function policy(conditions, limits = 1) {
+function policy(conditions, limits = 1, more = {}) {
   const rule = (number) => ({
     name: `rule-${number}`,
     effect: 'deny',
@@ -34,6 +34,7 @@ function policy(conditions, limits = 1) {
     fhir: { bundles: { types: ['transaction'], entries: ENTRIES } },
     rules: Array.from({ length: conditions }, (_, number) => rule(number)),
     limits: LIMITS.slice(0, limits),
+    ...more,
   });
 }
 
@@ -68,11 +69,21 @@ const reading = cost(plain, read);
 const condition = (cost(new Worker(module, policy(CONDITIONS)), read) - reading) / CONDITIONS;
 const limiting = (limits) => cost(new Worker(module, policy(0, limits)), read) - cost(new Worker(module, policy(0, 0)), read);
 const [one, four] = [limiting(1), limiting(LIMITS.length)];
+// What came of it is noted when it has been answered.
+const answer = answered(read, bytes(JSON.stringify({ resourceType: 'Patient', id: 'p1' })));
+const watched = new Worker(module, policy(0, 1, { detectors: { isolate: ['certificate'] } }));
+// In turn, so that both have met the same machine.
+const both = [watched, plain].map((worker) => ({ worker, best: Infinity }));
+for (let batch = 0; batch < BATCHES; batch += 1) {
+  for (const one of both) one.best = Math.min(one.best, one.worker.time(answer, BATCH_NS));
+}
+const detectors = both[0].best - both[1].best;
 const rows = [
   ['read, no conditions', reading, 10],
   ['one condition more', Math.max(condition, 0), 10],
   ['one limit', Math.max(one, 0), 3],
   ['four limits', Math.max(four, 0), 8],
+  ['all detectors', Math.max(detectors, 0), 5],
   ['search with ten parameters', cost(plain, request('GET', TEN, 'patient/*.rs')), 30],
   ['transaction of 100 entries', cost(plain, request('POST', '', 'patient/*.cruds', transaction())), 2000],
 ].map(([name, found, most]) => {

@@ -16,6 +16,8 @@ mod consent;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod detectors;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod egress;

@@ -4,6 +4,7 @@ use super::Guard;
 use crate::identity::{
     AccessToken, PeerCertificate, Quarantine, QuarantineAdd, QuarantineLook, Suspect,
 };
+use crate::risk::RiskPolicy;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -21,7 +22,8 @@ pub(super) struct Watch {
 impl Guard {
     /// Whether any part of the filter shuts somebody out, as it is configured: then there must be ticks.
     pub(super) fn shuts_anybody_out(&self) -> bool {
-        self.policy.dpop.quarantine.is_some()
+        let isolates = |risk: RiskPolicy| risk.isolates();
+        self.policy.dpop.quarantine.is_some() || self.policy.risk.is_some_and(isolates)
     }
 
     /// Work that shuts somebody out for so many seconds, on all workers; its outcome goes to
@@ -49,6 +51,25 @@ impl Guard {
     /// Takes what came of such work; `now` is in nanoseconds since 1970.
     pub fn quarantined(&mut self, found: Option<Quarantine>, now: u64) {
         self.quarantine.table.looked(found, now / SECOND);
+    }
+
+    /// Whether the holders of any certificates may be isolated now: whether it is worth to look at the one of
+    /// the caller.
+    pub(in crate::exchange) fn isolates(&self) -> bool {
+        let isolates = |risk: RiskPolicy| risk.isolates_certificates;
+        !self.quarantine.table.is_empty() && self.policy.risk.is_some_and(isolates)
+    }
+
+    /// For how many seconds more the holder of this certificate is isolated, if he is; `now` is in seconds
+    /// since 1970.
+    pub(in crate::exchange) fn isolated(
+        &self,
+        certificate: &PeerCertificate,
+        now: u64,
+    ) -> Option<u64> {
+        let thumbprint = certificate.thumbprint_hex();
+        let suspect = Suspect::Certificate(&thumbprint);
+        self.quarantine.table.remaining(suspect, now)
     }
 
     /// Whether whoever shows this is shut out; `now` is in seconds since 1970.

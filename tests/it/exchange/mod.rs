@@ -7,6 +7,7 @@ mod conditional;
 mod consent;
 mod current;
 mod cuts;
+mod detectors;
 mod discovery;
 mod dpop;
 mod driver;

@@ -1,0 +1,167 @@
+//! What is known of one caller.
+
+use super::detector::DETECTORS;
+use super::sketch::{Distinct, Recent, WORDS};
+
+/// Scores are in thousandths of points.
+pub(super) const POINT: u32 = 1000;
+
+/// Bytes of an entry.
+pub(super) const ENTRY: usize = 224;
+
+/// Scores fall in steps of this part of the half-life, so that any number of looks comes to the same.
+const STEPS: u64 = 8;
+
+/// What remains of 2^16 after so many steps: 2^16 / 2^(n/8), rounded down.
+const REMAINS: [u64; 8] = [65536, 60096, 55108, 50535, 46340, 42494, 38967, 35733];
+
+/// One caller, as it is stored: `fingerprint 16, updated u64, scores 9 * u32, tokens 8 * u32, ids 8 * u32,
+/// networks 4 * u32, number u64, run u32, window u64, bits 8 * u64`; numbers are big-endian, times in
+/// milliseconds since 1970.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Entry {
+    pub fingerprint: [u8; 16],
+    /// Up to when the scores have fallen.
+    pub updated: u64,
+    pub scores: [u32; DETECTORS],
+    /// Tokens that did not hold.
+    pub tokens: Recent<8>,
+    /// Ids that were not there.
+    pub ids: Recent<8>,
+    pub networks: Recent<4>,
+    /// The last id that is a number, and how many before it were its neighbours.
+    number: u64,
+    run: u32,
+    pub patients: Distinct,
+}
+
+impl Entry {
+    /// A caller of whom nothing is known.
+    pub fn new(fingerprint: [u8; 16], milliseconds: u64) -> Entry {
+        Entry {
+            fingerprint,
+            updated: milliseconds,
+            ..Entry::default()
+        }
+    }
+
+    /// The entry in these bytes: any of them are one.
+    pub fn read(bytes: &[u8; ENTRY]) -> Entry {
+        let mut reader = Reader(bytes);
+        Entry {
+            fingerprint: reader.take(),
+            updated: reader.u64(),
+            scores: reader.words(),
+            tokens: Recent(reader.words()),
+            ids: Recent(reader.words()),
+            networks: Recent(reader.words()),
+            number: reader.u64(),
+            run: u32::from_be_bytes(reader.take()),
+            patients: Distinct {
+                began: reader.u64(),
+                bits: std::array::from_fn::<_, WORDS, _>(|_| reader.u64()),
+            },
+        }
+    }
+
+    /// Adds the bytes to store.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut words = |all: &[u32]| all.iter().for_each(|one| out.extend(one.to_be_bytes()));
+        let [high, low] = halves(self.updated);
+        let [a, b] = halves(self.number);
+        let [c, d] = halves(self.patients.began);
+        let (fingerprint, _) = self.fingerprint.as_chunks::<4>();
+        fingerprint
+            .iter()
+            .for_each(|chunk| words(&[u32::from_be_bytes(*chunk)]));
+        words(&[high, low]);
+        words(&self.scores);
+        words(&self.tokens.0);
+        words(&self.ids.0);
+        words(&self.networks.0);
+        words(&[a, b, self.run, c, d]);
+        self.patients
+            .bits
+            .iter()
+            .for_each(|bits| words(&halves(*bits)));
+    }
+
+    /// Lets the scores fall to what they are now; half of them remains after `half_life` seconds, at least 1.
+    pub fn decay(&mut self, milliseconds: u64, half_life: u32) {
+        let step = u64::from(half_life.max(1)) * 1000 / STEPS;
+        // What lies ahead of the clock has fallen as far as can be said.
+        self.updated = self.updated.min(milliseconds);
+        let steps = (milliseconds - self.updated) / step;
+        self.updated += steps * step;
+        let halvings = u32::try_from(steps / STEPS).unwrap_or(u32::MAX);
+        let rest = usize::try_from(steps % STEPS).unwrap_or_default();
+        let remains = REMAINS.get(rest).copied().unwrap_or_default();
+        for score in &mut self.scores {
+            let whole = score.checked_shr(halvings).unwrap_or_default();
+            let fallen = (u64::from(whole) * remains) >> 16;
+            *score = u32::try_from(fallen).unwrap_or_default();
+        }
+    }
+
+    /// Adds thousandths of points to a score, which holds at most so many points.
+    pub fn add(&mut self, detector: usize, points: u32, most: u32) {
+        if let Some(score) = self.scores.get_mut(detector) {
+            *score = score.saturating_add(points).min(most.saturating_mul(POINT));
+        }
+    }
+
+    /// Takes thousandths of points from a score.
+    pub fn take(&mut self, detector: usize, points: u32) {
+        if let Some(score) = self.scores.get_mut(detector) {
+            *score = score.saturating_sub(points);
+        }
+    }
+
+    /// All scores, in points. What is stored may be anything: each counts for at most `most`.
+    pub fn total(&self, most: u32) -> u32 {
+        let scores = self.scores.iter();
+        scores.fold(0, |all, score| all + (score / POINT).min(most))
+    }
+
+    /// Notes an id that is a number; how many now lie one after the other.
+    pub fn follows(&mut self, number: u64) -> u32 {
+        let follows = (1..=NEIGHBOUR).contains(&number.abs_diff(self.number));
+        if follows {
+            self.run = self.run.saturating_add(1);
+        } else if number != self.number {
+            self.run = 0;
+        }
+        self.number = number;
+        self.run
+    }
+}
+
+/// Ids this near to each other are neighbours.
+const NEIGHBOUR: u64 = 4;
+
+fn halves(number: u64) -> [u32; 2] {
+    [(number >> 32) as u32, number as u32]
+}
+
+/// Reads what is known to be long enough.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => [0; N],
+        }
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_be_bytes(self.take())
+    }
+
+    fn words<const N: usize>(&mut self) -> [u32; N] {
+        std::array::from_fn(|_| u32::from_be_bytes(self.take()))
+    }
+}

@@ -1,0 +1,35 @@
+//! What looks wrong about a caller: detectors over decaying scores, in bounded shared data.
+//!
+//! An exchange that has ended is one [`Observation`] of its caller: who it was, as far as that was shown, and
+//! what came of it. [`Observing`] adds it to what is known of that caller, and says what looks wrong now. All of
+//! it is a function of what is stored, the observation and the time.
+//!
+//! # Who is scored
+//!
+//! Whoever showed it: the holder of the client certificate of the connection; else the client whose token and
+//! proof hold; else the network address. Nothing counts against a name that stands only in a token that did
+//! not hold: otherwise anybody could have an honest client shut out.
+//!
+//! # Bounds
+//!
+//! Certificates and clients are kept in 1024 keys `fhir-guard.risk.v1.c<000 to 3ff>` and addresses in 1024 keys
+//! `fhir-guard.risk.v1.a<000 to 3ff>` of shared data, each of at most 4 + 4 * 224 = 900 bytes: together 1 843 200
+//! bytes of values and 49 152 bytes of keys. An observation costs at most 8 reads and 8 writes, and without
+//! races one of each. Where a key has four callers, the one that has been quiet for longest gives way, and is
+//! begun anew. Addresses can be had in any number, so they never push out a certificate.
+//!
+//! # What is promised
+//!
+//! Bytes that nobody here wrote are at most a wrong score, never a fault; scores are held below a bound, and a
+//! clock that steps back lets nothing grow. Where shared data fails or stays contended for 8 tries the
+//! observation is not kept.
+
+mod detector;
+mod entry;
+mod sketch;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use detector::{Detector, RiskPolicy, Weights};
+pub use table::{Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
