@@ -3,10 +3,10 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
-use std::fmt::Write as _;
+mod line;
 
-use crate::cel::civil;
-use crate::risk::{Detector, Finding};
+use crate::risk::Finding;
+use line::{Line, digits, rfc3339};
 
 /// What audit records say about this deployment, and where they go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -179,173 +179,9 @@ impl Outcome {
     }
 }
 
-/// One JSON object on one line, written as it grows: it is made twice for every exchange. Beyond
-/// ASCII is escaped, so that no reader takes U+2028 or U+0085 for the end of the line.
-struct Line(String);
-
-impl Line {
-    fn new() -> Line {
-        // As long as most records are.
-        let mut text = String::with_capacity(1024);
-        text.push('{');
-        Line(text)
-    }
-
-    /// One of our own names, all of which are plain.
-    fn key(&mut self, key: &'static str) {
-        self.comma();
-        self.0.push('"');
-        self.0.push_str(key);
-        self.0.push_str("\":");
-    }
-
-    fn number(&mut self, key: &'static str, number: u64) {
-        self.key(key);
-        digits(&mut self.0, number, 1);
-    }
-
-    fn text(&mut self, key: &'static str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.key(key);
-            self.quoted(text);
-        }
-    }
-
-    fn list(&mut self, key: &'static str, texts: &[String]) {
-        if texts.is_empty() {
-            return;
-        }
-        self.key(key);
-        self.open('[');
-        for text in texts {
-            self.item(text);
-        }
-        self.close(']');
-    }
-
-    fn entries(&mut self, entries: &[EntryRecord]) {
-        if entries.is_empty() {
-            return;
-        }
-        self.key("entries");
-        self.open('[');
-        for entry in entries {
-            if !self.0.ends_with('[') {
-                self.0.push(',');
-            }
-            self.open('{');
-            self.text("interaction", entry.interaction);
-            self.text("ref", entry.reference.as_deref());
-            if entry.status != 0 {
-                self.number("status", entry.status.into());
-            }
-            self.text("rule", Some(&entry.rule));
-            self.close('}');
-        }
-        self.close(']');
-    }
-
-    fn risk(&mut self, finding: Option<&Finding>) {
-        let Some(finding) = finding else { return };
-        self.key("risk");
-        self.open('{');
-        self.number("score", finding.score.into());
-        self.key("reasons");
-        self.open('[');
-        for name in finding.reasons.iter().copied().map(Detector::name) {
-            self.item(name);
-        }
-        self.close(']');
-        let action = if finding.isolates {
-            "isolate"
-        } else {
-            "report"
-        };
-        self.text("action", Some(action));
-        self.close('}');
-    }
-
-    fn open(&mut self, bracket: char) {
-        self.0.push(bracket);
-    }
-
-    fn close(&mut self, bracket: char) {
-        self.0.push(bracket);
-    }
-
-    /// A string after what stands before it.
-    fn item(&mut self, text: &str) {
-        self.comma();
-        self.quoted(text);
-    }
-
-    fn comma(&mut self) {
-        if !matches!(self.0.as_bytes().last(), Some(b'{' | b'[')) {
-            self.0.push(',');
-        }
-    }
-
-    fn quoted(&mut self, text: &str) {
-        self.0.push('"');
-        // All bytes at once: nearly every text is plain, and a record is long.
-        let plain = |byte: &u8| (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\');
-        if text.bytes().fold(true, |all, byte| all & plain(&byte)) {
-            self.0.push_str(text);
-        } else {
-            text.chars().for_each(|character| self.escaped(character));
-        }
-        self.0.push('"');
-    }
-
-    fn escaped(&mut self, character: char) {
-        match character {
-            '"' => self.0.push_str("\\\""),
-            '\\' => self.0.push_str("\\\\"),
-            ' '..='~' => self.0.push(character),
-            _ => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(self.0, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-}
-
-/// `2026-01-31T23:59:59.123Z`, from nanoseconds since 1970.
-fn rfc3339(nanoseconds: u64) -> String {
-    let milliseconds = nanoseconds / 1_000_000;
-    let (seconds, millisecond) = (milliseconds / 1000, milliseconds % 1000);
-    let date = civil(i64::try_from(seconds).unwrap_or_default());
-    let second = date.second;
-    let mut out = String::with_capacity(24);
-    for (number, least, after) in [
-        (date.year, 4, '-'),
-        (date.month, 2, '-'),
-        (date.day, 2, 'T'),
-        (second / 3600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-        (second % 60, 2, '.'),
-        (i64::try_from(millisecond).unwrap_or_default(), 3, 'Z'),
-    ] {
-        digits(&mut out, u64::try_from(number).unwrap_or_default(), least);
-        out.push(after);
-    }
-    out
-}
-
-/// A number, with zeros in front where it has fewer digits.
-fn digits(out: &mut String, number: u64, least: u32) {
-    if number >= 10 || least > 1 {
-        digits(out, number / 10, least.saturating_sub(1));
-    }
-    let digit = u8::try_from(number % 10).unwrap_or_default();
-    out.push(char::from(b'0' + digit));
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::risk::Detector;
     use serde_json::Value;
 
     use super::*;
