@@ -135,6 +135,7 @@ impl Exchange {
         let head = AnswerHead::read(pairs)?;
         let interaction = &permit.request().interaction;
         if let Interaction::Export(export) = interaction {
+            let head = head.without_version();
             return self.answer_export(guard, permit, export, &head, fields, ended);
         }
         let change = interaction.change();

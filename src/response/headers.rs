@@ -116,6 +116,16 @@ impl AnswerHead {
         }
     }
 
+    /// The same of an answer about many resources: when one of them changed is not told, for it may be one that
+    /// does not leave.
+    pub fn without_version(self) -> Self {
+        AnswerHead {
+            etag: None,
+            last_modified: None,
+            ..self
+        }
+    }
+
     /// `ETag`, where it is a weak one of FHIR's form.
     pub fn etag(&self) -> Option<&str> {
         self.etag.as_deref()

@@ -74,6 +74,13 @@ fn answered(
         pieces.push(b"");
     }
     let answer = world.answer(&mut exchange, head, &pieces, false);
+    for name in ["etag", "last-modified"] {
+        let told = answer.head.is_some() && field(&answer, name).is_some();
+        assert!(
+            !told,
+            "{name} tells when something changed that need not leave"
+        );
+    }
     (answer, world.record(&mut exchange))
 }
 
@@ -107,10 +114,16 @@ fn manifest(files: &[(&str, &str)]) -> String {
     .to_string()
 }
 
-const JSON: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/json")];
-const LINES: [(&str, &str); 2] = [
+const JSON: [(&str, &str); 3] = [
+    (":status", "200"),
+    ("content-type", "application/json"),
+    ("etag", "W/\"7\""),
+];
+const LINES: [(&str, &str); 4] = [
     (":status", "200"),
     ("content-type", "application/fhir+ndjson"),
+    ("etag", "W/\"7\""),
+    ("last-modified", "Fri, 20 Nov 2026 08:00:00 GMT"),
 ];
 
 /// Our links to the files of a job.
