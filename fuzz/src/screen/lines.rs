@@ -55,7 +55,7 @@ pub fn check(shape: u8, rules: u8, cuts: u8, body: &[u8]) -> bool {
             screen(body).unwrap_or_default()
         });
         if !cover.redactions.is_empty() {
-            canary::check(&cover, rules, line, screen);
+            canary::check(&cover, (0, rules), line, screen);
         }
     }
     whole.is_ok()
@@ -176,6 +176,7 @@ fn again(cover: &Cover) -> Cover {
         egress: Vec::new(),
         self_link: cover.self_link.clone(),
         links: Rc::new(|_| None),
+        watermark: cover.watermark.clone(),
     }
 }
 

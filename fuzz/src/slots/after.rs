@@ -58,6 +58,7 @@ pub fn check(input: &mut Input<'_>) {
             limit: &limit,
             caller,
             count: 1,
+            priority: false,
         };
         Charging::new([charge], now)
     };
