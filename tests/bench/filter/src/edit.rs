@@ -74,11 +74,21 @@ impl Edit {
         };
         members.remove("text");
         let meta = members.entry("meta").or_insert_with(|| json!({}));
-        let tags = meta
-            .as_object_mut()
-            .map(|meta| meta.entry("tag").or_insert_with(|| json!([])));
-        if let Some(tags) = tags.and_then(Value::as_array_mut) {
-            tags.push(json!({"system": TAGS, "code": "SUBSETTED"}));
+        let labels: &[&str] = match year.is_empty() {
+            true => &["REDACTED"],
+            false => &["REDACTED", "MASKED"],
+        };
+        for (list, codes) in [("security", labels), ("tag", &["SUBSETTED"])] {
+            let own = meta
+                .as_object_mut()
+                .map(|meta| meta.entry(list).or_insert_with(|| json!([])));
+            if let Some(own) = own.and_then(Value::as_array_mut) {
+                own.extend(
+                    codes
+                        .iter()
+                        .map(|code| json!({"system": TAGS, "code": code})),
+                );
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ mod tests {
 
     const EDIT: &str =
         r#"{"remove":{"Patient":["name","address.line"]},"year":{"Patient":["birthDate"]}}"#;
-    const TAG: &str = r#"{"tag":[{"code":"SUBSETTED","system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}]}"#;
+    const TAG: &str = r#"{"security":[{"code":"REDACTED","system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue"},{"code":"MASKED","system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}],"tag":[{"code":"SUBSETTED","system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}]}"#;
 
     fn message(body: &str) -> Vec<u8> {
         let response_body = Some(HttpBody {
