@@ -23,8 +23,10 @@ const [guard, floor] = process.argv.slice(2).map(compiled);
 const TYPES = Object.keys(SUBJECTS);
 const asked = request('GET', `?_type=Patient,${TYPES}`, 'system/*.rs');
 
+// Names and identifiers are repeated by references, which the filter looks for and a tree that is told paths does not.
+const NAMES = { remove: { Patient: ['identifier', 'name'] }, year: {} };
 const DEMOGRAPHICS = {
-  remove: { Patient: ['identifier', 'name', 'telecom', 'photo', 'contact', 'address.line', 'address.city', 'address.postalCode'] },
+  remove: { Patient: ['telecom', 'photo', 'contact', 'address.line', 'address.city', 'address.postalCode'] },
   year: { Patient: ['birthDate'] },
 };
 const REFERENCES = {
@@ -59,6 +61,9 @@ const ROWS = [
   ['nothing touched', {}, {}, untouched, 350],
   ['demographics of patients', { redaction: redaction(DEMOGRAPHICS) }, {}, edited(DEMOGRAPHICS), 250],
   ['and the name beside every reference', { redaction: redaction(REFERENCES) }, {}, edited(REFERENCES), 250],
+  ['names and identifiers, and what references say of them', { redaction: redaction(NAMES) }, {}, (sent, came) => {
+    return same(sent, came) && text(sent).includes('Clementine') && !text(came).includes('Clementine');
+  }],
   ['labels, with a clearance', { labels }, { labels: true }, (sent, came) => {
     const psychiatric = (resource) => text(resource).includes('"PSY"');
     return resources(came).length === resources(sent).filter((resource) => !psychiatric(resource)).length
@@ -70,7 +75,7 @@ const ROWS = [
     return same(sent, came) && !/@example|\+1 555/.test(text(came)) && text(came).includes('seen at 10:30');
   }],
   ['guardrails, patients counted', { egress }, {}, same],
-  ['all of these', { redaction: redaction(REFERENCES), labels, dlp, egress }, { labels: true, texts: true }, (sent, came) => {
+  ['all of these', { redaction: [...redaction(NAMES), ...redaction(REFERENCES)].map((rule, place) => ({ ...rule, name: `r-${place}` })), labels, dlp, egress }, { labels: true, texts: true }, (sent, came) => {
     return !/@example|"PSY"|Doyle Corner|Clementine/.test(text(came)) && resources(came).length > 0;
   }],
 ];
