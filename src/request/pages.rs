@@ -21,8 +21,10 @@ pub fn page_of(url: &str, interaction: &Interaction, policy: &FhirPolicy) -> Opt
         page: None,
         provenance: None,
     };
-    (same && page.fits(policy))
-        .then(|| format!("{}{}", policy.base.as_str(), page.interaction.target()))
+    let target = page.interaction.target();
+    // What asks for nothing is no further page.
+    (same && page.fits(policy) && target.contains('?'))
+        .then(|| format!("{}{target}", policy.base.as_str()))
 }
 
 impl Request {

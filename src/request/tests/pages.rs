@@ -55,6 +55,16 @@ fn a_page_asks_for_the_same_selection() {
 }
 
 #[test]
+fn a_link_without_a_query_is_no_page() {
+    check("/Observation", "http://fhir/base/Observation?", None);
+    check(
+        "/Observation",
+        "http://fhir/base/Observation?_pretty=true",
+        None,
+    );
+}
+
+#[test]
 fn a_page_of_a_history_is_of_the_same_history() {
     let asked = "/Patient/p1/_history?_since=2020";
     let link = |rest: &str| format!("http://fhir/base/Patient/{rest}");
