@@ -1,4 +1,4 @@
-//! Keys of what this deployment says to itself: nonces, and links to further pages.
+//! Keys of what this deployment says to itself: nonces, links that clients carry, and marks of recipients.
 
 use base64::Engine as _;
 use base64::alphabet;

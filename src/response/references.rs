@@ -108,6 +108,9 @@ impl Search<'_, '_> {
             None => structure,
         };
         for member in value.members() {
+            if !matches!(member.value.kind(), Kind::Object | Kind::Array) {
+                continue;
+            }
             let inner = match is_sibling(&member) {
                 true => Some(Structure::of_primitive()),
                 false => match structure.and_then(|own| own.element(&member.name())) {
