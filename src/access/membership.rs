@@ -184,7 +184,7 @@ impl<'a> Membership<'a> {
 }
 
 /// `Type/id` or `Type/id/_history/version`, exactly.
-fn instance(text: &str) -> Option<(ResourceType, &str)> {
+pub(crate) fn instance(text: &str) -> Option<(ResourceType, &str)> {
     let mut segments = text.split('/');
     let resource_type = ResourceType::parse(segments.next()?)?;
     let id = segments.next().filter(|id| is_id(id))?;
@@ -197,15 +197,10 @@ fn instance(text: &str) -> Option<(ResourceType, &str)> {
 
 /// The instance that a URL ends with, whatever comes before it.
 pub(crate) fn last_instance(url: &str) -> Option<(ResourceType, &str)> {
-    let mut starts: Vec<usize> = url
-        .rmatch_indices('/')
-        .take(4)
-        .map(|(at, _)| at + 1)
-        .collect();
-    starts.reverse();
-    starts
-        .into_iter()
-        .find_map(|start| url.get(start..).and_then(instance))
+    let (first, _) = url.rmatch_indices('/').take(4).last()?;
+    let tail = url.get(first..)?;
+    let mut starts = tail.match_indices('/').map(|(at, _)| at + 1);
+    starts.find_map(|start| tail.get(start..).and_then(instance))
 }
 
 #[cfg(test)]

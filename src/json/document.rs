@@ -25,7 +25,7 @@ pub struct Memory(Box<Tape>);
 impl Memory {
     /// None yet, for documents in which members of these names will be looked for at every depth
     /// ([`Node::all_named`]): they are noted while a document is read.
-    pub fn noting(names: [&'static str; 2]) -> Memory {
+    pub fn noting(names: [&'static str; 4]) -> Memory {
         Memory(Box::new(Tape::noting(names)))
     }
 
@@ -274,28 +274,41 @@ impl<'d> Node<'d> {
 
     /// The values of all members of this name, of objects here and below, in order.
     pub fn all_named<'n>(self, name: &'n str) -> impl Iterator<Item = Node<'d>> + use<'d, 'n> {
+        let named = [(name, Tag::name(name))];
+        // The value stands behind its key.
+        self.keys(&[name])
+            .filter(move |key| key.is_one_of(&named))
+            .map(|key| key.at(key.index + 1))
+    }
+
+    /// Whether an object here or below has a member of one of these names.
+    pub fn has_named<const N: usize>(self, names: &[&str; N]) -> bool {
+        let named = names.map(|name| (name, Tag::name(name)));
+        self.keys(names).any(|key| key.is_one_of(&named))
+    }
+
+    /// All keys here and below that may be of these names, in order; where they were not noted, everything.
+    fn keys(self, names: &[&str]) -> impl Iterator<Item = Node<'d>> + use<'d> {
         let range = self.tape_range();
-        let tag = Tag::name(name);
-        let noted = self.document.tape.noted(name, range.start);
+        let noted = self.document.tape.noted(names, range.start);
         let mut noted = noted.map(|noted| noted.iter().map(|at| *at as usize));
         let mut all = range.clone();
         std::iter::from_fn(move || {
-            loop {
-                let index = match &mut noted {
-                    Some(noted) => noted.next(),
-                    None => all.next(),
-                };
-                let key = self.at(index.filter(|index| *index < range.end)?);
-                if key.is_named(name, tag) {
-                    // The value stands behind its key.
-                    return Some(self.at(key.index + 1));
-                }
-            }
+            let index = match &mut noted {
+                Some(noted) => noted.next(),
+                None => all.next(),
+            };
+            Some(self.at(index.filter(|index| *index < range.end)?))
         })
     }
 
     fn at(self, index: usize) -> Node<'d> {
         self.document.node(index)
+    }
+
+    fn is_one_of(self, named: &[(&str, Tag)]) -> bool {
+        let mut named = named.iter();
+        named.any(|(name, tag)| self.is_named(name, *tag))
     }
 
     /// Whether it is the key of this name, whose tag is this one.

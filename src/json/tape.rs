@@ -125,15 +125,15 @@ pub(super) struct Tape {
     /// is among them.
     pub suspects: Vec<u32>,
     /// The names of keys that are noted, and the tags of such keys.
-    names: Option<[&'static str; 2]>,
-    pub tags: [Tag; 2],
+    names: Option<[&'static str; 4]>,
+    pub tags: [Tag; 4],
     /// The keys that have one of these tags, or an escape, by their index.
     pub noted: Vec<u32>,
 }
 
 impl Tape {
     /// A tape that notes keys of these names.
-    pub fn noting(names: [&'static str; 2]) -> Tape {
+    pub fn noting(names: [&'static str; 4]) -> Tape {
         Tape {
             names: Some(names),
             tags: names.map(Tag::name),
@@ -153,9 +153,12 @@ impl Tape {
         self.names.map(Tape::noting).unwrap_or_default()
     }
 
-    /// All keys from an index on that may be of this name; `None` when they were not noted.
-    pub fn noted(&self, name: &str, from: usize) -> Option<&[u32]> {
-        self.names.filter(|names| names.contains(&name))?;
+    /// All keys from an index on that may be of these names; `None` when not all of them were noted.
+    pub fn noted(&self, names: &[&str], from: usize) -> Option<&[u32]> {
+        let known = self.names?;
+        if !names.iter().all(|name| known.contains(name)) {
+            return None;
+        }
         let before = self.noted.partition_point(|at| (*at as usize) < from);
         self.noted.get(before..)
     }

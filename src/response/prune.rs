@@ -73,6 +73,10 @@ impl Pruner<'_> {
         };
         let mut fates: Vec<Fate> = Vec::with_capacity(members.len());
         for member in &members {
+            if !self.marks.touch(member.value) {
+                fates.push(Fate::Same);
+                continue;
+            }
             let element = structure.and_then(|structure| structure.element(&member.name()));
             let mut fate = self.member(*member, element, &places);
             if fate == Fate::Gone && element.is_some_and(|element| element.is_required) {

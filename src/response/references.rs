@@ -3,8 +3,8 @@
 
 use super::marks::{Marks, is_sibling};
 use super::{Cover, Redaction};
-use crate::access::{Membership, last_instance};
-use crate::fhir::{Content, Primitive, ResourceType, Structure};
+use crate::access::{Membership, instance, last_instance};
+use crate::fhir::{Content, ResourceType, Structure};
 use crate::json::{Kind, Node};
 use crate::request::body::Shape;
 
@@ -83,6 +83,10 @@ impl Told {
     }
 }
 
+/// Keys without which nothing that cannot refer by its type has a reference in it: that of one, of what may
+/// have one everywhere, and of resources, which are looked into by their own type.
+const LEADING: [&str; 3] = ["reference", "extension", "resourceType"];
+
 struct Search<'s, 'd> {
     shape: &'s Shape<'d>,
     cover: &'s Cover,
@@ -99,10 +103,21 @@ impl Search<'_, '_> {
         for item in value.items() {
             self.value(item, structure);
         }
-        if value.kind() != Kind::Object || self.reference(value, structure) {
+        if value.kind() != Kind::Object {
             return;
         }
-        let resource = value.get("resourceType").and_then(Node::str);
+        let (mut resource, mut target) = (None, None);
+        for member in value.members() {
+            match member.initial() {
+                Some(b'r') if member.key.is_str("reference") => target = Some(member.value),
+                Some(b'r') if member.key.is_str("resourceType") => resource = member.value.str(),
+                _ => {}
+            }
+        }
+        let refers = target.is_some() || structure.is_some_and(Structure::is_reference);
+        if refers && self.reference(value, target) {
+            return;
+        }
         let structure = match resource {
             Some(name) => ResourceType::parse(&name).map(Structure::of),
             None => structure,
@@ -118,16 +133,15 @@ impl Search<'_, '_> {
                     None => None,
                 },
             };
-            self.value(member.value, inner);
+            // Nearly everything in a resource is passed over here.
+            if inner.is_some_and(Structure::refers) || member.value.has_named(&LEADING) {
+                self.value(member.value, inner);
+            }
         }
     }
 
     /// Marks an object that is a reference; says whether all of it goes.
-    fn reference(&mut self, value: Node<'_>, structure: Option<Structure>) -> bool {
-        let target = value.get("reference");
-        if target.is_none() && !structure.is_some_and(is_reference) {
-            return false;
-        }
+    fn reference(&mut self, value: Node<'_>, target: Option<Node<'_>>) -> bool {
         let local = target.and_then(Node::str);
         let to_contained = local.is_some_and(|to| to.len() > 1 && to.starts_with('#'));
         let another = self.membership.is_some_and(|own| own.is_anothers(value));
@@ -177,8 +191,9 @@ impl Search<'_, '_> {
                     .find(|(_, one)| is_it(*one))
                     .map(|(of_type, _)| *of_type)
             }
-            // A relative one gets a root, so that both forms are read alike.
-            None => last_instance(&format!("/{target}")).map(|(of_type, _)| of_type),
+            None => instance(&target)
+                .or_else(|| last_instance(&target))
+                .map(|(of_type, _)| of_type),
         });
         // Of two that do not agree either may be right, and of one alone nothing else is.
         [target.or(named), named.or(target)]
@@ -190,12 +205,4 @@ fn object(content: Content) -> Option<Structure> {
         Content::Object(structure) => Some(structure),
         Content::Primitive(_) | Content::Resource => None,
     }
-}
-
-/// Whether objects of this structure are References.
-fn is_reference(structure: Structure) -> bool {
-    let text = Content::Primitive(Primitive::String);
-    let target = structure.element("reference");
-    target.is_some_and(|element| element.content == text)
-        && structure.element("identifier").is_some()
 }

@@ -12,8 +12,9 @@ const MEMBERS: usize = 64;
 const KEY: usize = 256;
 
 /// What is looked for at every depth of every resource: others that hide in it
-/// ([`Shape`](crate::request::body::Shape)), and narratives, where a rule hides something.
-const NOTED: [&str; 2] = ["resourceType", "text"];
+/// ([`Shape`](crate::request::body::Shape)), and where a rule hides something, narratives and what may lead to
+/// the one of whom it is hidden.
+const NOTED: [&str; 4] = ["resourceType", "text", "reference", "extension"];
 
 /// One piece of a body.
 #[derive(Debug)]

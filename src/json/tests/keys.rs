@@ -91,7 +91,7 @@ fn members_are_found_at_every_depth_whether_noted_or_not() {
     let text =
         r#"{"other":1,"a":[{"text":{"text":2},"t\u0065xt2":0}],"t\u0065xt":3,"texts":4} rest"#;
     let limits = Limits::default();
-    let noting = Memory::noting(["text", "other"]);
+    let noting = Memory::noting(["text", "other", "no", "none"]);
     let (noted, end) = Document::parse_first(text.as_bytes(), &limits, noting).unwrap();
     let scanned = Document::parse(&text.as_bytes()[..end], &limits).unwrap();
     let found = |node: Node<'_>, name| node.all_named(name).map(|n| n.raw().to_owned()).collect();
@@ -101,6 +101,12 @@ fn members_are_found_at_every_depth_whether_noted_or_not() {
     }
     let all: Vec<String> = found(noted.root(), "text");
     assert_eq!(all, ["{\"text\":2}", "2", "3"]);
+    for document in [&noted, &scanned] {
+        let (root, inner) = (document.root(), document.root().get("a").unwrap());
+        assert!(root.has_named(&["no", "other"]) && !inner.has_named(&["no", "other"]));
+        assert!(inner.has_named(&["none", "text"]) && inner.has_named(&["text", "text2"]));
+        assert!(!root.has_named(&["texts2", "none"]));
+    }
     let below: Vec<String> = found(noted.root().get("a").unwrap(), "text");
     assert_eq!(below, ["{\"text\":2}", "2"]);
     // The next reading with the same memory notes its own keys, and no others.
