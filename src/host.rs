@@ -11,6 +11,7 @@
 
 mod allocator;
 mod shelf;
+mod statistics;
 
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -22,6 +23,7 @@ use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
 use allocator::Allocator;
 use shelf::Piece;
+pub use statistics::{define_metric, increment_metric, record_metric};
 
 /// Which header map (`proxy_header_map_type_t`).
 #[derive(Clone, Copy, Debug)]

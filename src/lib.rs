@@ -23,6 +23,7 @@
 //! | [`risk`] | what looks wrong about a caller, as decaying scores in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers, signatures |
 //! | [`audit`] | the record of an exchange |
+//! | [`metrics`] | what is counted, for the proxy's statistics |
 //! | [`config`] | the operator's configuration, to a policy |
 //! | [`exchange`] | the phases; each callback of the proxy is one method |
 //! | `host` | wasm only: every host call, none of which can panic, and the allocator |
@@ -41,6 +42,7 @@ pub mod identity;
 pub mod json;
 pub mod label;
 pub mod limit;
+pub mod metrics;
 pub mod remote;
 pub mod request;
 pub mod response;

@@ -166,7 +166,8 @@ impl Record {
 }
 
 impl Outcome {
-    fn name(self) -> &'static str {
+    /// Its name in the record.
+    pub fn name(self) -> &'static str {
         match self {
             Outcome::Allowed => "allowed",
             Outcome::Cut => "cut",

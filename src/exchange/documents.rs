@@ -32,6 +32,8 @@ struct Entry {
     /// Whether the last attempt had failed when it was last looked at: those who wait want to know.
     failing: bool,
     absent: Vec<Absent>,
+    /// When the one that the statistics know was fetched; 0: none.
+    told: u64,
 }
 
 /// What a document says.
@@ -71,6 +73,7 @@ impl Documents {
             replica: Replica::new(source.clone(), reading),
             failing: false,
             absent: Vec::new(),
+            told: 0,
         };
         let keys = |(issuer, policy): (usize, &IssuerPolicy)| match &policy.keys {
             KeySource::Fetched(source) => {
@@ -104,6 +107,16 @@ impl Documents {
     /// Grows whenever it is worth asking again.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The documents that were fetched since the last time, by cluster and path, and when.
+    pub fn news(&mut self) -> impl Iterator<Item = (String, u64)> {
+        self.entries.iter_mut().filter_map(|entry| {
+            let fetched = entry.replica.fetched();
+            let source = entry.replica.source();
+            (std::mem::replace(&mut entry.told, fetched) != fetched && fetched != 0)
+                .then(|| (format!("{}{}", source.cluster, source.path), fetched))
+        })
     }
 
     /// See [`Replica::look`].

@@ -20,6 +20,7 @@ use crate::identity::{
     PeerCertificate, Principal, TokenCache,
 };
 use crate::limit::KeyPart;
+use crate::metrics::Meters;
 use crate::remote::{Call, Look, Looked, Store};
 use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
@@ -31,7 +32,7 @@ pub(super) use refusal::Refusal;
 pub struct Guard {
     policy: Rc<Policy>,
     host: HostAlgorithms,
-    documents: Documents,
+    pub(super) documents: Documents,
     introspections: Introspections,
     /// Whom this filter shuts out itself.
     quarantine: Watch,
@@ -55,7 +56,8 @@ pub struct Guard {
     /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
-    held: Rc<Cell<usize>>,
+    pub(super) held: Rc<Cell<usize>>,
+    pub(super) meters: Meters,
 }
 
 /// A question for an authorization server.
@@ -143,6 +145,7 @@ impl Guard {
             tokens: TokenCache::default(),
             certificates: CertificateCache::default(),
             held: Rc::default(),
+            meters: Meters::default(),
         }
     }
 
@@ -259,7 +262,7 @@ impl Guard {
     }
 
     /// How often there must be ticks, in milliseconds: more often where servers are asked anything.
-    /// `None`: there is nothing to be looked for.
+    /// `None`: nothing depends on them but statistics.
     pub fn tick_period(&self) -> Option<u32> {
         let mut issuers = self.policy.issuers.iter();
         let asks = self.documents() > 0

@@ -19,6 +19,7 @@ mod entry;
 mod export;
 mod guard;
 mod introspection;
+mod measure;
 mod origin;
 mod pages;
 mod possession;
@@ -337,11 +338,7 @@ impl Exchange {
             (_, 0, Some(told)) => told,
             _ => own,
         };
-        let outcome = match &self.phase {
-            Phase::Holding { .. } | Phase::Streaming { .. } => Outcome::Cut,
-            _ => self.record.outcome,
-        };
-        self.record.line_of(outcome, status, now)
+        self.record.line_of(self.outcome(), status, now)
     }
 
     /// The exchange is over; what was under way was cut short.

@@ -1,6 +1,7 @@
 //! The contexts of proxy-wasm.
 
 mod logger;
+mod meters;
 mod owed;
 mod stream;
 mod worker;
@@ -14,6 +15,9 @@ use crate::host::{self, Buffer};
 use crate::identity::HostAlgorithms;
 use stream::StreamContext;
 use worker::Worker;
+
+/// How often statistics are told at least, in milliseconds.
+const STATISTICS: u32 = 1000;
 
 /// Registers the root context, once there is a log.
 pub fn register() {
@@ -31,6 +35,12 @@ impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
         self.worker.answered(call, size);
         self.worker.wake();
+    }
+
+    fn on_done(&mut self) -> bool {
+        // Another configuration takes over, or the proxy ends.
+        self.worker.tell();
+        true
     }
 }
 
@@ -52,16 +62,17 @@ impl RootContext for Root {
                 for warning in &policy.warnings {
                     log::warn!("fhir-guard: {warning}");
                 }
-                let guard = Guard::new(policy, algorithms);
-                if let Some(period) = guard.tick_period()
-                    && !host::set_tick_period(period)
-                {
+                let mut guard = Guard::new(policy, algorithms);
+                let needed = guard.tick_period();
+                if !host::set_tick_period(needed.unwrap_or(STATISTICS)) && needed.is_some() {
                     log::error!(
                         "fhir-guard: the proxy gives no ticks, and without them nothing can be fetched and nobody shut out"
                     );
                     return false;
                 }
+                guard.meters().configured(host::now());
                 self.worker = Worker::new(guard);
+                self.worker.tell();
                 // Who is shut out stays out while a configuration takes over from another.
                 self.worker.look_at_quarantine(host::now());
                 log::info!(
@@ -80,6 +91,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         self.worker.look();
         self.worker.wake();
+        self.worker.tell();
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {

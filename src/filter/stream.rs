@@ -6,6 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::meters::count;
 use super::owed::{observe, renew, settle};
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
@@ -241,6 +242,7 @@ impl Stream {
         settle(&mut self.exchange);
         if let Some(guard) = &self.guard {
             observe(guard, &mut self.exchange);
+            count(guard, &self.exchange, host::now());
         }
         let status = (!self.exchange.knows_status())
             .then(|| host::property("response\0code"))

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
+use super::meters::hand_over;
 use super::stream::Stream;
 use crate::exchange::{CallAnswer, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
@@ -21,6 +22,17 @@ pub(super) struct Worker {
 }
 
 type Waiter = (u32, Weak<RefCell<Stream>>);
+
+impl Purpose {
+    /// The label of the statistics.
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Document(_) => "document",
+            Purpose::Question(_) => "introspection",
+            Purpose::Stream(_) => "resource",
+        }
+    }
+}
 
 /// What a call is for.
 #[derive(Clone, Copy)]
@@ -159,6 +171,8 @@ impl Worker {
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
         let answer = status.zip(body.as_deref());
+        let good = status.is_some_and(|status: u16| (200..300).contains(&status));
+        guard.borrow_mut().meters().called(purpose.name(), good);
         match purpose {
             Purpose::Document(document) => self.answered_document(guard, document, answer),
             Purpose::Question(question) => self.answered_question(guard, &question, answer),
@@ -167,6 +181,15 @@ impl Worker {
                 let body = body.as_deref().filter(|_| !head.is_empty());
                 self.answered_stream(id, body.map(|body| (head.as_slice(), body)));
             }
+        }
+    }
+
+    /// Hands what was counted to the proxy.
+    pub fn tell(&self) {
+        if let Some(guard) = &self.guard
+            && let Ok(mut guard) = guard.try_borrow_mut()
+        {
+            hand_over(guard.changes());
         }
     }
 

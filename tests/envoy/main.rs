@@ -38,6 +38,8 @@ mod limits;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod minimum;
 #[cfg(test)]
 mod operations;
