@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::exchange::Exchange;
-use crate::exchange::Guard;
+use crate::exchange::{Exchange, Guard};
 use crate::host;
 use crate::metrics::{Change, Kind};
 
@@ -27,10 +26,10 @@ pub(super) fn count(guard: &RefCell<Guard>, exchange: &Exchange, now: u64) {
 pub(super) fn hand_over(changes: Vec<Change>) {
     IDS.with_borrow_mut(|ids| {
         for Change { name, kind, value } in changes {
-            let id = match ids.get(&name) {
+            let id = match ids.get(name.as_ref()) {
                 Some(id) => Some(*id),
                 None => host::define_metric(kind, &name).inspect(|id| {
-                    ids.insert(name, *id);
+                    ids.insert(name.into_owned(), *id);
                 }),
             };
             // Where the proxy has no statistics nothing is lost but these.

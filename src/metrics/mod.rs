@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::audit::{Outcome, Record};
@@ -19,7 +20,7 @@ pub const LABELS: usize = 512;
 /// The longest label, in bytes; longer ones are cut.
 pub const LABEL: usize = 64;
 /// How many durations are kept at most. One that finds no room is not told, and counted all the same.
-pub const DURATIONS: usize = 1024;
+pub const DURATIONS: usize = 256;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -69,7 +70,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Change {
     /// The full name, with its label: see [`Metric::stat`].
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// What it is.
     pub kind: Kind,
     /// What a counter grows by, or the value.
@@ -155,11 +156,11 @@ impl Metric {
 
     /// The name of the proxy's statistic with this label. The label stands before the name, between marks by
     /// which `stats_tags` (in Istio `extraStatTags`) know it, for a filter cannot give labels otherwise.
-    pub fn stat(self, value: &str) -> String {
+    pub fn stat(self, value: &str) -> Cow<'static, str> {
         let name = self.name();
         match self.label() {
-            Some(label) => format!("{label}=.={value};.;{name}"),
-            None => name.to_owned(),
+            Some(label) => format!("{label}=.={value};.;{name}").into(),
+            None => name.into(),
         }
     }
 }
@@ -185,7 +186,7 @@ impl Meters {
         let mut meters = Meters {
             values: BTreeMap::new(),
             labels: 0,
-            durations: Vec::new(),
+            durations: Vec::with_capacity(DURATIONS),
         };
         for metric in Metric::ALL {
             for label in metric.known() {

@@ -145,12 +145,12 @@ fn labels_and_durations_are_bounded() {
     }
     assert_eq!((meters.labels, meters.durations.len()), (LABELS, DURATIONS));
     let told = meters.take();
-    let value = |name: &str| {
+    let value = |name: Cow<'_, str>| {
         let mut of = told.iter().filter(|change| change.name == name);
         of.next().map(|change| change.value)
     };
     let last = LABELS - known - 1;
-    let rule = |rule: &str| value(&Metric::Refusals.stat(rule));
+    let rule = |rule: &str| value(Metric::Refusals.stat(rule));
     assert_eq!(rule(&format!("rule{last}_")), Some(2));
     assert_eq!(rule(&format!("rule{}_", last + 1)), None);
     assert_eq!(rule("other"), Some(2 * (10 + known as u64)));

@@ -289,7 +289,7 @@ fn exchanges_give_back_what_they_held() {
         }
         vm.memory_bytes()
     };
-    // Tables and buffers take their size first.
-    let settled = run(20);
+    // Tables and buffers take their size first, and statistics are told when there are enough.
+    let settled = run(60);
     assert_eq!(run(400), settled, "after two thousand exchanges");
 }
