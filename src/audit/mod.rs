@@ -3,17 +3,15 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+pub mod event;
 mod line;
+mod policy;
+
+use std::rc::Rc;
 
 use crate::risk::Finding;
 use line::{Line, digits, rfc3339};
-
-/// What audit records say about this deployment, and where they go.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AuditPolicy {
-    /// The name of the observing system, for example `fhir.example.org`.
-    pub observer: String,
-}
+pub use policy::{AuditPolicy, Subject, Telling, Told};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,6 +36,8 @@ pub enum Outcome {
 /// What becomes the one record of an exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// What of it is told, and how.
+    pub policy: Rc<AuditPolicy>,
     /// When the exchange began, in nanoseconds since 1970.
     pub began: u64,
     /// Envoy's request id, made safe.
@@ -62,12 +62,35 @@ pub struct Record {
     pub subject: Option<String>,
     /// The thumbprint of the client certificate, in hexadecimal.
     pub certificate: Option<String>,
+    /// Where the connection comes from, without the port.
+    pub address: Option<String>,
+    /// The user as `Type/id` (`fhirUser`).
+    pub user: Option<String>,
+    /// The caller's roles, by the token: texts, or `system|code`.
+    pub roles: Vec<String>,
+    /// Why the data is asked for, by the token: texts, or `system|code`.
+    pub purposes: Vec<String>,
+    /// `jti`.
+    pub token_id: Option<String>,
+    /// The method.
+    pub method: Option<&'static str>,
+    /// The canonical path below the base, with `[id]` and `[vid]` for what names an instance.
+    pub route: Option<String>,
     /// The standard's code of the interaction.
     pub interaction: Option<&'static str>,
     /// The resource type.
     pub resource_type: Option<&'static str>,
     /// The instance that was asked for, as `Type/id`.
     pub refs: Vec<String>,
+    /// The version that was asked for.
+    pub version: Option<String>,
+    /// The canonical query, names and values without their escapes.
+    pub query: Vec<(String, String)>,
+    /// What was created, as `Type/id`.
+    pub created: Option<String>,
+    /// Whom it concerns: patients that the request names, that the caller is confined to, or that what left
+    /// is about.
+    pub concerned: Concerned,
     /// The requests of a Bundle, in order, at most as many as one may have.
     pub entries: Vec<EntryRecord>,
     /// The version to which a write was pinned, as an entity tag: it was read before.
@@ -78,6 +101,8 @@ pub struct Record {
     pub removed: u64,
     /// Resources from which elements were taken out.
     pub redacted: u64,
+    /// Bytes of the answer's body that left.
+    pub bytes: u64,
     /// The code that stands in what left.
     pub watermark: Option<String>,
     /// The id of the patient in context, where that code binds it.
@@ -90,6 +115,28 @@ pub struct Record {
     pub risk: Option<Finding>,
 }
 
+/// Patients, each once, in the order in which they were met.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Concerned {
+    /// As `Patient/id`; at most [`AuditPolicy::PATIENTS`].
+    pub patients: Vec<String>,
+    /// How many more were met; one that a request names twice may count twice.
+    pub more: u64,
+}
+
+impl Concerned {
+    /// Adds a patient, `Patient/id`; beyond `most` it is only counted.
+    pub fn add(&mut self, patient: &str, most: usize) {
+        if self.patients.iter().any(|known| known == patient) {
+            return;
+        }
+        match self.patients.len() < most.min(AuditPolicy::PATIENTS) {
+            true => self.patients.push(patient.to_owned()),
+            false => self.more = self.more.saturating_add(1),
+        }
+    }
+}
+
 /// One request of a Bundle.
 #[derive(Clone, Debug, Default)]
 pub struct EntryRecord {
@@ -97,11 +144,16 @@ pub struct EntryRecord {
     pub interaction: Option<&'static str>,
     /// The type, or the instance as `Type/id`.
     pub reference: Option<String>,
+    /// As that of a [`Record`]; empty where those before have [`MAX_QUERIES`] parameters.
+    pub query: Vec<(String, String)>,
     /// The status with which it was answered; 0 when none is known.
     pub status: u16,
     /// The rule that decided.
     pub rule: String,
 }
+
+/// The most query parameters that are kept of all requests of a Bundle.
+pub const MAX_QUERIES: usize = 256;
 
 /// The version of the list of keys.
 const VERSION: u8 = 1;
@@ -136,16 +188,50 @@ impl Record {
         out.text("client", self.client.as_deref());
         out.text("subject", self.subject.as_deref());
         out.text("certificate", self.certificate.as_deref());
+        let told = &*self.policy;
+        let address = self.address.as_deref();
+        out.text(
+            "address",
+            address.and_then(|own| told.address.address(own)).as_deref(),
+        );
+        let user = self.user.as_deref();
+        out.text(
+            "user",
+            user.and_then(|own| told.references.reference(own))
+                .as_deref(),
+        );
+        out.list("roles", &self.roles);
+        out.list("purposes", &self.purposes);
+        out.token_id(self.token_id.as_deref(), &told.token_id);
+        out.text("method", self.method);
+        out.text("route", self.route.as_deref());
         out.text("interaction", self.interaction);
         out.text("type", self.resource_type);
-        out.list("refs", &self.refs);
-        out.entries(&self.entries);
+        out.list("refs", &told.references.references(&self.refs));
+        out.text("version", self.version.as_deref());
+        out.query(&self.query, &told.query);
+        out.entries(&self.entries, told);
+        let created = self.created.as_deref();
+        out.text(
+            "created",
+            created
+                .and_then(|own| told.references.reference(own))
+                .as_deref(),
+        );
+        out.list(
+            "patients",
+            &told.references.references(&self.concerned.patients),
+        );
+        if self.concerned.more > 0 {
+            out.number("patients_more", self.concerned.more);
+        }
         out.text("current", self.current.as_deref());
         out.number("passed", self.passed);
         out.number("removed", self.removed);
         out.number("redacted", self.redacted);
+        out.number("bytes", self.bytes);
         out.text("watermark", self.watermark.as_deref());
-        out.text("patient", self.patient.as_deref());
+        out.text("patient", self.bound_patient().as_deref());
         if !self.limits.is_empty() {
             out.key("limits");
             out.open('{');
@@ -162,6 +248,15 @@ impl Record {
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
         out.0
+    }
+}
+
+impl Record {
+    /// The patient in context as records write it: the id alone where it is told.
+    fn bound_patient(&self) -> Option<String> {
+        let patient = format!("Patient/{}", self.patient.as_deref()?);
+        let told = self.policy.references.reference(&patient)?;
+        Some(told.strip_prefix("Patient/").unwrap_or(&told).to_owned())
     }
 }
 
@@ -231,6 +326,20 @@ mod tests {
             client: some(),
             subject: some(),
             certificate: some(),
+            address: some(),
+            user: some(),
+            roles: vec!["nurse".to_owned()],
+            purposes: vec!["TREAT".to_owned()],
+            token_id: some(),
+            method: Some("GET"),
+            route: some(),
+            version: some(),
+            query: vec![("code".to_owned(), "x".to_owned())],
+            created: some(),
+            concerned: Concerned {
+                patients: vec!["Patient/1".to_owned()],
+                more: 1,
+            },
             interaction: Some("read"),
             resource_type: Some("Patient"),
             refs: vec!["Patient/1".to_owned()],
@@ -263,14 +372,27 @@ mod tests {
             "client",
             "subject",
             "certificate",
+            "address",
+            "user",
+            "roles",
+            "purposes",
+            "jti",
+            "method",
+            "route",
             "interaction",
             "type",
             "refs",
+            "version",
+            "query",
             "entries",
+            "created",
+            "patients",
+            "patients_more",
             "current",
             "passed",
             "removed",
             "redacted",
+            "bytes",
             "watermark",
             "patient",
             "limits",

@@ -12,6 +12,7 @@ use super::cover::{paged, reduced};
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
+use crate::audit::Telling;
 use crate::config::Policy;
 use crate::denial::{Challenge, Denial, Scheme};
 use crate::fhir::{ResourceType, Searched};
@@ -131,6 +132,7 @@ impl Guard {
             }),
             dpop_algorithms: dpop.then(|| policy.dpop.algorithm_names().into()),
             needs_address: by_address
+                || !matches!(policy.audit.address, Telling::Nothing)
                 || policy.risk.is_some()
                 || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),

@@ -19,6 +19,7 @@ mod entry;
 mod export;
 mod guard;
 mod introspection;
+mod noting;
 mod origin;
 mod pages;
 mod possession;
@@ -29,8 +30,12 @@ mod subscription;
 mod waiting;
 mod watermark;
 
+use std::rc::Rc;
+
+use serde_json::Value;
+
 use crate::access::Permit;
-use crate::audit::{Outcome, Record};
+use crate::audit::{Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
 use crate::limit::{Charging, Owed, Verdict};
@@ -61,8 +66,6 @@ pub struct Exchange {
     challenge: Challenge,
     /// What is charged when the answer has ended.
     owed: Vec<Owed>,
-    /// Bytes of the answer's body that have left.
-    bytes: u64,
     /// Whom it was about, where that is charged.
     shown: Vec<u64>,
     /// The answer tells of files, and no resource is in it.
@@ -177,6 +180,8 @@ impl Exchange {
         let (request_id, head) = RequestHead::parse(pairs);
         self.share = guard.share();
         self.record.began = now;
+        self.record.policy = Rc::clone(&guard.policy().audit);
+        self.record.address = Some(attributes.address()).filter(|own| !own.is_empty());
         self.record.request_id = request_id;
         let scheme = head.as_ref().map(|head| head.credentials.scheme());
         self.challenge = guard.challenge(scheme.unwrap_or_default());
@@ -329,6 +334,18 @@ impl Exchange {
     /// The record of the exchange, as one line; `status` is what the proxy says it answered with,
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
+        let (outcome, status) = self.ended_with(status);
+        self.record.line_of(outcome, status, now)
+    }
+
+    /// What the exchange was, as FHIR AuditEvents, each of which has an id of its own; as
+    /// [`record`](Self::record).
+    pub fn events(&self, now: u64, status: Option<u16>) -> Vec<Value> {
+        let (outcome, status) = self.ended_with(status);
+        event::events(&self.record, outcome, status, now)
+    }
+
+    fn ended_with(&self, status: Option<u16>) -> (Outcome, u16) {
         let own = self.record.status;
         let status = match (&self.phase, own, status) {
             // The head that is held has not left. Where the upstream broke off the proxy has
@@ -341,7 +358,7 @@ impl Exchange {
             Phase::Holding { .. } | Phase::Streaming { .. } => Outcome::Cut,
             _ => self.record.outcome,
         };
-        self.record.line_of(outcome, status, now)
+        (outcome, status)
     }
 
     /// The exchange is over; what was under way was cut short.
