@@ -6,12 +6,14 @@
 pub mod event;
 mod line;
 mod policy;
+mod queue;
 
 use std::rc::Rc;
 
 use crate::risk::Finding;
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
+pub use queue::{Format, Full, Queue, Repository};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -275,136 +277,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::risk::Detector;
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn times_are_civil() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (951_868_800, "2000-03-01T00:00:00.000Z"),
-            (1_798_761_599, "2026-12-31T23:59:59.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(rfc3339(seconds * 1_000_000_000), expected);
-        }
-        assert!(rfc3339(u64::MAX).ends_with('Z'));
-    }
-
-    #[test]
-    fn a_record_is_one_line_whatever_is_in_it() {
-        let record = Record {
-            subject: Some("a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}".to_owned()),
-            rule: "x\r\n{\"outcome\":\"allowed\"}".to_owned(),
-            ..Record::default()
-        };
-        let line = record.line(5);
-        assert!(
-            line.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
-            "{line}"
-        );
-        let value: Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(value["subject"], "a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}");
-        assert_eq!(value["outcome"], "undecided");
-    }
-
-    #[test]
-    fn keys_are_the_closed_list_in_order() {
-        let some = || Some("x".to_owned());
-        let record = Record {
-            request_id: "r".to_owned(),
-            trace: some(),
-            status: 200,
-            rule: "scope".to_owned(),
-            tenant: some(),
-            issuer: some(),
-            client: some(),
-            subject: some(),
-            certificate: some(),
-            address: some(),
-            user: some(),
-            roles: vec!["nurse".to_owned()],
-            purposes: vec!["TREAT".to_owned()],
-            token_id: some(),
-            method: Some("GET"),
-            route: some(),
-            version: some(),
-            query: vec![("code".to_owned(), "x".to_owned())],
-            created: some(),
-            concerned: Concerned {
-                patients: vec!["Patient/1".to_owned()],
-                more: 1,
-            },
-            interaction: Some("read"),
-            resource_type: Some("Patient"),
-            refs: vec!["Patient/1".to_owned()],
-            entries: vec![EntryRecord::default()],
-            current: some(),
-            watermark: some(),
-            patient: some(),
-            limits: vec![("per-client".to_owned(), 3)],
-            priority: vec!["per-client".to_owned()],
-            reported: vec!["deny.night".to_owned()],
-            risk: Some(Finding {
-                score: 60,
-                reasons: vec![Detector::Absent],
-                isolates: false,
-            }),
-            ..Record::default()
-        };
-        let line = record.line(2_000);
-        let mut at = 0;
-        for key in [
-            "v",
-            "time",
-            "request_id",
-            "trace",
-            "outcome",
-            "status",
-            "rule",
-            "tenant",
-            "issuer",
-            "client",
-            "subject",
-            "certificate",
-            "address",
-            "user",
-            "roles",
-            "purposes",
-            "jti",
-            "method",
-            "route",
-            "interaction",
-            "type",
-            "refs",
-            "version",
-            "query",
-            "entries",
-            "created",
-            "patients",
-            "patients_more",
-            "current",
-            "passed",
-            "removed",
-            "redacted",
-            "bytes",
-            "watermark",
-            "patient",
-            "limits",
-            "priority",
-            "reported",
-            "risk",
-            "us",
-        ] {
-            let found = line
-                .get(at..)
-                .and_then(|rest| rest.find(&format!("\"{key}\":")));
-            at += found.unwrap_or_else(|| panic!("{key} is not where it belongs in {line}"));
-        }
-    }
-}
+mod tests;

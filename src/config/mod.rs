@@ -223,6 +223,13 @@
 //! | `audit.patients` | whole number, 0 to 100 | 20 |
 //! | `audit.query` | `plain`, `hashed`, `names` | `hashed` where there is `secrets.audit_key`, else `names` |
 //! | `audit.references` | `plain`, `hashed`, `none` | `plain` |
+//! | `audit.repository.cluster` | an Envoy cluster, 1 to 256 bytes | required with it |
+//! | `audit.repository.uri` | URL without user name and fragment | required with it |
+//! | `audit.repository.format` | `audit-events`, `records` | `audit-events` |
+//! | `audit.repository.batch` | whole number, 1 to 1000 | 100 |
+//! | `audit.repository.queue` | size, 64KiB to 64MiB | `4MiB` |
+//! | `audit.repository.full` | `refuse`, `access-log` | `refuse` |
+//! | `audit.repository.timeout` | duration, 100ms to 30s | `5s` |
 //! | `audit.token_id` | `plain`, `hashed`, `none` | `hashed` where there is `secrets.audit_key`, else `none` |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
 //!

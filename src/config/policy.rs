@@ -29,7 +29,7 @@ use super::signing;
 use super::step_up;
 use super::watermark;
 use crate::access::{Fact, Rules, StepUp};
-use crate::audit::AuditPolicy;
+use crate::audit::{AuditPolicy, Repository};
 use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
     known_answers,
@@ -89,6 +89,8 @@ pub struct Policy {
     pub discovery: Option<Discovery>,
     /// `audit`: how an exchange is remembered.
     pub audit: Rc<AuditPolicy>,
+    /// `audit.repository`: where records go beside the access log.
+    pub repository: Option<Rc<Repository>>,
     /// What is no mistake, and should be known all the same: a line each, for the log.
     pub warnings: Vec<String>,
 }
@@ -262,7 +264,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
     let (mut egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
-    let mut audit = audit?;
+    let (mut audit, repository) = audit?;
     audit.base = fhir.base.as_str().to_owned();
     if audit.patients > 0 || limits.iter().any(counts_patients) {
         egress.push(Rc::new(Egress::telling()));
@@ -314,6 +316,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         response: response?,
         discovery,
         audit: audit.into(),
+        repository: repository.map(Rc::new),
         warnings: outside.warnings,
     })
 }

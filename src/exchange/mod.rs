@@ -48,7 +48,7 @@ use consent::{Consenting, Held, HeldRequest};
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
-pub use guard::{Guard, MEMORY, Question};
+pub use guard::{Batch, Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
 pub use risk::Observed;
@@ -143,6 +143,9 @@ enum Phase {
     Foreign,
 }
 
+/// Why a request is refused whose record would have no place.
+const NO_PLACE: &str = "audit";
+
 /// What is on its way to the upstream.
 enum Sent {
     One(Box<Permit>),
@@ -189,6 +192,9 @@ impl Exchange {
             Ok(head) => head,
             Err(denial) => return self.refuse(&denial),
         };
+        if guard.refuses_for_audit() {
+            return self.refuse(&Denial::Unavailable(NO_PLACE));
+        }
         if let Err(denial) = self.watch(guard, &head, attributes, now) {
             return self.refuse(&denial);
         }
@@ -343,6 +349,11 @@ impl Exchange {
     pub fn events(&self, now: u64, status: Option<u16>) -> Vec<Value> {
         let (outcome, status) = self.ended_with(status);
         event::events(&self.record, outcome, status, now)
+    }
+
+    /// Whether it was refused because its record would have no place.
+    fn lacks_place(&self) -> bool {
+        self.record.rule == Denial::Unavailable(NO_PLACE).rule()
     }
 
     fn ended_with(&self, status: Option<u16>) -> (Outcome, u16) {

@@ -79,6 +79,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.worker.look();
+        self.worker.send_records();
         self.worker.wake();
     }
 

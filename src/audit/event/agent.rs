@@ -34,6 +34,11 @@ pub(super) fn token_uri(record: &Record) -> Option<(String, bool)> {
     })
 }
 
+/// Whether the patterns of tokens are followed.
+pub(super) fn names_token(about: &About<'_>) -> bool {
+    token_uri(about.record).is_some_and(|(_, plain)| plain)
+}
+
 /// Identified by this value of this system.
 pub(super) fn identified(system: Option<&str>, value: &str) -> Value {
     let mut identifier = Map::new();
@@ -57,7 +62,9 @@ fn client(about: &About<'_>, requests: bool) -> Value {
         Roles::Neither => None,
     };
     let mut codings: Vec<Value> = Vec::from_iter(own.map(|code| coding(DICOM, code)));
-    codings.push(coding(DICOM, "110150"));
+    // Where the comprehensive pattern is not claimed, nothing but what the interaction's own asks for.
+    let bare = own.is_some() && !names_token(about);
+    codings.extend((!bare).then(|| coding(DICOM, "110150")));
     let who = match (record.client.as_deref(), record.certificate.as_deref()) {
         (Some(client), _) => identified(None, client),
         (None, Some(thumbprint)) => identified(Some("urn:fhir-guard:x5t-s256"), thumbprint),
@@ -103,7 +110,7 @@ fn user(about: &About<'_>) -> Option<Value> {
     let record = about.record;
     let subject = record.subject.as_deref().filter(|_| has_user(record))?;
     let mut codings = vec![coding(PARTICIPATION, about.pattern.user)];
-    if about.pattern.user != "IRCP" {
+    if about.pattern.user != "IRCP" && names_token(about) {
         // The comprehensive pattern has it of every user.
         codings.push(coding(PARTICIPATION, "IRCP"));
     }

@@ -213,7 +213,7 @@ impl About<'_> {
             (profile, Some(_)) => names.push(format!("Patient{profile}")),
             (profile, None) => names.push(profile.to_owned()),
         }
-        if agent::token_uri(self.record).is_some_and(|(_, plain)| plain) {
+        if agent::names_token(self) {
             names.push("OAUTHaccessTokenUse.Minimal".to_owned());
             names.push("OAUTHaccessTokenUse.Comprehensive".to_owned());
         }
