@@ -146,6 +146,8 @@ pub struct EntryRecord {
     pub interaction: Option<&'static str>,
     /// The type, or the instance as `Type/id`.
     pub reference: Option<String>,
+    /// The patient, `Patient/id`, whom it names first, or to whom the caller is confined.
+    pub patient: Option<String>,
     /// As that of a [`Record`]; empty where those before have [`MAX_QUERIES`] parameters.
     pub query: Vec<(String, String)>,
     /// The status with which it was answered; 0 when none is known.

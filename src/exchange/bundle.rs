@@ -261,12 +261,15 @@ impl Exchange {
         for patient in named(&refs, &query) {
             self.record.concerned.add(patient, most);
         }
-        if let Ok(permit) = permit {
+        let confined = permit.as_ref().ok().and_then(|permit| {
             self.note_confined(permit);
-        }
+            Some(format!("Patient/{}", permit.patient()?))
+        });
+        let patient = named(&refs, &query).next().map(str::to_owned);
         self.record.entries.push(EntryRecord {
             interaction: asked.map(Interaction::code),
             reference,
+            patient: patient.or(confined),
             query: match query.len() <= room {
                 true => query,
                 false => Vec::new(),

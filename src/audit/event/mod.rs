@@ -138,22 +138,16 @@ fn of_entry<'r>(record: &'r Record, entry: &'r EntryRecord, outcome: Outcome) ->
         outcome if entry.status == 0 => Success::of(outcome, record.status),
         _ => Success::of_entry(entry.status),
     };
-    let named = entry.reference.as_deref();
-    let own = named.filter(|reference| reference.starts_with("Patient/"));
-    let only = match record.concerned.patients.as_slice() {
-        [only] if record.concerned.more == 0 => Some(only.as_str()),
-        _ => None,
-    };
     let told = record.policy.references.is_told();
     About {
         record,
         pattern: Pattern::of(entry.interaction),
         success,
         rule: &entry.rule,
-        reference: named,
+        reference: entry.reference.as_deref(),
         version: None,
         query: &entry.query,
-        patient: own.or(only).filter(|_| told),
+        patient: entry.patient.as_deref().filter(|_| told),
         status: entry.status,
     }
 }

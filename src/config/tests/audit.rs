@@ -54,7 +54,7 @@ fn audit_is_read_or_explained() {
         (
             "longer",
             vec![repository("queue", json!("65MiB"))],
-            "/audit/repository/queue: expected a size from 64KiB to 64MiB, a whole number with B, KiB or MiB, found \"65MiB\"".into(),
+            "/audit/repository/queue: expected a size from 64KiB to 64MiB, a whole number with B, KB, KiB, MB or MiB, found \"65MiB\"".into(),
         ),
         (
             "no batch",

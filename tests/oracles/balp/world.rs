@@ -50,7 +50,7 @@ impl World {
                 "claims": {"purpose": ["/purpose"], "roles": ["/roles"]},
             }],
             "client_certificate": {"required": false},
-            "step_up": [{"name": "mfa", "types": ["Condition"], "amr": ["mfa"]}],
+            "step_up": [{"name": "mfa", "types": ["Condition"], "interactions": ["read"], "amr": ["mfa"]}],
             "secrets": {"audit_key": {"inline": "5a".repeat(32)}},
             "audit": {"observer": "fhir.example.org"},
         });
