@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::EntryRecord;
+use super::{AuditPolicy, EntryRecord, Subject, Telling, Told};
 use crate::cel::civil;
 use crate::risk::{Detector, Finding};
 
@@ -50,7 +50,40 @@ impl Line {
         self.close(']');
     }
 
-    pub fn entries(&mut self, entries: &[EntryRecord]) {
+    /// `jti` or `jti_hash`.
+    pub fn token_id(&mut self, id: Option<&str>, telling: &Telling) {
+        match id.and_then(|id| telling.tell(Subject::TokenId, id)) {
+            Some(Told::Plain(id)) => self.text("jti", Some(id)),
+            Some(Told::Hash(hash)) => self.text("jti_hash", Some(&hash)),
+            None => {}
+        }
+    }
+
+    /// Each parameter by its name, with its value or the hash of that.
+    pub fn query(&mut self, query: &[(String, String)], telling: &Telling) {
+        if query.is_empty() {
+            return;
+        }
+        self.key("query");
+        self.open('[');
+        for (name, value) in query {
+            self.comma();
+            self.open('{');
+            self.text("name", Some(name));
+            match telling {
+                Telling::Plain => self.text("value", Some(value)),
+                Telling::Hashed(key) => {
+                    let hash = Subject::Parameter.hash(key, &format!("{name}={value}"));
+                    self.text("hash", Some(&hash));
+                }
+                Telling::Nothing => {}
+            }
+            self.close('}');
+        }
+        self.close(']');
+    }
+
+    pub fn entries(&mut self, entries: &[EntryRecord], told: &AuditPolicy) {
         if entries.is_empty() {
             return;
         }
@@ -62,7 +95,10 @@ impl Line {
             }
             self.open('{');
             self.text("interaction", entry.interaction);
-            self.text("ref", entry.reference.as_deref());
+            let reference = entry.reference.as_deref();
+            let reference = reference.and_then(|own| told.references.reference(own));
+            self.text("ref", reference.as_deref());
+            self.query(&entry.query, &told.query);
             if entry.status != 0 {
                 self.number("status", entry.status.into());
             }

@@ -3,17 +3,17 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+pub mod event;
 mod line;
+mod policy;
+mod queue;
+
+use std::rc::Rc;
 
 use crate::risk::Finding;
 use line::{Line, digits, rfc3339};
-
-/// What audit records say about this deployment, and where they go.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AuditPolicy {
-    /// The name of the observing system, for example `fhir.example.org`.
-    pub observer: String,
-}
+pub use policy::{AuditPolicy, Subject, Telling, Told};
+pub use queue::{Format, Full, Queue, Repository};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,6 +38,8 @@ pub enum Outcome {
 /// What becomes the one record of an exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// What of it is told, and how.
+    pub policy: Rc<AuditPolicy>,
     /// When the exchange began, in nanoseconds since 1970.
     pub began: u64,
     /// Envoy's request id, made safe.
@@ -62,12 +64,35 @@ pub struct Record {
     pub subject: Option<String>,
     /// The thumbprint of the client certificate, in hexadecimal.
     pub certificate: Option<String>,
+    /// Where the connection comes from, without the port.
+    pub address: Option<String>,
+    /// The user as `Type/id` (`fhirUser`).
+    pub user: Option<String>,
+    /// The caller's roles, by the token: texts, or `system|code`.
+    pub roles: Vec<String>,
+    /// Why the data is asked for, by the token: texts, or `system|code`.
+    pub purposes: Vec<String>,
+    /// `jti`.
+    pub token_id: Option<String>,
+    /// The method.
+    pub method: Option<&'static str>,
+    /// The canonical path below the base, with `[id]` and `[vid]` for what names an instance.
+    pub route: Option<String>,
     /// The standard's code of the interaction.
     pub interaction: Option<&'static str>,
     /// The resource type.
     pub resource_type: Option<&'static str>,
     /// The instance that was asked for, as `Type/id`.
     pub refs: Vec<String>,
+    /// The version that was asked for.
+    pub version: Option<String>,
+    /// The canonical query, names and values without their escapes.
+    pub query: Vec<(String, String)>,
+    /// What was created, as `Type/id`.
+    pub created: Option<String>,
+    /// Whom it concerns: patients that the request names, that the caller is confined to, or that what left
+    /// is about.
+    pub concerned: Concerned,
     /// The requests of a Bundle, in order, at most as many as one may have.
     pub entries: Vec<EntryRecord>,
     /// The version to which a write was pinned, as an entity tag: it was read before.
@@ -78,6 +103,8 @@ pub struct Record {
     pub removed: u64,
     /// Resources from which elements were taken out.
     pub redacted: u64,
+    /// Bytes of the answer's body that left.
+    pub bytes: u64,
     /// The code that stands in what left.
     pub watermark: Option<String>,
     /// The id of the patient in context, where that code binds it.
@@ -90,6 +117,28 @@ pub struct Record {
     pub risk: Option<Finding>,
 }
 
+/// Patients, each once, in the order in which they were met.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Concerned {
+    /// As `Patient/id`; at most [`AuditPolicy::PATIENTS`].
+    pub patients: Vec<String>,
+    /// How many more were met; one that a request names twice may count twice.
+    pub more: u64,
+}
+
+impl Concerned {
+    /// Adds a patient, `Patient/id`; beyond `most` it is only counted.
+    pub fn add(&mut self, patient: &str, most: usize) {
+        if self.patients.iter().any(|known| known == patient) {
+            return;
+        }
+        match self.patients.len() < most.min(AuditPolicy::PATIENTS) {
+            true => self.patients.push(patient.to_owned()),
+            false => self.more = self.more.saturating_add(1),
+        }
+    }
+}
+
 /// One request of a Bundle.
 #[derive(Clone, Debug, Default)]
 pub struct EntryRecord {
@@ -97,11 +146,18 @@ pub struct EntryRecord {
     pub interaction: Option<&'static str>,
     /// The type, or the instance as `Type/id`.
     pub reference: Option<String>,
+    /// The patient, `Patient/id`, whom it names first, or to whom the caller is confined.
+    pub patient: Option<String>,
+    /// As that of a [`Record`]; empty where those before have [`MAX_QUERIES`] parameters.
+    pub query: Vec<(String, String)>,
     /// The status with which it was answered; 0 when none is known.
     pub status: u16,
     /// The rule that decided.
     pub rule: String,
 }
+
+/// The most query parameters that are kept of all requests of a Bundle.
+pub const MAX_QUERIES: usize = 256;
 
 /// The version of the list of keys.
 const VERSION: u8 = 1;
@@ -136,16 +192,50 @@ impl Record {
         out.text("client", self.client.as_deref());
         out.text("subject", self.subject.as_deref());
         out.text("certificate", self.certificate.as_deref());
+        let told = &*self.policy;
+        let address = self.address.as_deref();
+        out.text(
+            "address",
+            address.and_then(|own| told.address.address(own)).as_deref(),
+        );
+        let user = self.user.as_deref();
+        out.text(
+            "user",
+            user.and_then(|own| told.references.reference(own))
+                .as_deref(),
+        );
+        out.list("roles", &self.roles);
+        out.list("purposes", &self.purposes);
+        out.token_id(self.token_id.as_deref(), &told.token_id);
+        out.text("method", self.method);
+        out.text("route", self.route.as_deref());
         out.text("interaction", self.interaction);
         out.text("type", self.resource_type);
-        out.list("refs", &self.refs);
-        out.entries(&self.entries);
+        out.list("refs", &told.references.references(&self.refs));
+        out.text("version", self.version.as_deref());
+        out.query(&self.query, &told.query);
+        out.entries(&self.entries, told);
+        let created = self.created.as_deref();
+        out.text(
+            "created",
+            created
+                .and_then(|own| told.references.reference(own))
+                .as_deref(),
+        );
+        out.list(
+            "patients",
+            &told.references.references(&self.concerned.patients),
+        );
+        if self.concerned.more > 0 {
+            out.number("patients_more", self.concerned.more);
+        }
         out.text("current", self.current.as_deref());
         out.number("passed", self.passed);
         out.number("removed", self.removed);
         out.number("redacted", self.redacted);
+        out.number("bytes", self.bytes);
         out.text("watermark", self.watermark.as_deref());
-        out.text("patient", self.patient.as_deref());
+        out.text("patient", self.bound_patient().as_deref());
         if !self.limits.is_empty() {
             out.key("limits");
             out.open('{');
@@ -165,6 +255,15 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The patient in context as records write it: the id alone where it is told.
+    fn bound_patient(&self) -> Option<String> {
+        let patient = format!("Patient/{}", self.patient.as_deref()?);
+        let told = self.policy.references.reference(&patient)?;
+        Some(told.strip_prefix("Patient/").unwrap_or(&told).to_owned())
+    }
+}
+
 impl Outcome {
     /// Its name in the record.
     pub fn name(self) -> &'static str {
@@ -181,109 +280,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::risk::Detector;
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn times_are_civil() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (951_868_800, "2000-03-01T00:00:00.000Z"),
-            (1_798_761_599, "2026-12-31T23:59:59.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(rfc3339(seconds * 1_000_000_000), expected);
-        }
-        assert!(rfc3339(u64::MAX).ends_with('Z'));
-    }
-
-    #[test]
-    fn a_record_is_one_line_whatever_is_in_it() {
-        let record = Record {
-            subject: Some("a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}".to_owned()),
-            rule: "x\r\n{\"outcome\":\"allowed\"}".to_owned(),
-            ..Record::default()
-        };
-        let line = record.line(5);
-        assert!(
-            line.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
-            "{line}"
-        );
-        let value: Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(value["subject"], "a\"b\n\u{2028}\u{85}\u{1f600}\u{7f}");
-        assert_eq!(value["outcome"], "undecided");
-    }
-
-    #[test]
-    fn keys_are_the_closed_list_in_order() {
-        let some = || Some("x".to_owned());
-        let record = Record {
-            request_id: "r".to_owned(),
-            trace: some(),
-            status: 200,
-            rule: "scope".to_owned(),
-            tenant: some(),
-            issuer: some(),
-            client: some(),
-            subject: some(),
-            certificate: some(),
-            interaction: Some("read"),
-            resource_type: Some("Patient"),
-            refs: vec!["Patient/1".to_owned()],
-            entries: vec![EntryRecord::default()],
-            current: some(),
-            watermark: some(),
-            patient: some(),
-            limits: vec![("per-client".to_owned(), 3)],
-            priority: vec!["per-client".to_owned()],
-            reported: vec!["deny.night".to_owned()],
-            risk: Some(Finding {
-                score: 60,
-                reasons: vec![Detector::Absent],
-                isolates: false,
-            }),
-            ..Record::default()
-        };
-        let line = record.line(2_000);
-        let mut at = 0;
-        for key in [
-            "v",
-            "time",
-            "request_id",
-            "trace",
-            "outcome",
-            "status",
-            "rule",
-            "tenant",
-            "issuer",
-            "client",
-            "subject",
-            "certificate",
-            "interaction",
-            "type",
-            "refs",
-            "entries",
-            "current",
-            "passed",
-            "removed",
-            "redacted",
-            "watermark",
-            "patient",
-            "limits",
-            "priority",
-            "reported",
-            "risk",
-            "us",
-        ] {
-            let found = line
-                .get(at..)
-                .and_then(|rest| rest.find(&format!("\"{key}\":")));
-            at += found.unwrap_or_else(|| panic!("{key} is not where it belongs in {line}"));
-        }
-    }
-}
+mod tests;

@@ -89,6 +89,7 @@
 //! | `dpop.clock_skew` | duration in whole seconds, 0s to 30s | `5s` |
 //! | `dpop.nonce` | `none`, `required` | `none` |
 //! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
+//! | `secrets.audit_key` | as `secrets.nonce_key` | none |
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
 //! | `secrets.watermark_key` | as `secrets.nonce_key` | none |
@@ -218,6 +219,18 @@
 //! | `discovery.authorization_servers` | 1 to 64 of the issuers | all issuers |
 //! | `discovery.scopes` | 1 to 256 scopes of 1 to 256 bytes | not told |
 //! | `audit.observer` | name | required |
+//! | `audit.address` | `plain`, `hashed`, `none` | `plain` |
+//! | `audit.patients` | whole number, 0 to 100 | 20 |
+//! | `audit.query` | `plain`, `hashed`, `names` | `hashed` where there is `secrets.audit_key`, else `names` |
+//! | `audit.references` | `plain`, `hashed`, `none` | `plain` |
+//! | `audit.repository.cluster` | an Envoy cluster, 1 to 256 bytes | required with it |
+//! | `audit.repository.uri` | URL without user name and fragment | required with it |
+//! | `audit.repository.format` | `audit-events`, `records` | `audit-events` |
+//! | `audit.repository.batch` | whole number, 1 to 1000 | 100 |
+//! | `audit.repository.queue` | size, 64KiB to 64MiB | `4MiB` |
+//! | `audit.repository.full` | `refuse`, `access-log` | `refuse` |
+//! | `audit.repository.timeout` | duration, 100ms to 30s | `5s` |
+//! | `audit.token_id` | `plain`, `hashed`, `none` | `hashed` where there is `secrets.audit_key`, else `none` |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
 //!
 //! `response.hold_limit` must stay below what Envoy lets a filter hold: the listener's
@@ -228,6 +241,7 @@
 //! document has at most [`SIZE`] bytes and [`DEPTH`] levels. Texts are JSON strings, so that YAML
 //! that reads as a number or a boolean has to be quoted.
 
+mod audit;
 mod certificates;
 mod claims;
 mod conditions;

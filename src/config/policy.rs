@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::audit;
 use super::certificates;
 use super::conditions::{self, Conditions};
 use super::consent::{self, ConsentPolicy};
@@ -20,7 +21,7 @@ use super::labels;
 use super::limits;
 use super::minimum;
 use super::mistakes::Mistakes;
-use super::reader::{Node, each, or};
+use super::reader::{Node, or};
 use super::revocation;
 use super::rules::{self, RedactionRule};
 use super::secrets::{self, Environment, Outside, Secrets};
@@ -28,7 +29,7 @@ use super::signing;
 use super::step_up;
 use super::watermark;
 use crate::access::{Fact, Rules, StepUp};
-use crate::audit::AuditPolicy;
+use crate::audit::{AuditPolicy, Repository};
 use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
     known_answers,
@@ -87,7 +88,9 @@ pub struct Policy {
     /// `discovery`: what clients are told about this resource; `None` where they are told nothing.
     pub discovery: Option<Discovery>,
     /// `audit`: how an exchange is remembered.
-    pub audit: AuditPolicy,
+    pub audit: Rc<AuditPolicy>,
+    /// `audit.repository`: where records go beside the access log.
+    pub repository: Option<Rc<Repository>>,
     /// What is no mistake, and should be known all the same: a line each, for the log.
     pub warnings: Vec<String>,
 }
@@ -124,6 +127,15 @@ impl Policy {
             false => Vec::new(),
         }
     }
+
+    /// Whether any limit counts patients.
+    pub fn counts_patients(&self) -> bool {
+        self.limits.iter().any(counts_patients)
+    }
+}
+
+fn counts_patients(limit: &Limit) -> bool {
+    matches!(limit.measure, Measure::Patients(_))
 }
 
 /// Bytes of a URL.
@@ -230,7 +242,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         |node| discovery::read(node, known, m),
     );
     let audit = object.required("audit", "an object with observer", m);
-    let audit = audit.and_then(|node| audit_policy(&node, m));
+    let audit = audit.and_then(|node| audit::read(&node, secrets.as_ref(), m));
     object.finish(m);
     let (fhir, told) = fhir?;
     let (certificate, mut certificate_rules) = certificate?;
@@ -252,10 +264,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limit_names = limits.iter().map(|limit| limit.name.clone());
     let redaction_names = redactions.iter().map(|rule| rule.redaction.name.clone());
     let (mut egress, egress_when): (Vec<_>, Vec<_>) = egress?.into_iter().unzip();
-    if limits
-        .iter()
-        .any(|limit| matches!(limit.measure, Measure::Patients(_)))
-    {
+    let (mut audit, repository) = audit?;
+    audit.base = fhir.base.as_str().to_owned();
+    if audit.patients > 0 || limits.iter().any(counts_patients) {
         egress.push(Rc::new(Egress::telling()));
     }
     let egress_names = egress.iter().map(|rule: &Rc<Egress>| rule.name.to_string());
@@ -304,7 +315,8 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         watermarking,
         response: response?,
         discovery,
-        audit: audit?,
+        audit: audit.into(),
+        repository: repository.map(Rc::new),
         warnings: outside.warnings,
     })
 }
@@ -363,30 +375,6 @@ fn response_policy(
         resource_limit,
         absent_is_forbidden: absent?,
     })
-}
-
-fn audit_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<AuditPolicy> {
-    let mut object = node.object("an object with observer", m)?;
-    let observer = object.required("observer", "the name under which this filter reports", m);
-    let observer = observer.and_then(|node| name(&node, m));
-    let sinks = or(object.optional("sinks"), Vec::new(), |node| {
-        let sinks = node.list("sinks", 1..=1, m)?;
-        each(&sinks, |sink| audit_sink(sink, m))
-    });
-    object.finish(m);
-    sinks?;
-    Some(AuditPolicy {
-        observer: observer?,
-    })
-}
-
-/// The only sink there is.
-fn audit_sink(node: &Node<'_>, m: &mut Mistakes) -> Option<()> {
-    const SINK: &str = "access_log";
-    match node.value().as_str() {
-        Some(word @ ("http" | "opentelemetry")) => node.unavailable(word, "\"access_log\"", m),
-        _ => node.keyword(&[(SINK, ())], m),
-    }
 }
 
 /// A name that is printed as it is, in headers and in the audit record.

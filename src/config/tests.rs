@@ -1,5 +1,6 @@
 //! Whole configurations, and the whole text of what is said about wrong ones.
 
+mod audit;
 mod bounds;
 mod certificates;
 mod conditions;
@@ -252,7 +253,9 @@ fn what_is_left_out_has_the_safe_default() {
     );
     assert!(policy.host_signatures && !policy.questions().is_empty());
     assert!(policy.limits.is_empty() && policy.redactions.is_empty() && policy.step_up.is_empty());
-    assert!(policy.egress.is_empty());
+    // Whom an answer was about is told of; nothing is bounded.
+    assert!(policy.egress.iter().all(|rule| rule.tells()));
+    assert!(policy.repository.is_none());
     consent::check_default(&policy);
     let discovery = policy.discovery.expect("a document");
     let document: Value = serde_json::from_slice(&discovery.document).unwrap();

@@ -153,6 +153,7 @@ impl Exchange {
             fields,
         );
         self.record.status = head.status;
+        self.note_created(&leaving, policy.fhir.base.as_str());
         if ended || head.status == 204 {
             if !writes {
                 return Err(Denial::Uninspectable("empty"));

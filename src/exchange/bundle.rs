@@ -12,10 +12,11 @@ use super::body::{check_body, expected_body};
 use super::consent::Held;
 use super::cover::{cover, is_veiled};
 use super::entry::{Asked, reference, tell};
+use super::noting::asked as named;
 use super::watermark::Marking;
 use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step};
 use crate::access::Permit;
-use crate::audit::{EntryRecord, Outcome, Record};
+use crate::audit::{EntryRecord, MAX_QUERIES, Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
@@ -251,9 +252,28 @@ impl Exchange {
             let own = interaction.resource_type().map(|own| own.to_string());
             reference(interaction).or(own)
         };
+        let before = self.record.entries.iter().map(|entry| entry.query.len());
+        let room = MAX_QUERIES.saturating_sub(before.sum());
+        let query = asked.map(Interaction::parameters).unwrap_or_default();
+        let reference = asked.and_then(name);
+        let refs: Vec<String> = reference.iter().cloned().collect();
+        let most = self.record.policy.patients;
+        for patient in named(&refs, &query) {
+            self.record.concerned.add(patient, most);
+        }
+        let confined = permit.as_ref().ok().and_then(|permit| {
+            self.note_confined(permit);
+            Some(format!("Patient/{}", permit.patient()?))
+        });
+        let patient = named(&refs, &query).next().map(str::to_owned);
         self.record.entries.push(EntryRecord {
             interaction: asked.map(Interaction::code),
-            reference: asked.and_then(name),
+            reference,
+            patient: patient.or(confined),
+            query: match query.len() <= room {
+                true => query,
+                false => Vec::new(),
+            },
             status: 0,
             rule: match permit {
                 Ok(permit) => permit.rule().to_owned(),

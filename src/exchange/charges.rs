@@ -80,7 +80,7 @@ impl Exchange {
                 true => 0,
                 false => self.record.passed,
             },
-            bytes: self.bytes,
+            bytes: self.record.bytes,
         };
         let settling = Settling::new(std::mem::take(&mut self.owed), returned, now);
         if self.shown.is_empty() {
@@ -99,6 +99,7 @@ impl Exchange {
         if self.owed.iter().any(Owed::counts_patients) {
             self.shown = screen.shown();
         }
+        self.note_concerned(screen);
     }
 
     /// Whether [`Exchange::settling`] has something to do: worth a look at the clock.
@@ -130,7 +131,7 @@ impl Exchange {
     /// Notes what leaves with this step.
     pub(super) fn weigh(&mut self, step: Step) -> Step {
         if let Step::Write(body) | Step::Finish { body, .. } = &step {
-            self.bytes = self.bytes.saturating_add(body.len() as u64);
+            self.record.bytes = self.record.bytes.saturating_add(body.len() as u64);
         }
         step
     }

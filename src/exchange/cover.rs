@@ -85,7 +85,11 @@ fn asks_for_parts(interaction: &Interaction) -> bool {
 fn guardrails<'a>(policy: &'a Policy, permit: &'a Permit) -> impl Iterator<Item = &'a Rc<Egress>> {
     let rules = policy.egress.iter().enumerate();
     let rules = rules.filter(|(place, _)| !permit.spares_egress(*place));
-    rules.map(|(_, rule)| rule)
+    // Whom a patient's own answer is about is known, where no limit counts it.
+    let known = permit.patient().is_some() && !policy.counts_patients();
+    rules
+        .map(|(_, rule)| rule)
+        .filter(move |rule| !(known && rule.tells()))
 }
 
 /// The same permit, asking for no larger pages than may leave in one answer.

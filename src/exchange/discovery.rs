@@ -25,6 +25,7 @@ impl Exchange {
             return Some(self.refuse(&denial));
         }
         self.record.trace.clone_from(&head.traceparent);
+        self.record.method = Some(head.method.name());
         self.record.outcome = Outcome::Allowed;
         self.record.rule = "public".to_owned();
         self.record.status = 200;

@@ -9,8 +9,7 @@ use super::waiting::{Body, Seat, Waiting};
 use super::{Exchange, Phase, Step, export, pages};
 use crate::access::{self, Circumstances, Permit, Rules};
 use crate::denial::{Denial, TokenFault};
-use crate::fhir::ResourceType;
-use crate::identity::{AccessToken, ConnectionAttributes, PeerCertificate, Principal, TokenCache};
+use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, TokenCache};
 use crate::limit::{Charging, KeyPart};
 use crate::request::{
     AnswerForm, Batch, ExportLink, Form, Interaction, PageLink, Request, RequestHead,
@@ -95,6 +94,7 @@ impl Exchange {
         ended: bool,
     ) -> Result<Phase, Denial> {
         self.record.trace.clone_from(&head.traceparent);
+        self.record.method = Some(head.method.name());
         if ended && head.content_length.is_some_and(|length| length > 0) {
             return Err(Denial::Request("content-length"));
         }
@@ -298,6 +298,7 @@ impl Exchange {
         let caller = permit.principal().map(Rc::as_ref);
         let mut headers = upstream_headers(&asked.head, permit.request(), fhir, permit.may_read());
         tell(guard, caller, &asked.head, &mut headers)?;
+        self.note_confined(&permit);
         self.record.rule = permit.rule().to_owned();
         self.record.reported = permit.reported().to_vec();
         Ok(Phase::Charging {
@@ -307,27 +308,6 @@ impl Exchange {
             nonce: asked.next_nonce,
             body: asked.body,
         })
-    }
-
-    /// Writes into the record what is asked for.
-    fn note_interaction(&mut self, interaction: &Interaction) {
-        self.record.interaction = Some(match interaction {
-            Interaction::Export(export) => export.code(),
-            other => other.code(),
-        });
-        self.record.resource_type = interaction.resource_type().map(ResourceType::name);
-        self.watched.asked(interaction);
-        self.record.refs = reference(interaction).into_iter().collect();
-    }
-
-    /// Writes into the record whose token it is.
-    pub(super) fn note(&mut self, token: &AccessToken) {
-        let text = |text: &str| Some(text.to_owned());
-        let shown = token.shown(None);
-        self.record.tenant = token.tenant().and_then(text);
-        self.record.issuer = text(shown.issuer);
-        self.record.client = text(shown.client);
-        self.record.subject = text(shown.subject);
     }
 }
 

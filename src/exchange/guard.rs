@@ -1,5 +1,6 @@
 //! What all exchanges of one worker share.
 
+mod audit;
 mod caller;
 mod quarantine;
 mod refusal;
@@ -12,6 +13,7 @@ use super::cover::{paged, reduced};
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
+use crate::audit::{Queue, Telling};
 use crate::config::Policy;
 use crate::denial::{Challenge, Denial, Scheme};
 use crate::fhir::{ResourceType, Searched};
@@ -24,6 +26,7 @@ use crate::metrics::Meters;
 use crate::remote::{Call, Look, Looked, Store};
 use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
+pub use audit::Batch;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
 use quarantine::Watch;
 pub(super) use refusal::Refusal;
@@ -34,6 +37,8 @@ pub struct Guard {
     host: HostAlgorithms,
     pub(super) documents: Documents,
     introspections: Introspections,
+    /// Records on their way to a repository.
+    records: Option<Queue>,
     /// Whom this filter shuts out itself.
     quarantine: Watch,
     /// Whose opaque tokens are, if anybody's.
@@ -126,6 +131,7 @@ impl Guard {
             certificate_needs: policy.certificate_rules.needs(),
             documents: Documents::new(&policy),
             introspections: Introspections::default(),
+            records: Guard::queue(&policy),
             quarantine: Watch::default(),
             opaque: policy.issuers.iter().position(|issuer| {
                 let introspection = issuer.introspection.as_ref();
@@ -133,6 +139,7 @@ impl Guard {
             }),
             dpop_algorithms: dpop.then(|| policy.dpop.algorithm_names().into()),
             needs_address: by_address
+                || !matches!(policy.audit.address, Telling::Nothing)
                 || policy.risk.is_some()
                 || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),
@@ -266,6 +273,7 @@ impl Guard {
     pub fn tick_period(&self) -> Option<u32> {
         let mut issuers = self.policy.issuers.iter();
         let asks = self.documents() > 0
+            || self.records.is_some()
             || self.policy.fhir.writes.if_match
             || self.policy.rules.require_consent()
             || issuers.any(|issuer| issuer.introspection.is_some());

@@ -20,6 +20,7 @@ mod export;
 mod guard;
 mod introspection;
 mod measure;
+mod noting;
 mod origin;
 mod pages;
 mod possession;
@@ -30,8 +31,12 @@ mod subscription;
 mod waiting;
 mod watermark;
 
+use std::rc::Rc;
+
+use serde_json::Value;
+
 use crate::access::Permit;
-use crate::audit::{Outcome, Record};
+use crate::audit::{Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
 use crate::limit::{Charging, Owed, Verdict};
@@ -44,7 +49,7 @@ use consent::{Consenting, Held, HeldRequest};
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
-pub use guard::{Guard, MEMORY, Question};
+pub use guard::{Batch, Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
 pub use risk::Observed;
@@ -62,8 +67,6 @@ pub struct Exchange {
     challenge: Challenge,
     /// What is charged when the answer has ended.
     owed: Vec<Owed>,
-    /// Bytes of the answer's body that have left.
-    bytes: u64,
     /// Whom it was about, where that is charged.
     shown: Vec<u64>,
     /// The answer tells of files, and no resource is in it.
@@ -141,6 +144,9 @@ enum Phase {
     Foreign,
 }
 
+/// Why a request is refused whose record would have no place.
+const NO_PLACE: &str = "audit";
+
 /// What is on its way to the upstream.
 enum Sent {
     One(Box<Permit>),
@@ -178,6 +184,8 @@ impl Exchange {
         let (request_id, head) = RequestHead::parse(pairs);
         self.share = guard.share();
         self.record.began = now;
+        self.record.policy = Rc::clone(&guard.policy().audit);
+        self.record.address = Some(attributes.address()).filter(|own| !own.is_empty());
         self.record.request_id = request_id;
         let scheme = head.as_ref().map(|head| head.credentials.scheme());
         self.challenge = guard.challenge(scheme.unwrap_or_default());
@@ -185,6 +193,9 @@ impl Exchange {
             Ok(head) => head,
             Err(denial) => return self.refuse(&denial),
         };
+        if guard.refuses_for_audit() {
+            return self.refuse(&Denial::Unavailable(NO_PLACE));
+        }
         if let Err(denial) = self.watch(guard, &head, attributes, now) {
             return self.refuse(&denial);
         }
@@ -330,6 +341,23 @@ impl Exchange {
     /// The record of the exchange, as one line; `status` is what the proxy says it answered with,
     /// where it knows.
     pub fn record(&self, now: u64, status: Option<u16>) -> String {
+        let (outcome, status) = self.ended_with(status);
+        self.record.line_of(outcome, status, now)
+    }
+
+    /// What the exchange was, as FHIR AuditEvents, each of which has an id of its own; as
+    /// [`record`](Self::record).
+    pub fn events(&self, now: u64, status: Option<u16>) -> Vec<Value> {
+        let (outcome, status) = self.ended_with(status);
+        event::events(&self.record, outcome, status, now)
+    }
+
+    /// Whether it was refused because its record would have no place.
+    fn lacks_place(&self) -> bool {
+        self.record.rule == Denial::Unavailable(NO_PLACE).rule()
+    }
+
+    fn ended_with(&self, status: Option<u16>) -> (Outcome, u16) {
         let own = self.record.status;
         let status = match (&self.phase, own, status) {
             // The head that is held has not left. Where the upstream broke off the proxy has
@@ -338,7 +366,7 @@ impl Exchange {
             (_, 0, Some(told)) => told,
             _ => own,
         };
-        self.record.line_of(self.outcome(), status, now)
+        (self.outcome(), status)
     }
 
     /// The exchange is over; what was under way was cut short.

@@ -90,6 +90,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.worker.look();
+        self.worker.send_records();
         self.worker.wake();
         self.worker.tell();
     }

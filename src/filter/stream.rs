@@ -249,7 +249,14 @@ impl Stream {
             .flatten()
             .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
             .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
-        host::set_audit(&self.exchange.record(host::now(), status));
+        let now = host::now();
+        let line = self.exchange.record(now, status);
+        host::set_audit(&line);
+        if let Some(guard) = &self.guard
+            && let Ok(mut guard) = guard.try_borrow_mut()
+        {
+            guard.keep_record(&self.exchange, &line, now, status);
+        }
     }
 
     /// Goes on where the exchange can; whether it still waits.

@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 
 use super::meters::hand_over;
 use super::stream::Stream;
-use crate::exchange::{CallAnswer, Exchange, Guard, Question};
+use crate::exchange::{Batch, CallAnswer, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
 use crate::wire;
 
@@ -39,6 +39,8 @@ impl Purpose {
 enum Purpose {
     Document(usize),
     Question(Question),
+    /// Records for a repository.
+    Records(Batch),
     /// What the stream of this id wants to know for itself.
     Stream(u32),
 }
@@ -167,6 +169,7 @@ impl Worker {
         let limit = match purpose {
             Purpose::Document(document) => guard.borrow().limit(document),
             Purpose::Question(_) => Question::LIMIT,
+            Purpose::Records(_) => Batch::LIMIT,
             Purpose::Stream(_) => Exchange::answer_limit(&guard.borrow()),
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
@@ -176,6 +179,11 @@ impl Worker {
         match purpose {
             Purpose::Document(document) => self.answered_document(guard, document, answer),
             Purpose::Question(question) => self.answered_question(guard, &question, answer),
+            Purpose::Records(batch) => {
+                Self::answered_batch(guard, batch, status);
+                // What has come meanwhile need not wait for a tick.
+                self.send_records();
+            }
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
                 let body = body.as_deref().filter(|_| !head.is_empty());
@@ -213,6 +221,27 @@ impl Worker {
         let documents = guard.borrow().documents();
         for document in 0..documents {
             self.look_for(guard, document, now);
+        }
+    }
+
+    /// Sends records to their repository, where it is time for that; only in the name of the root context, whose
+    /// answers nobody takes along.
+    pub fn send_records(&self) {
+        let Some(guard) = &self.guard else { return };
+        let next = guard.borrow_mut().next_batch(host::now());
+        let Some((batch, call)) = next else { return };
+        match host::call(&call) {
+            Some(call) => self.note(call, Purpose::Records(batch)),
+            None => Self::answered_batch(guard, batch, None),
+        }
+    }
+
+    fn answered_batch(guard: &RefCell<Guard>, batch: Batch, status: Option<u16>) {
+        let said = guard
+            .borrow_mut()
+            .batch_answered(batch, status, host::now());
+        if let Err(found) = said {
+            log::warn!("fhir-guard: {found}");
         }
     }
 

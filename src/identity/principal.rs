@@ -90,7 +90,7 @@ impl Principal {
 
     /// The user as `Type/id`.
     pub fn user(&self) -> Option<&str> {
-        self.token.user.as_deref()
+        self.token.user()
     }
 
     /// The scopes.
@@ -100,12 +100,12 @@ impl Principal {
 
     /// The caller's roles.
     pub fn roles(&self) -> &[String] {
-        &self.token.roles
+        self.token.roles()
     }
 
     /// Why the data is asked for.
     pub fn purposes(&self) -> &[String] {
-        &self.token.purposes
+        self.token.purposes()
     }
 
     /// When and how the user logged in.

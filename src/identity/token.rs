@@ -76,6 +76,21 @@ impl AccessToken {
         self.tenant.as_deref()
     }
 
+    /// The user as `Type/id`.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The caller's roles.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// Why the data is asked for.
+    pub fn purposes(&self) -> &[String] {
+        &self.purposes
+    }
+
     /// The issuer's place in the policy.
     pub fn issuer_index(&self) -> usize {
         self.issuer_index

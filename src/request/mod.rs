@@ -33,6 +33,7 @@ mod tests;
 mod upstream;
 mod values;
 mod writes;
+mod written;
 
 use std::rc::Rc;
 

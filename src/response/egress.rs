@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Cover, Fault};
 use crate::access::Membership;
-use crate::fhir::ResourceType;
+use crate::fhir::{ResourceType, is_id};
 use crate::json::Node;
 use crate::request::body::Shape;
 
@@ -42,6 +42,9 @@ impl Egress {
     /// The most patients that a rule can count.
     pub const PATIENTS: usize = 10_000;
 
+    /// The most patients that a telling rule names.
+    pub const NAMED: usize = 100;
+
     /// A rule that only tells whom an answer was about: of more than [`Egress::PATIENTS`] patients that many and
     /// one.
     pub fn telling() -> Egress {
@@ -55,7 +58,8 @@ impl Egress {
         }
     }
 
-    fn tells(&self) -> bool {
+    /// Whether it only tells whom an answer was about.
+    pub fn tells(&self) -> bool {
         self.records.is_none() && self.bytes.is_none() && self.patients.is_none()
     }
 
@@ -85,6 +89,8 @@ struct Used {
     records: u32,
     bytes: usize,
     patients: BTreeSet<Name>,
+    /// Of those that a telling rule met first, and that are patients of this API: `Patient/id`.
+    named: Vec<String>,
 }
 
 /// What is counted.
@@ -139,8 +145,9 @@ impl Meter {
         let mut counting = self.0.iter().filter(|(rule, _)| counts(rule));
         let patients = match counting.any(|(rule, _)| rule.asks_for_patients()) {
             true => patients(cover, taken)?,
-            false => BTreeSet::new(),
+            false => Met::default(),
         };
+        let Met { patients, named } = patients;
         let mut broken: Option<Broken> = None;
         for (rule, used) in self.0.iter().filter(|(rule, _)| counts(rule)) {
             let records = used.records.checked_add(1);
@@ -175,6 +182,11 @@ impl Meter {
                     // What is known takes no room.
                     let new: Vec<Name> = patients.difference(&used.patients).copied().collect();
                     used.patients.extend(new.into_iter().take(room));
+                    for patient in &named {
+                        if used.named.len() < Egress::NAMED && !used.named.contains(patient) {
+                            used.named.push(patient.clone());
+                        }
+                    }
                 }
             }
         }
@@ -189,19 +201,47 @@ impl Meter {
         names.map(first).collect()
     }
 
+    /// The patients of this API that a rule tells of, those that were met first, and how many there are in
+    /// all.
+    pub fn named(&self) -> (&[String], usize) {
+        let mut telling = self.0.iter().filter(|(rule, _)| rule.tells());
+        let used = telling.next().map(|(_, used)| used);
+        used.map_or((&[], 0), |used| (&used.named, used.patients.len()))
+    }
+
     /// Bytes that it holds, about.
     pub fn held(&self) -> usize {
         let patients = self.0.iter().map(|(_, used)| used.patients.len());
-        patients.fold(0, |all, own| all.saturating_add(own.saturating_mul(HELD)))
+        let named = self.0.iter().map(|(_, used)| used.named.len());
+        let all = patients.chain(named);
+        all.fold(0, |all, own| all.saturating_add(own.saturating_mul(HELD)))
     }
 }
 
+/// Whom something is about.
+#[derive(Default)]
+struct Met {
+    patients: BTreeSet<Name>,
+    /// Those of them that are patients of this API; at most [`Egress::NAMED`].
+    named: Vec<String>,
+}
+
 /// Whom it is about; not all, where they are more than any rule counts.
-fn patients(cover: &Cover, taken: &Taken<'_>) -> Result<BTreeSet<Name>, Fault> {
-    let mut found = BTreeSet::new();
+fn patients(cover: &Cover, taken: &Taken<'_>) -> Result<Met, Fault> {
+    let mut found = Met::default();
     let mut tell = |patient: &str| {
-        if found.len() <= Egress::PATIENTS {
-            found.insert(Sha256::digest(patient.as_bytes()).into());
+        if found.patients.len() > Egress::PATIENTS
+            || found.named.iter().any(|known| known == patient)
+        {
+            return;
+        }
+        found
+            .patients
+            .insert(Sha256::digest(patient.as_bytes()).into());
+        // Anything else is a text of the resource, which is nobody's name.
+        let own = patient.strip_prefix("Patient/").is_some_and(is_id);
+        if own && found.named.len() < Egress::NAMED {
+            found.named.push(patient.to_owned());
         }
     };
     match taken {

@@ -237,6 +237,12 @@ impl Screen {
         self.meter.shown()
     }
 
+    /// The patients of this API whom what has left is about, those that were met first, and how many there are
+    /// in all, where a rule tells.
+    pub fn named(&self) -> (&[String], usize) {
+        self.meter.named()
+    }
+
     fn absorb(&mut self, fault: Fault) -> Fault {
         self.out = String::new();
         self.splitter = Splitter::new(Form::Whole, 0, self.limits.json);

@@ -60,6 +60,8 @@ mod recipes;
 #[cfg(test)]
 mod redaction;
 #[cfg(test)]
+mod repository;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod revocation;

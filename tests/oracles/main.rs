@@ -10,6 +10,8 @@ mod account;
 #[cfg(test)]
 mod authz;
 #[cfg(test)]
+mod balp;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod json;

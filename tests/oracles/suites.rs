@@ -6,11 +6,11 @@ use libtest_mimic::{Arguments, Conclusion, Trial};
 
 use crate::authz::{aws, fhir_gateway, hapi, linux_for_health, microsoft};
 use crate::vectors::{Found, Vectors};
-use crate::{fhir, json, jwt_verify_lib, rfc, scopes, wycheproof, xfcc};
+use crate::{balp, fhir, json, jwt_verify_lib, rfc, scopes, wycheproof, xfcc};
 
 type Suite = (&'static str, fn(&Vectors));
 
-const SUITES: [Suite; 25] = [
+const SUITES: [Suite; 26] = [
     // The longest first, so that the others run beside them.
     ("fhir_canaries_everywhere", fhir::canaries::everywhere),
     ("fhir_canaries_typical", fhir::canaries::typical),
@@ -35,6 +35,7 @@ const SUITES: [Suite; 25] = [
     ("fhir_labels", fhir::labels::withheld),
     ("fhir_tables", fhir::tables::same),
     ("fhir_structure", fhir::structure::bodies),
+    ("auditevent", balp::events),
     ("xfcc_elements", xfcc::elements_of_others),
     ("xfcc_certificates", xfcc::certificates),
 ];

@@ -14,6 +14,7 @@ mod queries;
 mod targets;
 mod upstream;
 mod urls;
+mod written;
 
 use super::*;
 use crate::denial::Denial;

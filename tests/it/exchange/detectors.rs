@@ -121,7 +121,7 @@ fn what_a_caller_does_is_what_counts() {
 
 #[test]
 fn nobody_is_watched_unless_configured() {
-    let mut world = Deployment::new();
+    let mut world = Deployment::with(|config| config["audit"]["address"] = json!("none"));
     assert!(world.guard.tick_period().is_none() && !world.guard.needs_address());
     let head = world.head("patient/*.rs", PATH, &[]);
     let mut exchange = Exchange::default();

@@ -1,6 +1,7 @@
 //! Exchanges walked through their callbacks, as a proxy would.
 
 mod answers;
+mod audit;
 mod bodies;
 mod bundles;
 mod conditional;

@@ -1,0 +1,96 @@
+//! `audit`.
+
+use super::*;
+use crate::audit::{Format, Full, Telling};
+
+#[test]
+fn audit_is_read_or_explained() {
+    let key = || {
+        (
+            "/secrets",
+            json!({"audit_key": {"inline": "ab".repeat(32)}}),
+        )
+    };
+    let with = |name: &str, value: Value| {
+        let mut audit = json!({"observer": "fhir.example.org"});
+        audit[name] = value;
+        ("/audit", audit)
+    };
+    let repository = |name: &str, value: Value| {
+        let mut own = json!({"cluster": "audit", "uri": "https://audit.example.org/fhir"});
+        own[name] = value;
+        with("repository", own)
+    };
+    let uri = "/audit/repository/uri: expected the URL that batches are posted to, without user name and fragment, found";
+    for (name, changes, expected) in [
+        ("hashed", vec![key(), with("references", json!("hashed"))], String::new()),
+        ("nothing", vec![with("references", json!("none"))], String::new()),
+        ("names", vec![with("query", json!("names"))], String::new()),
+        ("plain", vec![with("token_id", json!("plain"))], String::new()),
+        ("nobody", vec![with("patients", json!(0))], String::new()),
+        ("the most patients", vec![with("patients", json!(100))], String::new()),
+        (
+            "more",
+            vec![with("patients", json!(101))],
+            "/audit/patients: expected a whole number from 0 to 100, found another number".into(),
+        ),
+        (
+            "hashed without a key",
+            vec![with("address", json!("hashed"))],
+            "/audit/address: expected secrets.audit_key beside it, found no such key".into(),
+        ),
+        (
+            "no names of addresses",
+            vec![with("address", json!("names"))],
+            "/audit/address: expected \"plain\", \"hashed\" or \"none\", found \"names\"".into(),
+        ),
+        (
+            "no query at all",
+            vec![with("query", json!("none"))],
+            "/audit/query: expected \"plain\", \"hashed\" or \"names\", found \"none\"".into(),
+        ),
+        ("a repository", vec![repository("format", json!("records"))], String::new()),
+        ("the longest queue", vec![repository("queue", json!("64MiB"))], String::new()),
+        (
+            "longer",
+            vec![repository("queue", json!("65MiB"))],
+            "/audit/repository/queue: expected a size from 64KiB to 64MiB, a whole number with B, KB, KiB, MB or MiB, found \"65MiB\"".into(),
+        ),
+        (
+            "no batch",
+            vec![repository("batch", json!(0))],
+            "/audit/repository/batch: expected a whole number from 1 to 1000, found another number".into(),
+        ),
+        ("a user name", vec![repository("uri", json!("https://u:p@h/"))], format!("{uri} other text")),
+        ("nothing of it", vec![with("repository", json!({}))],
+            format!("/audit/repository/cluster: expected an Envoy cluster, found nothing\n{uri} nothing")),
+    ] {
+        assert_eq!(said(&changes), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_audit_leaves_out_has_the_safe_default() {
+    let mut document = super::complete();
+    let policy = read(document.to_string().as_bytes()).expect("a policy");
+    let plain = |telling: &Telling| matches!(telling, Telling::Plain);
+    let audit = &policy.audit;
+    assert!(plain(&audit.references) && plain(&audit.address));
+    assert!(!audit.query.is_told() && !audit.token_id.is_told());
+    assert_eq!((audit.patients, policy.repository.as_ref()), (20, None));
+    document["secrets"]["audit_key"] = json!({"inline": "ab".repeat(32)});
+    let own = json!({"cluster": "audit", "uri": "https://audit.example.org/fhir?a=b"});
+    document["audit"]["repository"] = own;
+    let policy = read(document.to_string().as_bytes()).expect("a policy");
+    let audit = &policy.audit;
+    assert!(plain(&audit.references) && plain(&audit.address));
+    assert!(audit.query.is_hashed() && audit.token_id.is_hashed());
+    let repository = policy.repository.expect("a repository");
+    assert_eq!(
+        (repository.format, repository.full),
+        (Format::Events, Full::Refuse)
+    );
+    assert_eq!((repository.batch, repository.queue), (100, 4 << 20));
+    let place = (repository.authority.as_str(), repository.path.as_str());
+    assert_eq!(place, ("audit.example.org", "/fhir?a=b"));
+}
