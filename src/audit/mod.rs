@@ -5,7 +5,7 @@
 
 mod line;
 
-use crate::risk::Finding;
+use crate::risk::Told;
 use line::{Line, digits, rfc3339};
 
 /// What audit records say about this deployment, and where they go.
@@ -87,7 +87,7 @@ pub struct Record {
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
     /// What looks wrong about the caller.
-    pub risk: Option<Finding>,
+    pub risk: Option<Told>,
 }
 
 /// One request of a Bundle.
@@ -181,7 +181,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::risk::Detector;
+    use crate::risk::{Action, Detector};
     use serde_json::Value;
 
     use super::*;
@@ -241,10 +241,11 @@ mod tests {
             limits: vec![("per-client".to_owned(), 3)],
             priority: vec!["per-client".to_owned()],
             reported: vec!["deny.night".to_owned()],
-            risk: Some(Finding {
+            risk: Some(Told {
                 score: 60,
                 reasons: vec![Detector::Absent],
-                isolates: false,
+                action: Action::Report,
+                would: Some(Action::Isolate),
             }),
             ..Record::default()
         };

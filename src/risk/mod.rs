@@ -26,10 +26,18 @@
 
 mod detector;
 mod entry;
+mod habit;
+mod policy;
+mod session;
 mod sketch;
+mod swap;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weighing;
 
-pub use detector::{Detector, RiskPolicy, Weights};
-pub use table::{Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
+pub use detector::Detector;
+pub use policy::{RiskPolicy, Volume, Weights};
+pub use session::{Following, Moment, Session, Suspicion};
+pub use table::{Asked, Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
+pub use weighing::{Action, Told, Watched, Watching, Weighed, Weighing};

@@ -49,7 +49,7 @@ fn seen(
     exchange.end();
     if let Some(observed) = exchange.observing() {
         let finding = world.carry_out(&mut observed.at(now));
-        if let Some(mut add) = exchange.found(&world.guard, finding, now) {
+        for mut add in exchange.found(&world.guard, finding, now) {
             let found = world.carry_out(&mut add);
             world.guard.quarantined(found, now);
         }
