@@ -287,6 +287,15 @@ fn note(tokens: &mut [Seen; TOKENS], known: Option<usize>, moment: &Moment, now:
             *old = new;
         }
     }
+    // Who has gone to another network has gone there with both kinds of addresses: that is not told twice.
+    let [_, v4, v6, _] = &mut seen.origin;
+    let [_, before_v4, before_v6, _] = before;
+    if before_v4 != 0 && *v4 != before_v4 {
+        *v6 = 0;
+    }
+    if before_v6 != 0 && *v6 != before_v6 && *v6 != 0 {
+        *v4 = 0;
+    }
     // A time ahead of the clock would make nothing old.
     if now.abs_diff(seen.at) >= COARSE || before != seen.origin {
         seen.at = now;

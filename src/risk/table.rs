@@ -195,9 +195,9 @@ impl Kept for Entry {
 /// What looks wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// Of the caller and the session together, in points.
+    /// Of the caller or of the session, whichever is higher, in points.
     pub score: u32,
-    /// Why: the detectors with a point or more, the most first.
+    /// Why: the detectors of both with a point or more, the most first.
     pub reasons: Vec<Detector>,
     /// Whether it is enough to isolate the caller, and this exchange added to it.
     pub isolates: bool,
@@ -313,7 +313,8 @@ fn finding(
     grew: bool,
 ) -> Option<Finding> {
     let all = together(own, session);
-    let (score, acting) = (policy.total(&all), policy.acting(&all));
+    let score = policy.total(own).max(policy.total(&session.scores));
+    let acting = policy.acting(own).max(policy.acting(&session.scores));
     let isolates = grew && policy.acting(own) >= policy.isolate_at;
     let quarantines = policy.quarantine_at.is_some_and(|at| acting >= at);
     let quarantines = quarantines && (grew || session.grew);

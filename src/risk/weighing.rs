@@ -53,7 +53,7 @@ pub struct Told {
 pub struct Weighed {
     /// Of the session, for what is observed when it has ended.
     pub session: Suspicion,
-    /// Of the caller and the session together, in points.
+    /// Of the caller or of the session, whichever is higher, in points.
     pub score: u32,
     /// Why.
     pub reasons: Vec<Detector>,
@@ -85,7 +85,9 @@ impl Weighing {
 
     fn weighed(&self, session: Suspicion, own: &[u32; DETECTORS]) -> Weighed {
         let all = together(own, &session);
-        let (score, acting) = (self.policy.total(&all), self.policy.acting(&all));
+        let policy = &self.policy;
+        let score = policy.total(own).max(policy.total(&session.scores));
+        let acting = policy.acting(own).max(policy.acting(&session.scores));
         let is_over = |at: Option<u32>| at.is_some_and(|at| acting >= at);
         Weighed {
             session,

@@ -142,7 +142,7 @@ fn what_is_wrong_is_said() {
     check(
         json!({"step_up_at": 60, "step_up": {}}),
         "step_up",
-        "acr, amr or max_age, what is asked of the login, found an object",
+        "acr, amr or max_age, what is asked of the login, found other text",
     );
     check(json!({"clamp_at": 0}), "clamp_at", points);
     check(json!({"quarantine_at": 0}), "quarantine_at", points);

@@ -88,7 +88,6 @@ fn who_copies_more_than_ever_is_noticed_and_who_copies_every_day_is_not() {
     assert_eq!(client.work(DAY, 10, 5, 2), None);
     let finding = client.work(300, 1, 5, 100).expect("found");
     assert_eq!(finding.reasons, [Detector::Volume]);
-    assert!(client.at - DAY < 300);
     // A copy each night, of the same size, or twice as large.
     let mut bulk = Client::new();
     for (night, records) in [100, 100, 110, 100, 200, 100].into_iter().enumerate() {
@@ -106,6 +105,6 @@ fn who_copies_more_than_ever_is_noticed_and_who_copies_every_day_is_not() {
     // One answer, as large as ten thousand.
     let mut client = Client::new();
     assert_eq!(client.work(DAY, 60, 5, 1), None);
-    client.ask(1, 0, 200_000);
+    client.ask(120, 0, 200_000);
     assert!(client.ask(1, 0, 200_000).is_some());
 }

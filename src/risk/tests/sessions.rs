@@ -58,6 +58,11 @@ fn a_token_comes_from_one_place_at_a_time() {
     check("both kinds of addresses", &[(0, "t", HOME), (1, "t", six), (2, "t", HOME)], &[]);
     let far_six = from("cert-a", "2001:db9::1", "NO");
     check("a far one of IPv6", &[(0, "t", six), (1, "t", far_six)], &[("travel", 12)]);
+    check(
+        "gone with both kinds",
+        &[(0, "t", HOME), (1, "t", six), (2, "t", far), (3, "t", far_six)],
+        &[("travel", 12)],
+    );
     let other = from("cert-b", "192.0.2.1", "NO");
     check("another certificate", &[(0, "t", HOME), (1, "t", other)], &[("certificates", 30)]);
     check("ten minutes", &[(0, "t", HOME), (600, "t", other)], &[("certificates", 30)]);
