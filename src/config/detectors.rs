@@ -6,8 +6,8 @@ use super::issuers::distinct;
 use super::mistakes::{Mistakes, suggestion};
 use super::reader::{Node, Object, or};
 use super::step_up;
-use crate::identity::{IssuerPolicy, Proof};
 use crate::access::Requirement;
+use crate::identity::{IssuerPolicy, Proof};
 use crate::risk::{Detector, RiskPolicy, Volume, Weights};
 
 /// The shortest and the longest time within which scores fall to half, patients are counted, and callers stay

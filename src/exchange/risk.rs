@@ -7,12 +7,10 @@ use super::{Exchange, Guard};
 use crate::access::Rules;
 use crate::audit::{EntryRecord, Outcome};
 use crate::denial::{Denial, DpopFault, TokenFault};
-use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, QuarantineAdd, Suspect};
 use crate::fhir::ResourceType;
+use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, QuarantineAdd, Suspect};
 use crate::request::{Interaction, Parameter, RequestHead, Search};
-use crate::risk::{
-    self, Action, Fact, Observation, RiskPolicy, Sight, Suspected, Told, Watching,
-};
+use crate::risk::{self, Action, Fact, Observation, RiskPolicy, Sight, Suspected, Told, Watching};
 
 /// What is remembered of an exchange for what it says about its caller.
 #[derive(Default)]
@@ -191,12 +189,7 @@ impl Exchange {
     }
 
     /// Takes what was found; work that shuts out whom that is due for. `now` is in nanoseconds since 1970.
-    pub fn found(
-        &mut self,
-        guard: &Guard,
-        found: risk::Watched,
-        now: u64,
-    ) -> Vec<QuarantineAdd> {
+    pub fn found(&mut self, guard: &Guard, found: risk::Watched, now: u64) -> Vec<QuarantineAdd> {
         let Some(policy) = guard.policy().risk else {
             return Vec::new();
         };
@@ -311,7 +304,9 @@ fn shape_of_entry(entry: &EntryRecord) -> Option<u32> {
     let reference = entry.reference.as_deref().unwrap_or_default();
     let resource_type = reference.split('/').next().unwrap_or_default();
     let code = entry.interaction?;
-    Some(risk::hash(format!("entry {code} {resource_type}").as_bytes()))
+    Some(risk::hash(
+        format!("entry {code} {resource_type}").as_bytes(),
+    ))
 }
 
 /// The value of the field of this name, if there is exactly one and it names a place: 2 to 64 letters, digits,

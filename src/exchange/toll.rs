@@ -61,7 +61,9 @@ impl Toll {
 
     /// Whether the caller is to log in anew.
     fn is_refused(&self) -> bool {
-        self.weighed.as_ref().is_some_and(|own| own.refused.is_some())
+        self.weighed
+            .as_ref()
+            .is_some_and(|own| own.refused.is_some())
     }
 
     /// Does what the score says.
@@ -77,7 +79,10 @@ impl Toll {
             () => Action::Report,
         };
         let (action, would) = match self.policy.report_only {
-            true => (Action::Report, Some(action).filter(|one| *one != Action::Report)),
+            true => (
+                Action::Report,
+                Some(action).filter(|one| *one != Action::Report),
+            ),
             false => (action, None),
         };
         let refused = self.challenge.take().filter(|_| action == Action::StepUp);

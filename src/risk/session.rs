@@ -24,6 +24,9 @@ const COARSE: u32 = 5;
 /// What is new for a user, and not for one token, counts for this part: users have more than one device.
 const USER: u32 = 2;
 
+/// Where another token of the user is already, counts for this part.
+const FOLLOWING: u32 = 4;
+
 /// Where a token comes from: the certificate, the network of IPv4, that of IPv6, and the place; 0 is not known.
 /// Both networks are kept, because who has both uses them in turn.
 type Origin = [u32; 4];
@@ -230,12 +233,27 @@ fn follow(entry: &mut Entry, moment: &Moment, policy: &RiskPolicy, now: u64) -> 
             *points = policy.weights.of(detector) / part;
         }
     };
-    let known = entry.tokens.iter().position(|seen| seen.token == moment.token);
-    for (aspect, new) in moment.origin.into_iter().enumerate().filter(|(_, new)| *new != 0) {
+    let known = entry
+        .tokens
+        .iter()
+        .position(|seen| seen.token == moment.token);
+    for (aspect, new) in moment
+        .origin
+        .into_iter()
+        .enumerate()
+        .filter(|(_, new)| *new != 0)
+    {
         let old = |seen: &Seen| seen.origin.get(aspect).copied().filter(|old| *old != 0);
         match known.and_then(|place| entry.tokens.get(place)) {
             Some(seen) if is_soon(seen, aspect) && old(seen).is_some_and(|old| old != new) => {
-                add(aspect, 1);
+                // Who goes elsewhere takes all devices along.
+                let others = entry
+                    .tokens
+                    .iter()
+                    .filter(|other| other.token != seen.token);
+                let mut lately = others.filter(|other| is_soon(other, aspect));
+                let follows = lately.any(|other| old(other) == Some(new));
+                add(aspect, if follows { FOLLOWING } else { 1 });
             }
             Some(_) => {}
             None if moment.user => {
@@ -265,7 +283,12 @@ fn follow(entry: &mut Entry, moment: &Moment, policy: &RiskPolicy, now: u64) -> 
 /// Within how many seconds something else is too soon, by aspects of an origin.
 fn within(policy: &RiskPolicy) -> [u32; 4] {
     let travel = policy.travel_within;
-    [policy.certificates_within, travel, travel, policy.places_within]
+    [
+        policy.certificates_within,
+        travel,
+        travel,
+        policy.places_within,
+    ]
 }
 
 /// Notes from where the token came; the token that was quiet for longest gives way.

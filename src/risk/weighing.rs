@@ -107,7 +107,11 @@ impl Work for Weighing {
             Ok(session) => session,
             Err(step) => return step,
         };
-        let own = match self.judging.as_ref().map(|judging| judging.step().outcome()) {
+        let own = match self
+            .judging
+            .as_ref()
+            .map(|judging| judging.step().outcome())
+        {
             Some(Ok(own)) => own,
             Some(Err(step)) => return step,
             None => [0; DETECTORS],

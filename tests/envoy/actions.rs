@@ -112,7 +112,10 @@ async fn a_caller_over_the_threshold_logs_in_anew() {
     let answer = ask(&world, &scanner, &token, OWN).await;
     assert_eq!(answer.status, 401);
     let challenge = answer.header("www-authenticate").expect("a challenge");
-    assert!(challenge.contains("insufficient_user_authentication"), "{challenge}");
+    assert!(
+        challenge.contains("insufficient_user_authentication"),
+        "{challenge}"
+    );
     assert!(challenge.contains("max_age=\"300\""), "{challenge}");
     let records = world.records().await;
     let record = records.last().expect("a record");
@@ -275,7 +278,10 @@ async fn nothing_is_done_where_it_is_only_to_be_told() {
         }
         let risks = risks(&world).await;
         assert!(risks.len() > 10, "{risks:?}");
-        assert!(risks.iter().all(|risk| risk["action"] == "report"), "{risks:?}");
+        assert!(
+            risks.iter().all(|risk| risk["action"] == "report"),
+            "{risks:?}"
+        );
         assert!(risks.iter().any(|risk| risk["would"] == would), "{risks:?}");
         world.close().await;
     }

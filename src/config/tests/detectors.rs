@@ -153,8 +153,16 @@ fn what_is_wrong_is_said() {
         "a whole number from 2 to 100, found another number",
     );
     let header = "a header that begins with x-, of a-z, 0-9 and -, found other text";
-    check(json!({"places": {"header": "cookie"}}), "places/header", header);
-    check(json!({"places": {"header": "x-Geo"}}), "places/header", header);
+    check(
+        json!({"places": {"header": "cookie"}}),
+        "places/header",
+        header,
+    );
+    check(
+        json!({"places": {"header": "x-Geo"}}),
+        "places/header",
+        header,
+    );
     check(
         json!({"watch_only": ["volume", "volume"]}),
         "watch_only/1",

@@ -45,8 +45,14 @@ fn a_tightened_limit_is_a_smaller_and_slower_one() {
         // Exactly when it is said.
         let refused = charge(&mut map, &limits, by, count, START);
         let later = START + refused.retry_after_seconds * SECOND;
-        assert!(!charge(&mut map, &limits, by, count, later - SECOND).allowed, "{name}");
-        assert!(charge(&mut map, &limits, by, count, later).allowed, "{name}");
+        assert!(
+            !charge(&mut map, &limits, by, count, later - SECOND).allowed,
+            "{name}"
+        );
+        assert!(
+            charge(&mut map, &limits, by, count, later).allowed,
+            "{name}"
+        );
     };
     check("not at all", 1, 1, 10, (10, 9));
     check("by half", 2, 1, 5, (5, 4));

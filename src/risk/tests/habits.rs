@@ -28,7 +28,8 @@ impl Client {
             bytes: u64::from(records) * 1000,
         });
         let at = NOW + self.at * SECOND;
-        self.shared.carry_out(Observing::new(seen, RiskPolicy::default(), at))
+        self.shared
+            .carry_out(Observing::new(seen, RiskPolicy::default(), at))
     }
 
     /// Works for so many seconds; whether it was found.

@@ -7,7 +7,10 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
 }
@@ -90,12 +93,19 @@ fn every_observation_counts_once_in_any_interleaving() {
             };
             let score = finding.map_or(0, |finding| finding.score);
             let points = count * 2;
-            let told = if points >= policy.report_at { points } else { 0 };
+            let told = if points >= policy.report_at {
+                points
+            } else {
+                0
+            };
             assert_eq!(score, told, "seed {seed}, {name}");
         }
     }
     assert!(conflicts > 1000, "{conflicts}");
-    assert!(kept > 10_000 && lost * 20 < kept, "{kept} kept, {lost} lost");
+    assert!(
+        kept > 10_000 && lost * 20 < kept,
+        "{kept} kept, {lost} lost"
+    );
 }
 
 /// The same for sessions: two workers see one token from two certificates in turn. Whatever the order, it is

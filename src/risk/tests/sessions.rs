@@ -44,45 +44,125 @@ fn a_token_comes_from_one_place_at_a_time() {
     };
     let from = |certificate, address, place| (certificate, address, place);
     let far = from("cert-a", "198.51.100.1", "NO");
-    check("always home", &[(0, "t", HOME), (1, "t", HOME), (9000, "t", HOME)], &[]);
+    check(
+        "always home",
+        &[(0, "t", HOME), (1, "t", HOME), (9000, "t", HOME)],
+        &[],
+    );
     check(
         "another address of the network",
         &[(0, "t", HOME), (1, "t", from("cert-a", "192.0.99.1", "NO"))],
         &[],
     );
-    check("a far network", &[(0, "t", HOME), (1, "t", far)], &[("travel", 12)]);
-    check("there and back", &[(0, "t", HOME), (1, "t", far), (2, "t", HOME)], &[("travel", 24)]);
-    check("within a minute", &[(0, "t", HOME), (60, "t", far)], &[("travel", 12)]);
+    check(
+        "a far network",
+        &[(0, "t", HOME), (1, "t", far)],
+        &[("travel", 12)],
+    );
+    check(
+        "there and back",
+        &[(0, "t", HOME), (1, "t", far), (2, "t", HOME)],
+        &[("travel", 24)],
+    );
+    check(
+        "within a minute",
+        &[(0, "t", HOME), (60, "t", far)],
+        &[("travel", 12)],
+    );
     check("later", &[(0, "t", HOME), (61, "t", far)], &[]);
     let six = from("cert-a", "2001:db8::1", "NO");
-    check("both kinds of addresses", &[(0, "t", HOME), (1, "t", six), (2, "t", HOME)], &[]);
+    check(
+        "both kinds of addresses",
+        &[(0, "t", HOME), (1, "t", six), (2, "t", HOME)],
+        &[],
+    );
     let far_six = from("cert-a", "2001:db9::1", "NO");
-    check("a far one of IPv6", &[(0, "t", six), (1, "t", far_six)], &[("travel", 12)]);
+    check(
+        "a far one of IPv6",
+        &[(0, "t", six), (1, "t", far_six)],
+        &[("travel", 12)],
+    );
     check(
         "gone with both kinds",
-        &[(0, "t", HOME), (1, "t", six), (2, "t", far), (3, "t", far_six)],
+        &[
+            (0, "t", HOME),
+            (1, "t", six),
+            (2, "t", far),
+            (3, "t", far_six),
+        ],
         &[("travel", 12)],
     );
     let other = from("cert-b", "192.0.2.1", "NO");
-    check("another certificate", &[(0, "t", HOME), (1, "t", other)], &[("certificates", 30)]);
-    check("ten minutes", &[(0, "t", HOME), (600, "t", other)], &[("certificates", 30)]);
+    check(
+        "another certificate",
+        &[(0, "t", HOME), (1, "t", other)],
+        &[("certificates", 30)],
+    );
+    check(
+        "ten minutes",
+        &[(0, "t", HOME), (600, "t", other)],
+        &[("certificates", 30)],
+    );
     check("later than that", &[(0, "t", HOME), (601, "t", other)], &[]);
-    check("none", &[(0, "t", HOME), (1, "t", from("", "192.0.2.1", "NO")), (2, "t", HOME)], &[]);
+    check(
+        "none",
+        &[
+            (0, "t", HOME),
+            (1, "t", from("", "192.0.2.1", "NO")),
+            (2, "t", HOME),
+        ],
+        &[],
+    );
     let abroad = from("cert-a", "192.0.2.1", "SE");
-    check("abroad", &[(0, "t", HOME), (3600, "t", abroad)], &[("places", 30)]);
-    check("after more than an hour", &[(0, "t", HOME), (3601, "t", abroad)], &[]);
-    check("of unknown place", &[(0, "t", HOME), (1, "t", from("cert-a", "192.0.2.1", ""))], &[]);
+    check(
+        "abroad",
+        &[(0, "t", HOME), (3600, "t", abroad)],
+        &[("places", 30)],
+    );
+    check(
+        "after more than an hour",
+        &[(0, "t", HOME), (3601, "t", abroad)],
+        &[],
+    );
+    check(
+        "of unknown place",
+        &[(0, "t", HOME), (1, "t", from("cert-a", "192.0.2.1", ""))],
+        &[],
+    );
     check(
         "all of it",
-        &[(0, "t", HOME), (1, "t", from("cert-b", "198.51.100.1", "SE"))],
+        &[
+            (0, "t", HOME),
+            (1, "t", from("cert-b", "198.51.100.1", "SE")),
+        ],
         &[("certificates", 30), ("places", 30), ("travel", 12)],
     );
     // Another device of the same user.
     check("another token", &[(0, "t", HOME), (1, "u", HOME)], &[]);
-    check("another token abroad", &[(0, "t", HOME), (1, "u", abroad)], &[("places", 15)]);
+    check(
+        "another token abroad",
+        &[(0, "t", HOME), (1, "u", abroad)],
+        &[("places", 15)],
+    );
+    check(
+        "both devices go abroad",
+        &[
+            (0, "t", HOME),
+            (1, "u", HOME),
+            (2, "t", abroad),
+            (3, "u", abroad),
+        ],
+        &[("places", 37)],
+    );
     check(
         "two devices, in turn",
-        &[(0, "t", HOME), (1, "u", far), (2, "t", HOME), (3, "u", far), (4, "t", HOME)],
+        &[
+            (0, "t", HOME),
+            (1, "u", far),
+            (2, "t", HOME),
+            (3, "u", far),
+            (4, "t", HOME),
+        ],
         &[("travel", 6)],
     );
     check(
@@ -96,7 +176,10 @@ fn a_token_comes_from_one_place_at_a_time() {
 fn the_tokens_of_a_service_are_not_one_session() {
     // A service has as many machines, certificates and networks as it likes, each with a token.
     let far = ("cert-b", "198.51.100.1", "SE");
-    assert_eq!(suspicion("app", &[(0, "t", HOME), (1, "u", far), (2, "t", HOME)]), []);
+    assert_eq!(
+        suspicion("app", &[(0, "t", HOME), (1, "u", far), (2, "t", HOME)]),
+        []
+    );
     let all = [("certificates", 30), ("places", 30), ("travel", 12)];
     assert_eq!(suspicion("app", &[(0, "t", HOME), (1, "t", far)]), all);
 }

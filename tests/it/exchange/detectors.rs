@@ -150,7 +150,12 @@ fn a_score_acts_before_a_request_goes_on() {
     check("nothing", json!({}), scope, told("report"));
     check("clamp", json!({ "clamp_at": 20 }), scope, told("clamp"));
     check("not yet", json!({ "clamp_at": 25 }), scope, told("report"));
-    check("another login", step_up.clone(), "step-up.risk", told("step-up"));
+    check(
+        "another login",
+        step_up.clone(),
+        "step-up.risk",
+        told("step-up"),
+    );
     let mut only = step_up.clone();
     only["report_only"] = json!(true);
     check("only told", only, scope, would("step-up"));
