@@ -40,6 +40,28 @@ pub enum Step<'a, T> {
     Done(T),
 }
 
+impl<'a, T> Step<'a, T> {
+    /// The outcome, or the step as that of a work of which this is a part.
+    ///
+    /// # Errors
+    /// It is not done.
+    pub fn outcome<U>(self) -> Result<T, Step<'a, U>> {
+        match self {
+            Step::Done(outcome) => Ok(outcome),
+            Step::Read { key } => Err(Step::Read { key }),
+            Step::Write {
+                key,
+                value,
+                version,
+            } => Err(Step::Write {
+                key,
+                value,
+                version,
+            }),
+        }
+    }
+}
+
 /// What came of a step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use fhir_guard::limit::{
     Caller, Charge, Charging, KeyPart, Limit, Measure, Period, Quota, headers,
 };
-use fhir_guard::risk::{Fact, Observation, Observing, RiskPolicy, Sight, Suspected};
+use fhir_guard::risk::{
+    Fact, Observation, Observing, RiskPolicy, Session, Sight, Suspected, Weighing,
+};
 use fhir_guard::shared::{Answer, Step, Work as _};
 
 use crate::input::Input;
@@ -76,6 +78,7 @@ pub fn check(bytes: &[u8]) -> bool {
     lies(&limits, &caller(0), faults);
     after::check(&mut input);
     watched(faults);
+    followed(faults);
     admitted != [0, 0]
 }
 
@@ -234,7 +237,7 @@ impl Map {
 fn watched(bytes: &[u8]) {
     let policy = RiskPolicy::default();
     let sight = |fact| Sight::of(fact, Some("Patient/17"));
-    let mut bytes = [b"FGK\x01", bytes].concat();
+    let mut bytes = [b"FGK\x02", bytes].concat();
     for (after, fact) in [
         (0, Fact::Absent),
         (0, Fact::Theft),
@@ -247,7 +250,7 @@ fn watched(bytes: &[u8]) {
             version: Some(1),
         });
         if let Step::Write { value, .. } = work.step() {
-            assert!(value.len() <= 900, "{} bytes", value.len());
+            assert!(value.len() <= 1380, "{} bytes", value.len());
             bytes = value.to_vec();
         }
         work.answer(Answer::Written);
@@ -255,8 +258,40 @@ fn watched(bytes: &[u8]) {
             panic!("watching does not end");
         };
         let score = found.map_or(0, |found| found.score);
-        let most = if after == 0 { 9 * policy.isolate_at } else { 0 };
+        let most = if after == 0 { 14 * policy.isolate_at } else { 0 };
         assert!(score <= most, "{score}");
+    }
+}
+
+/// Whatever is known of a session, its score has a bound, and it comes free.
+fn followed(bytes: &[u8]) {
+    let policy = RiskPolicy::default();
+    let mut bytes = [b"FGS\x01", bytes].concat();
+    for (after, certificate) in [(0, "aa"), (0, "bb"), (u64::MAX - START, "aa")] {
+        let session = Session {
+            issuer: "https://login",
+            client: "app",
+            subject: "user",
+            token: "t",
+            certificate: Some(certificate),
+            address: None,
+            place: None,
+        };
+        let caller = Observation::new(Suspected::Certificate("aa"), Vec::new());
+        let mut work = Weighing::new(session.moment(), &caller, policy, START + after);
+        work.answer(Answer::Value {
+            bytes: Some(bytes.clone()),
+            version: Some(1),
+        });
+        if let Step::Write { value, .. } = work.step() {
+            assert!(value.len() <= 532, "{} bytes", value.len());
+            bytes = value.to_vec();
+        }
+        work.answer(Answer::Written);
+        let Step::Done(weighed) = work.step() else {
+            panic!("following does not end");
+        };
+        assert!(weighed.score <= 3 * policy.isolate_at, "{}", weighed.score);
     }
 }
 

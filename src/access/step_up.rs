@@ -60,7 +60,7 @@ pub(super) fn applies(
 
 impl Requirement {
     /// Whether the login is enough for a rule of this name; `now` in seconds since 1970.
-    pub(super) fn check(&self, rule: &str, login: &Login, now: u64) -> Result<(), Denial> {
+    pub(crate) fn check(&self, rule: &str, login: &Login, now: u64) -> Result<(), Denial> {
         if self.holds(login, now) {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{AuditPolicy, EntryRecord, Subject, Telling, Told};
 use crate::cel::civil;
-use crate::risk::{Detector, Finding};
+use crate::risk::{self, Action, Detector};
 
 /// One JSON object on one line, written as it grows: it is made twice for every exchange. Beyond
 /// ASCII is escaped, so that no reader takes U+2028 or U+0085 for the end of the line.
@@ -108,23 +108,19 @@ impl Line {
         self.close(']');
     }
 
-    pub fn risk(&mut self, finding: Option<&Finding>) {
-        let Some(finding) = finding else { return };
+    pub fn risk(&mut self, told: Option<&risk::Told>) {
+        let Some(told) = told else { return };
         self.key("risk");
         self.open('{');
-        self.number("score", finding.score.into());
+        self.number("score", told.score.into());
         self.key("reasons");
         self.open('[');
-        for name in finding.reasons.iter().copied().map(Detector::name) {
+        for name in told.reasons.iter().copied().map(Detector::name) {
             self.item(name);
         }
         self.close(']');
-        let action = if finding.isolates {
-            "isolate"
-        } else {
-            "report"
-        };
-        self.text("action", Some(action));
+        self.text("action", Some(told.action.name()));
+        self.text("would", told.would.map(Action::name));
         self.close('}');
     }
 

@@ -10,7 +10,7 @@ mod queue;
 
 use std::rc::Rc;
 
-use crate::risk::Finding;
+use crate::risk;
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
 pub use queue::{Format, Full, Queue, Repository};
@@ -114,7 +114,7 @@ pub struct Record {
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
     /// What looks wrong about the caller.
-    pub risk: Option<Finding>,
+    pub risk: Option<risk::Told>,
 }
 
 /// Patients, each once, in the order in which they were met.

@@ -75,10 +75,11 @@ fn keys_are_the_closed_list_in_order() {
         limits: vec![("per-client".to_owned(), 3)],
         priority: vec!["per-client".to_owned()],
         reported: vec!["deny.night".to_owned()],
-        risk: Some(Finding {
+        risk: Some(Told {
             score: 60,
             reasons: vec![Detector::Absent],
-            isolates: false,
+            action: Action::Report,
+            would: Some(Action::Isolate),
         }),
         ..Record::default()
     };

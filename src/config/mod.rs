@@ -110,12 +110,27 @@
 //! | `waiting.time` | duration, 100ms to 30s | `5s` |
 //! | `detectors.report_at` | points, 1 to 100000 | 50 |
 //! | `detectors.isolate_at` | points, 1 to 100000 | 100 |
-//! | `detectors.isolate` | `certificate`, `client`, each once; no `client` beside `proof: [none]` | nobody |
+//! | `detectors.isolate` | `certificate`, `client`, `tenant`, each once; the first alone beside `proof: [none]` | nobody |
+//! | `detectors.tenant_at` | points, 1 to 100000 | 500 |
+//! | `detectors.report_only` | `true`, `false` | `false` |
+//! | `detectors.watch_only` | names of detectors, each once | none |
+//! | `detectors.clamp_at`, `detectors.step_up_at`, `detectors.quarantine_at` | points, 1 to 100000 | never |
+//! | `detectors.clamp_by` | whole number, 2 to 100 | 4 |
+//! | `detectors.step_up` | `acr`, `amr`, `max_age` as in `step_up`; with `detectors.step_up_at` | none |
+//! | `detectors.quarantine_for` | duration in whole seconds, 10s to 24h | `5m` |
+//! | `detectors.certificates.within` | duration in whole seconds, 10s to 24h | `10m` |
+//! | `detectors.travel.within` | duration in whole seconds, 10s to 24h | `1m` |
+//! | `detectors.places.header` | `x-` and `[a-z0-9-]`, at most 64 bytes | no place is known |
+//! | `detectors.places.within` | duration in whole seconds, 10s to 24h | `1h` |
+//! | `detectors.learn` | duration in whole seconds, 10s to 168h | `24h` |
+//! | `detectors.volume.ratio` | whole number, 2 to 1000 | 4 |
+//! | `detectors.volume.records` | whole number, 1 to 1000000000 | 2000 |
+//! | `detectors.volume.bytes` | size, 1B to 1024MiB | `20MiB` |
 //! | `detectors.isolate_for` | duration in whole seconds, 10s to 24h | `5m` |
 //! | `detectors.half_life` | duration in whole seconds, 10s to 24h | `5m` |
 //! | `detectors.patients.most` | whole number, 1 to 1000 | 300 |
 //! | `detectors.patients.within` | duration in whole seconds, 10s to 24h | `10m` |
-//! | `detectors.weights` | points, 0 to 1000, for each of some of `absent`, `credentials`, `networks`, `patients`, `proofs`, `refused`, `sequence`, `theft`, `tokens` | as [`crate::risk::Weights`] |
+//! | `detectors.weights` | points, 0 to 1000, for each of some of `absent`, `certificates`, `credentials`, `networks`, `patients`, `places`, `proofs`, `refused`, `sequence`, `shapes`, `theft`, `tokens`, `travel`, `volume` | as [`crate::risk::Weights`] |
 //! | `limits` | 0 to 8 | none |
 //! | `limits[].name` | 1 to 32 of `a-z 0-9 -`, each once | required |
 //! | `limits[].key` | 1 to 12 of `address`, `certificate`, `client`, `interaction`, `issuer`, `operation`, `patient`, `route`, `subject`, `tenant`, `token`, `type`, each once | required |

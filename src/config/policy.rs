@@ -28,7 +28,7 @@ use super::secrets::{self, Environment, Outside, Secrets};
 use super::signing;
 use super::step_up;
 use super::watermark;
-use crate::access::{Fact, Rules, StepUp};
+use crate::access::{Fact, Requirement, Rules, StepUp};
 use crate::audit::{AuditPolicy, Repository};
 use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
@@ -68,6 +68,10 @@ pub struct Policy {
     pub limits: Rc<[Limit]>,
     /// `detectors`: what looks wrong about callers; `None` where nobody looks.
     pub risk: Option<RiskPolicy>,
+    /// `detectors.step_up`: the login that a caller with a high score is asked for.
+    pub risk_step_up: Requirement,
+    /// `detectors.places.header`: the field in which the proxy says from which place a request comes.
+    pub place_header: Option<String>,
     /// `step_up`: where more is asked of the login; no two of the same name.
     pub step_up: Vec<StepUp>,
     /// `rules`, the conditions of `redaction`, `limits` and `egress`, `labels`, `dlp`, and what is known of consent
@@ -194,7 +198,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limits_read = or(object.optional("limits"), Vec::new(), |node| {
         limits::read(node, &conditions, m)
     });
-    let risk = or(object.optional("detectors"), None, |node| {
+    let detectors = or(object.optional("detectors"), None, |node| {
         detectors::read(node, issuers.as_deref(), m).map(Some)
     });
     let step_up = or(object.optional("step_up"), Vec::new(), |node| {
@@ -291,6 +295,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         issuer.claims.kept = rules.uses(Fact::TokenClaims) || rules.consent.claim.is_some();
     }
     let consent = consent.at(&fhir.upstream);
+    let detectors = detectors?.unwrap_or_default();
     let page_key = secrets?.page_key;
     export::check(fhir.export.as_ref(), page_key.as_ref(), m);
     Some(Policy {
@@ -305,7 +310,9 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         revocations: revocations?,
         waiting: waiting?,
         limits: limits.into(),
-        risk: risk?,
+        risk: detectors.policy,
+        risk_step_up: detectors.step_up,
+        place_header: detectors.place_header,
         step_up: step_up?,
         rules,
         consent,

@@ -14,13 +14,13 @@ use super::cover::{cover, is_veiled};
 use super::entry::{Asked, reference, tell};
 use super::noting::asked as named;
 use super::watermark::Marking;
-use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step};
+use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step, Toll};
 use crate::access::Permit;
 use crate::audit::{EntryRecord, MAX_QUERIES, Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
-use crate::limit::{Charging, Verdict};
+use crate::limit::Verdict;
 use crate::request::{
     Batch, BatchEntry, BatchKind, Interaction, Search, Subscription, Targets, bundle_headers,
 };
@@ -45,7 +45,7 @@ pub(super) enum Bundle {
 
 /// A Bundle of which something may go on.
 pub(super) struct Permitted {
-    pub charging: Charging,
+    pub charging: Box<Toll>,
     headers: Vec<Pair>,
     body: Written,
     /// `DPoP-Nonce` of the answer.
@@ -326,6 +326,7 @@ impl Exchange {
     ) -> Result<Bundle, Denial> {
         let fhir = &guard.policy().fhir;
         let charging = self.charges(guard, principal, asked, sent.permits())?;
+        let charging = Box::new(self.toll(guard, principal, asked, charging));
         let searches = |permit: &Permit| {
             matches!(
                 permit.request().interaction,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::body::check_provenance;
 use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Seat, Waiting};
-use super::{Exchange, Phase, Step, export, pages};
+use super::{Exchange, Phase, Step, Toll, export, pages};
 use crate::access::{self, Circumstances, Permit, Rules};
 use crate::denial::{Denial, TokenFault};
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, TokenCache};
@@ -136,7 +136,7 @@ impl Exchange {
         if let Wanted::Known(request) = &asked.request
             && let Some(permit) = access::permit_public(request)
         {
-            let charging = Charging::new([], now);
+            let charging = Toll::free(Charging::new([], now));
             return self.charge(guard, permit, charging, asked);
         }
         let certificate = guard.certificate(attributes, &asked.head.forwarded_certificates, now);
@@ -189,7 +189,7 @@ impl Exchange {
         asked: Asked,
     ) -> Result<Phase, Denial> {
         self.note(principal.token());
-        self.watched.known();
+        self.watched.known(principal);
         let request = match (&asked.request, &asked.body) {
             (Wanted::Known(request), _) => Cow::Borrowed(request.as_ref()),
             (Wanted::Page(link), _) => {
@@ -229,6 +229,7 @@ impl Exchange {
         let permit = guard.authorize(principal, &request, asked.circumstances())?;
         check_provenance(guard, permit.request())?;
         let charging = self.charges(guard, principal, &asked, std::iter::once(&permit))?;
+        let charging = self.toll(guard, principal, &asked, charging);
         self.charge(guard, permit, charging, asked)
     }
 
@@ -283,7 +284,7 @@ impl Exchange {
         &mut self,
         guard: &Guard,
         permit: Permit,
-        charging: Charging,
+        charging: Toll,
         asked: Asked,
     ) -> Result<Phase, Denial> {
         let fhir = &guard.policy().fhir;
@@ -304,7 +305,7 @@ impl Exchange {
         Ok(Phase::Charging {
             permit,
             headers,
-            charging,
+            charging: Box::new(charging),
             nonce: asked.next_nonce,
             body: asked.body,
         })

@@ -28,6 +28,7 @@ mod risk;
 mod signing;
 mod step;
 mod subscription;
+mod toll;
 mod waiting;
 mod watermark;
 
@@ -39,7 +40,7 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{Charging, Owed, Verdict};
+use crate::limit::{Owed, Verdict};
 use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
@@ -56,6 +57,7 @@ pub use risk::Observed;
 use risk::Watched;
 use signing::Signing;
 pub use step::Step;
+pub use toll::Toll;
 use waiting::{Body, Waiting};
 
 /// The state of one exchange.
@@ -110,7 +112,7 @@ enum Phase {
     Charging {
         permit: Permit,
         headers: Vec<Pair>,
-        charging: Charging,
+        charging: Box<Toll>,
         /// `DPoP-Nonce` of the answer.
         nonce: Option<String>,
         body: Body,
@@ -196,7 +198,7 @@ impl Exchange {
         if guard.refuses_for_audit() {
             return self.refuse(&Denial::Unavailable(NO_PLACE));
         }
-        if let Err(denial) = self.watch(guard, &head, attributes, now) {
+        if let Err(denial) = self.watch(guard, &head, pairs, attributes, now) {
             return self.refuse(&denial);
         }
         if let Some(step) = self.discover(guard, &head) {
@@ -207,11 +209,11 @@ impl Exchange {
     }
 
     /// The charge that is under way, while the step is [`Step::Charge`].
-    pub fn charging(&mut self) -> Option<&mut Charging> {
+    pub fn charging(&mut self) -> Option<&mut Toll> {
         match &mut self.phase {
             Phase::Charging { charging, .. } => Some(charging),
             Phase::Bundle(bundle) => match bundle.as_mut() {
-                Bundle::Charging(permitted) => Some(&mut permitted.charging),
+                Bundle::Charging(permitted) => Some(permitted.charging.as_mut()),
                 Bundle::Answered(_) => None,
             },
             _ => None,
@@ -220,10 +222,12 @@ impl Exchange {
 
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let charged = self.charging();
-        let charged = charged.map(|charging| (charging.owed(), charging.borrowed()));
-        let (owed, borrowed) = charged.unwrap_or_default();
-        self.owed = owed;
+        let paid = self.charging().map(Toll::paid).unwrap_or_default();
+        self.owed = paid.owed;
+        if let Some(denial) = self.watched.weighed(paid.weighed) {
+            return self.refuse(&denial);
+        }
+        let borrowed = paid.borrowed;
         if verdict.allowed {
             self.record.priority = borrowed;
         }

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
+use super::toll::Passed;
 use super::{Exchange, Guard};
 use crate::access::Rules;
 use crate::audit::{EntryRecord, Outcome};
 use crate::denial::{Denial, DpopFault, TokenFault};
-use crate::identity::{ConnectionAttributes, PeerCertificate, QuarantineAdd, Suspect};
-use crate::request::{Interaction, RequestHead, Search};
-use crate::risk::{self, Fact, Finding, Observation, Observing, RiskPolicy, Sight, Suspected};
+use crate::fhir::ResourceType;
+use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, QuarantineAdd, Suspect};
+use crate::request::{Interaction, Parameter, RequestHead, Search};
+use crate::risk::{self, Action, Fact, Observation, RiskPolicy, Sight, Suspected, Told, Watching};
 
 /// What is remembered of an exchange for what it says about its caller.
 #[derive(Default)]
@@ -24,22 +26,50 @@ pub(super) struct Watched {
     tried: Option<u32>,
     /// The instance that is asked for by a search.
     sought: Option<String>,
+    /// What is asked for, without any value.
+    shape: Option<u32>,
+    /// The place, as the proxy says.
+    place: Option<String>,
+    /// The id of the token that holds.
+    token: Option<String>,
+    /// What was known of the caller before the request went on.
+    passed: Option<Box<Passed>>,
 }
 
 /// An observation that is to be made as of some time.
-pub struct Observed(Observation, RiskPolicy);
+pub struct Observed {
+    caller: Observation,
+    tenant: Option<Observation>,
+    policy: RiskPolicy,
+}
 
 impl Observed {
     /// The work on shared data; `now` is in nanoseconds since 1970.
-    pub fn at(self, now: u64) -> Observing {
-        Observing::new(self.0, self.1, now)
+    pub fn at(self, now: u64) -> Watching {
+        Watching::new(self.caller, self.tenant, self.policy, now)
     }
 }
 
 impl Watched {
     /// It is known who is calling.
-    pub fn known(&mut self) {
+    pub fn known(&mut self, principal: &Principal) {
         self.known = true;
+        if self.policy.is_some() {
+            self.token = Some(principal.token().shown(None).token_id.to_owned());
+        }
+    }
+
+    /// From which place the request comes, where the proxy says so.
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// This was found about the caller before the request went on; the refusal, where that is due.
+    pub fn weighed(&mut self, passed: Option<Passed>) -> Option<Denial> {
+        let mut passed = passed?;
+        let refused = passed.refused.take();
+        self.passed = Some(Box::new(passed));
+        refused
     }
 
     /// This token did not hold.
@@ -58,6 +88,7 @@ impl Watched {
     pub fn asked(&mut self, interaction: &Interaction) {
         if self.policy.is_some() {
             self.sought = interaction.search().and_then(sought);
+            self.shape = Some(shape(interaction));
         }
     }
 }
@@ -80,6 +111,7 @@ impl Exchange {
         &mut self,
         guard: &mut Guard,
         head: &RequestHead,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
         attributes: &ConnectionAttributes,
         now: u64,
     ) -> Result<(), Denial> {
@@ -97,48 +129,103 @@ impl Exchange {
         }
         self.watched.policy = Some(policy);
         self.watched.address = Rules::address(&attributes.address());
+        let header = guard.policy().place_header.as_deref();
+        self.watched.place = header.and_then(|name| place(name, pairs));
         Ok(())
+    }
+
+    /// Who is calling, as far as that was shown.
+    pub(super) fn suspected(&self) -> Option<Suspected<'_>> {
+        let record = &self.record;
+        let names = record.client.as_deref().zip(record.issuer.as_deref());
+        match (record.certificate.as_deref(), names, self.watched.address) {
+            (Some(thumbprint), ..) => Some(Suspected::Certificate(thumbprint)),
+            (None, Some((client, issuer)), _) if self.watched.known => {
+                Some(Suspected::Client(client, issuer))
+            }
+            (.., Some(address)) => Some(Suspected::Address(address)),
+            _ => None,
+        }
     }
 
     /// What the exchange says about its caller, once, when it has ended.
     pub fn observing(&mut self) -> Option<Observed> {
         let policy = self.watched.policy.take()?;
-        let record = &self.record;
-        let known = self.watched.known;
-        let names = record.client.as_deref().zip(record.issuer.as_deref());
-        let suspected = match (record.certificate.as_deref(), names, self.watched.address) {
-            (Some(thumbprint), ..) => Suspected::Certificate(thumbprint),
-            (None, Some((client, issuer)), _) if known => Suspected::Client(client, issuer),
-            (.., Some(address)) => Suspected::Address(address),
-            _ => return None,
+        let suspected = self.suspected()?;
+        let (record, watched) = (&self.record, &self.watched);
+        let is_bundle = !record.entries.is_empty();
+        let sights: Vec<Sight> = match watched.refused.is_none() && is_bundle {
+            true => record.entries.iter().map(sight_of_entry).collect(),
+            false => vec![self.sight()],
         };
-        let own = self.sight();
-        let entries = record.entries.iter().map(sight_of_entry);
-        let sights: Vec<Sight> = match self.watched.refused.is_none() {
-            true if !record.entries.is_empty() => entries.collect(),
-            _ => vec![own],
-        };
-        let mut seen = Observation::new(suspected, sights);
-        seen.token = self.watched.tried;
-        let network = self.watched.address.map(risk::network);
-        seen.network = network.filter(|_| !matches!(suspected, Suspected::Address(_)));
-        Some(Observed(seen, policy))
+        let is_address = matches!(suspected, Suspected::Address(_));
+        let tenant = record.tenant.as_deref();
+        let tenant = tenant.filter(|_| policy.isolates_tenants && watched.known);
+        let mut tenant = tenant.map(|name| Suspected::Tenant(name).observation(sights.clone()));
+        let mut seen = suspected.observation(sights);
+        seen.token = watched.tried;
+        seen.network = watched.address.map(risk::network).filter(|_| !is_address);
+        if let Some(tenant) = &mut tenant {
+            tenant.token = seen.token;
+        }
+        if watched.known && !is_address {
+            seen.asked = Some(risk::Asked {
+                shapes: match is_bundle {
+                    true => record.entries.iter().filter_map(shape_of_entry).collect(),
+                    false => watched.shape.into_iter().collect(),
+                },
+                records: u32::try_from(record.passed).unwrap_or(u32::MAX),
+                bytes: self.bytes,
+            });
+        }
+        if let Some(passed) = &watched.passed {
+            seen.session = passed.weighed.session;
+        }
+        Some(Observed {
+            caller: seen,
+            tenant,
+            policy,
+        })
     }
 
-    /// Takes what was found; work that isolates the caller, where that is due. `now` is in nanoseconds since
-    /// 1970.
-    pub fn found(
-        &mut self,
-        guard: &Guard,
-        finding: Option<Finding>,
-        now: u64,
-    ) -> Option<QuarantineAdd> {
-        let mut finding = finding?;
-        let policy = guard.policy().risk?;
-        let record = &self.record;
-        let known = self.watched.known;
+    /// Takes what was found; work that shuts out whom that is due for. `now` is in nanoseconds since 1970.
+    pub fn found(&mut self, guard: &Guard, found: risk::Watched, now: u64) -> Vec<QuarantineAdd> {
+        let Some(policy) = guard.policy().risk else {
+            return Vec::new();
+        };
+        let passed = self.watched.passed.take().unwrap_or_default();
+        let due = self.due(&policy, &found);
+        let hardest = due.iter().map(|(action, ..)| *action).max();
+        let acted = passed.action != Action::Report || passed.would.is_some();
+        // What was done before the request went on rests on the scores of that time.
+        let told = match (found.caller, found.tenant) {
+            (Some(finding), _) => Some((finding.score, finding.reasons)),
+            (None, _) if acted => Some((passed.weighed.score, passed.weighed.reasons)),
+            (None, Some(finding)) if hardest.is_some() => Some((finding.score, finding.reasons)),
+            (None, _) => None,
+        };
+        let (action, would) = match policy.report_only {
+            true => (Action::Report, passed.would.max(hardest)),
+            false => (passed.action.max(hardest.unwrap_or_default()), None),
+        };
+        let now_due = due.into_iter().filter(|_| !policy.report_only);
+        let add = |(_, suspect, seconds)| guard.quarantine(suspect, seconds, now);
+        let adds = now_due.map(add).collect();
+        self.record.risk = told.map(|(score, reasons)| Told {
+            score,
+            reasons,
+            action,
+            would,
+        });
+        adds
+    }
+
+    /// Who is to be shut out, and for how many seconds.
+    fn due(&self, policy: &RiskPolicy, found: &risk::Watched) -> Vec<(Action, Suspect<'_>, u64)> {
+        let (record, watched) = (&self.record, &self.watched);
+        let known = watched.known;
         let names = record.client.as_deref().zip(record.issuer.as_deref());
-        let suspect = match (record.certificate.as_deref(), names) {
+        let caller = match (record.certificate.as_deref(), names) {
             (Some(thumbprint), _) if policy.isolates_certificates => {
                 Some(Suspect::Certificate(thumbprint))
             }
@@ -147,11 +234,17 @@ impl Exchange {
             }
             _ => None,
         };
-        let suspect = suspect.filter(|_| finding.isolates);
-        let add = suspect.map(|suspect| guard.quarantine(suspect, policy.isolate_for, now));
-        finding.isolates = add.is_some();
-        self.record.risk = Some(finding);
-        add
+        let finding = found.caller.as_ref();
+        let caller = caller.filter(|_| finding.is_some_and(|one| one.isolates));
+        let token = watched.token.as_deref().zip(record.issuer.as_deref());
+        let token = token.map(|(id, issuer)| Suspect::Token(id, issuer));
+        let token = token.filter(|_| known && finding.is_some_and(|one| one.quarantines));
+        let tenant = record.tenant.as_deref().map(Suspect::Tenant);
+        let tenant = tenant.filter(|_| found.tenant.as_ref().is_some_and(|one| one.isolates));
+        let isolates = |suspect| (Action::Isolate, suspect, policy.isolate_for);
+        let quarantines = |suspect| (Action::Quarantine, suspect, policy.quarantine_for);
+        let isolated = caller.into_iter().chain(tenant).map(isolates);
+        isolated.chain(token.map(quarantines)).collect()
     }
 
     /// What came of the request itself.
@@ -187,6 +280,44 @@ fn sight_of_entry(entry: &EntryRecord) -> Sight {
         _ => Fact::Other,
     };
     Sight::of(fact, entry.reference.as_deref())
+}
+
+/// What a request asks for, without any value.
+fn shape(interaction: &Interaction) -> u32 {
+    let code = interaction.code();
+    let resource_type = interaction.resource_type().map_or("", ResourceType::name);
+    let mut names: Vec<String> = Vec::new();
+    if let Some(search) = interaction.search() {
+        names.extend(search.parameters.iter().map(Parameter::name));
+        names.extend(search.include.iter().map(|one| one.name().to_owned()));
+    }
+    if let Interaction::Operation(call) = interaction {
+        names.push(call.operation.name.clone());
+    }
+    names.sort_unstable();
+    names.dedup();
+    risk::hash(format!("{code} {resource_type} {}", names.join("&")).as_bytes())
+}
+
+/// The same of one request of a Bundle; its parameters are not known any more.
+fn shape_of_entry(entry: &EntryRecord) -> Option<u32> {
+    let reference = entry.reference.as_deref().unwrap_or_default();
+    let resource_type = reference.split('/').next().unwrap_or_default();
+    let code = entry.interaction?;
+    Some(risk::hash(
+        format!("entry {code} {resource_type}").as_bytes(),
+    ))
+}
+
+/// The value of the field of this name, if there is exactly one and it names a place: 2 to 64 letters, digits,
+/// spaces and `-_.,:+` of ASCII.
+fn place(name: &str, pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Option<String> {
+    let own = |(key, _): &&(_, _)| AsRef::<[u8]>::as_ref(key) == name.as_bytes();
+    let mut fields = pairs.iter().filter(own);
+    let (_, value) = fields.next().filter(|_| fields.next().is_none())?;
+    let value = std::str::from_utf8(value.as_ref()).ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.,:+".contains(&byte);
+    ((2..=64).contains(&value.len()) && value.bytes().all(plain)).then(|| value.to_owned())
 }
 
 /// The one patient in whose data is searched.

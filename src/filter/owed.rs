@@ -25,15 +25,15 @@ pub(super) fn renew(exchange: &mut Exchange) {
     }
 }
 
-/// Notes what an exchange that has ended says about its caller, and isolates him where that is due.
+/// Notes what an exchange that has ended says about its caller, and shuts out whom that is due for.
 pub(super) fn observe(guard: &RefCell<Guard>, exchange: &mut Exchange) {
     let Some(work) = exchange.observing() else {
         return;
     };
     let now = host::now();
-    let finding = host::share(&mut work.at(now));
-    let add = exchange.found(&guard.borrow(), finding, now);
-    if let Some(mut add) = add {
+    let watched = host::share(&mut work.at(now));
+    let adds = exchange.found(&guard.borrow(), watched, now);
+    for mut add in adds {
         let table = host::share(&mut add);
         guard.borrow_mut().quarantined(table, now);
     }

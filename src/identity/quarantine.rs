@@ -36,6 +36,8 @@ pub enum Suspect<'a> {
     Client(&'a str, &'a str),
     /// Whoever holds the certificate of this thumbprint, in lower-case hexadecimal.
     Certificate(&'a str),
+    /// All callers of this tenant.
+    Tenant(&'a str),
 }
 
 /// The table, as one worker has seen it: `magic 4`, then entries `fingerprint 16, until u32`; numbers are
@@ -172,6 +174,7 @@ impl Suspect<'_> {
             Suspect::Subject(name, issuer) => (1, name, issuer),
             Suspect::Client(name, issuer) => (2, name, issuer),
             Suspect::Certificate(thumbprint) => (3, thumbprint, ""),
+            Suspect::Tenant(name) => (4, name, ""),
         };
         let mut hash = blake3::Hasher::new();
         hash.update(&[kind]);

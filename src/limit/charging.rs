@@ -112,6 +112,19 @@ impl Charging {
 }
 
 impl Charging {
+    /// Tightens the limits so many times for this exchange, before anything is read; whether there was any to
+    /// tighten. Whoever is refused then is told when he would be admitted, and one request always is, once
+    /// the bucket is full.
+    pub fn clamp(&mut self, by: u32) -> bool {
+        let slips = self.slips.iter_mut();
+        slips.fold(false, |any, slip| slip.clamp(by) | any)
+    }
+
+    /// Whether the caller goes first under any of the limits.
+    pub fn goes_first(&self) -> bool {
+        self.slips.iter().any(Slip::goes_first)
+    }
+
     /// What is to be done when the answer has ended: answers to be charged, leases to be given back.
     pub fn owed(&self) -> Vec<Owed> {
         self.slips.iter().filter_map(Slip::owed).collect()

@@ -30,6 +30,8 @@ enum Kind {
         quota: Quota,
         /// How much it is charged.
         count: u32,
+        /// How much is one of what callers are told: more than 1 where the limit is tightened.
+        unit: u32,
         /// What is charged afterwards.
         owed: Option<Owed>,
         slot: Slot,
@@ -62,6 +64,7 @@ impl Slip {
             Measure::Rate { quota, cost } => Kind::Rate {
                 quota: quota.of(priority, standing),
                 count: charge.count,
+                unit: 1,
                 owed: Owed::answer(*quota, cost, &place),
                 slot: Slot::fresh(),
                 tat: 0,
@@ -89,6 +92,36 @@ impl Slip {
             uncounted: false,
             kind,
         }
+    }
+
+    /// Tightens the limit so many times, for this exchange: a request costs so much more, up to all that
+    /// the bucket holds, and so many fewer may be under way, at least one. The bucket itself stays as it is, so
+    /// nothing is forgiven when that ends. Whether there was anything to tighten: who goes first is spared, and
+    /// budgets of patients are not touched.
+    pub fn clamp(&mut self, by: u32) -> bool {
+        if self.standing != Standing::Plain || by <= 1 {
+            return false;
+        }
+        match &mut self.kind {
+            Kind::Rate {
+                quota, count, unit, ..
+            } => {
+                *unit = by.min(quota.burst()).max(1);
+                *count = count.saturating_mul(by).min(quota.burst());
+                true
+            }
+            Kind::Concurrent { cap, .. } => {
+                let most = (cap.most() / by).max(1);
+                *cap = cap.keeping(cap.most().saturating_sub(most));
+                true
+            }
+            Kind::Patients { .. } => false,
+        }
+    }
+
+    /// Whether the caller has priority.
+    pub fn goes_first(&self) -> bool {
+        self.standing != Standing::Plain
     }
 
     pub fn name(&self) -> &str {
@@ -235,11 +268,13 @@ impl Slip {
     pub fn remaining(&self, now: u64) -> Remaining {
         let name = self.name.clone();
         match &self.kind {
-            Kind::Rate { quota, tat, .. } => Remaining {
+            Kind::Rate {
+                quota, tat, unit, ..
+            } => Remaining {
                 name,
-                remaining: quota.remaining(*tat, now),
+                remaining: quota.remaining(*tat, now) / unit,
                 reset_seconds: seconds_until(self.refused_until(now).unwrap_or(*tat), now),
-                burst: quota.burst(),
+                burst: (quota.burst() / unit).max(1),
                 window_seconds: quota.window_seconds(),
                 concurrent: false,
                 patients: false,

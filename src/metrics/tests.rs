@@ -1,5 +1,5 @@
 use super::*;
-use crate::risk::{Detector, Finding};
+use crate::risk::{Detector, Told};
 
 const NOW: u64 = 1_800_000_000 * SECOND;
 
@@ -80,10 +80,9 @@ fn an_exchange_is_counted() {
             record.redacted = 1;
             record.reported = vec!["consent".to_owned(), "consent: twice".to_owned()];
             record.priority = vec!["burst".to_owned()];
-            record.risk = Some(Finding {
+            record.risk = Some(Told {
                 reasons: vec![Detector::Theft],
-                score: 9,
-                isolates: false,
+                ..Told::default()
             });
         }),
         Outcome::Cut,

@@ -142,7 +142,7 @@ impl Inclusion {
     }
 
     /// The name in the query.
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match (self.reverse, self.iterate) {
             (true, true) => "_revinclude:iterate",
             (true, false) => "_revinclude",

@@ -242,7 +242,7 @@ impl Summary {
 
 impl Parameter {
     /// The name in the query, with the modifier.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let modifier = match self.modifier {
             None => "",
             Some(Modifier::Contains) => ":contains",

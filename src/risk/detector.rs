@@ -1,151 +1,96 @@
 //! The detectors: what an observation adds to the scores of its caller.
 
-use super::entry::{Entry, POINT};
-use super::table::{Fact, Observation, Sight};
+use super::entry::Entry;
+use super::policy::RiskPolicy;
+use super::table::{Asked, Fact, Observation, Sight};
 
 /// What can look wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Detector {
     /// What was asked for is not there, or not there for this caller.
     Absent,
+    /// One token from two certificates.
+    Certificates,
     /// Credentials that do not hold.
     Credentials,
     /// A network that the caller has not come from lately.
     Networks,
     /// More patients than are usual within a time.
     Patients,
+    /// One token from two places, too soon.
+    Places,
     /// Proofs of possession that do not hold, or are missing.
     Proofs,
     /// Refused by scopes, rules or compartments.
     Refused,
     /// Ids one after the other, and this one is not there.
     Sequence,
+    /// A request such as the caller has never made.
+    Shapes,
     /// A token of somebody else: bound to another certificate or key.
     Theft,
     /// Another token that does not hold: somebody tries many.
     Tokens,
+    /// One token from networks that are far from each other, too soon.
+    Travel,
+    /// More than the caller usually gets.
+    Volume,
 }
 
 /// How many detectors there are.
-pub(super) const DETECTORS: usize = 9;
+pub(super) const DETECTORS: usize = 14;
 
 impl Detector {
     /// All, in the order in which their scores are stored.
     pub const ALL: [Detector; DETECTORS] = [
         Detector::Absent,
+        Detector::Certificates,
         Detector::Credentials,
         Detector::Networks,
         Detector::Patients,
+        Detector::Places,
         Detector::Proofs,
         Detector::Refused,
         Detector::Sequence,
+        Detector::Shapes,
         Detector::Theft,
         Detector::Tokens,
+        Detector::Travel,
+        Detector::Volume,
     ];
 
     /// The name in the configuration and in the record.
     pub const fn name(self) -> &'static str {
         match self {
             Detector::Absent => "absent",
+            Detector::Certificates => "certificates",
             Detector::Credentials => "credentials",
             Detector::Networks => "networks",
             Detector::Patients => "patients",
+            Detector::Places => "places",
             Detector::Proofs => "proofs",
             Detector::Refused => "refused",
             Detector::Sequence => "sequence",
+            Detector::Shapes => "shapes",
             Detector::Theft => "theft",
             Detector::Tokens => "tokens",
+            Detector::Travel => "travel",
+            Detector::Volume => "volume",
         }
     }
 
     /// Whether a request that is answered as asked speaks against it. Who comes from many networks, sees many
-    /// patients or holds what is stolen does so with requests that succeed.
+    /// patients, copies much or holds what is stolen does so with requests that succeed.
     fn is_forgiven(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Detector::Networks | Detector::Patients | Detector::Theft
+            Detector::Absent
+                | Detector::Credentials
+                | Detector::Proofs
+                | Detector::Refused
+                | Detector::Sequence
+                | Detector::Tokens
         )
-    }
-}
-
-/// Points for each detector; 0 where it is off.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Weights(pub [u32; DETECTORS]);
-
-impl Default for Weights {
-    fn default() -> Self {
-        Weights(Detector::ALL.map(|detector| match detector {
-            Detector::Absent | Detector::Sequence => 4,
-            Detector::Credentials | Detector::Refused => 2,
-            Detector::Patients => 5,
-            Detector::Tokens => 8,
-            Detector::Proofs => 10,
-            Detector::Networks => 12,
-            Detector::Theft => 40,
-        }))
-    }
-}
-
-impl Weights {
-    /// The most points that one observation gives for one detector.
-    pub const MOST: u32 = 1000;
-
-    /// In thousandths of points.
-    fn of(&self, detector: Detector) -> u32 {
-        let weight = self.0.get(detector as usize).copied().unwrap_or_default();
-        weight.min(Weights::MOST) * POINT
-    }
-}
-
-/// When what looks wrong is told, and what is done about it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RiskPolicy {
-    /// After how many seconds a score is half of what it was; at least 1.
-    pub half_life: u32,
-    /// From how many points on the record tells.
-    pub report_at: u32,
-    /// From how many points on a caller is isolated, where he may be.
-    pub isolate_at: u32,
-    /// For how many seconds.
-    pub isolate_for: u64,
-    /// Whether holders of certificates are isolated, or only reported.
-    pub isolates_certificates: bool,
-    /// Whether clients without a certificate are.
-    pub isolates_clients: bool,
-    /// What each detector counts.
-    pub weights: Weights,
-    /// How many different patients within [`RiskPolicy::window`] nobody minds; at most 1000.
-    pub patients: u32,
-    /// In seconds.
-    pub window: u32,
-}
-
-impl RiskPolicy {
-    /// Whether anybody is isolated.
-    pub fn isolates(&self) -> bool {
-        self.isolates_certificates || self.isolates_clients
-    }
-
-    /// The most points that one detector has: what was done is never remembered for longer than it takes to
-    /// fall from here.
-    pub(super) fn most(&self) -> u32 {
-        self.isolate_at.max(self.report_at)
-    }
-}
-
-impl Default for RiskPolicy {
-    fn default() -> Self {
-        RiskPolicy {
-            half_life: 300,
-            report_at: 50,
-            isolate_at: 100,
-            isolate_for: 300,
-            isolates_certificates: false,
-            isolates_clients: false,
-            weights: Weights::default(),
-            patients: 300,
-            window: 600,
-        }
     }
 }
 
@@ -178,6 +123,9 @@ pub(super) fn observe(
     }
     for sight in &seen.sights {
         scores.see(sight, seen.token, milliseconds);
+    }
+    if let Some(asked) = &seen.asked {
+        scores.compare(asked, milliseconds);
     }
     scores.grew
 }
@@ -232,6 +180,23 @@ impl Scores<'_> {
             && sight.fact == Fact::Absent
         {
             self.add(Detector::Sequence, 1);
+        }
+    }
+
+    /// Compares with what is usual for the caller.
+    fn compare(&mut self, asked: &Asked, milliseconds: u64) {
+        let learns = self.entry.shapes.learns(milliseconds, self.policy.learn);
+        if learns {
+            self.entry.shapes.count(milliseconds);
+        }
+        for shape in &asked.shapes {
+            if self.entry.shapes.is_new(*shape) && !learns {
+                self.add(Detector::Shapes, 1);
+            }
+        }
+        let volumes = &mut self.entry.volumes;
+        for _ in 0..volumes.add(asked.records, asked.bytes, learns, self.policy) {
+            self.add(Detector::Volume, 1);
         }
     }
 

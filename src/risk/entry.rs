@@ -1,13 +1,14 @@
 //! What is known of one caller.
 
 use super::detector::DETECTORS;
+use super::habit::{Shapes, Volumes};
 use super::sketch::{Distinct, Recent, WORDS};
 
 /// Scores are in thousandths of points.
 pub(super) const POINT: u32 = 1000;
 
 /// Bytes of an entry.
-pub(super) const ENTRY: usize = 224;
+pub(super) const ENTRY: usize = 344;
 
 /// Scores fall in steps of this part of the half-life, so that any number of looks comes to the same.
 const STEPS: u64 = 8;
@@ -15,8 +16,9 @@ const STEPS: u64 = 8;
 /// What remains of 2^16 after so many steps: 2^16 / 2^(n/8), rounded down.
 const REMAINS: [u64; 8] = [65536, 60096, 55108, 50535, 46340, 42494, 38967, 35733];
 
-/// One caller, as it is stored: `fingerprint 16, updated u64, scores 9 * u32, tokens 8 * u32, ids 8 * u32,
-/// networks 4 * u32, number u64, run u32, window u64, bits 8 * u64`; numbers are big-endian, times in
+/// One caller, as it is stored: `fingerprint 16, updated u64, scores 14 * u32, tokens 8 * u32, ids 8 * u32,
+/// networks 4 * u32, number u64, run u32, window u64, bits 8 * u64, since u64, requests u32, shapes 8 * u64,
+/// recent 2 * u32, usual 2 * u64`; numbers are big-endian, times in
 /// milliseconds since 1970.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Entry {
@@ -33,6 +35,8 @@ pub(super) struct Entry {
     number: u64,
     run: u32,
     pub patients: Distinct,
+    pub shapes: Shapes,
+    pub volumes: Volumes,
 }
 
 impl Entry {
@@ -45,8 +49,8 @@ impl Entry {
         }
     }
 
-    /// The entry in these bytes: any of them are one.
-    pub fn read(bytes: &[u8; ENTRY]) -> Entry {
+    /// The entry in these bytes: any [`ENTRY`] of them are one.
+    pub fn read(bytes: &[u8]) -> Entry {
         let mut reader = Reader(bytes);
         Entry {
             fingerprint: reader.take(),
@@ -59,48 +63,46 @@ impl Entry {
             run: u32::from_be_bytes(reader.take()),
             patients: Distinct {
                 began: reader.u64(),
-                bits: std::array::from_fn::<_, WORDS, _>(|_| reader.u64()),
+                bits: reader.longs::<WORDS>(),
+            },
+            shapes: Shapes {
+                since: reader.u64(),
+                requests: u32::from_be_bytes(reader.take()),
+                bits: reader.longs::<WORDS>(),
+            },
+            volumes: Volumes {
+                recent: reader.words(),
+                usual: reader.longs(),
             },
         }
     }
 
     /// Adds the bytes to store.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let mut words = |all: &[u32]| all.iter().for_each(|one| out.extend(one.to_be_bytes()));
-        let [high, low] = halves(self.updated);
-        let [a, b] = halves(self.number);
-        let [c, d] = halves(self.patients.began);
-        let (fingerprint, _) = self.fingerprint.as_chunks::<4>();
-        fingerprint
-            .iter()
-            .for_each(|chunk| words(&[u32::from_be_bytes(*chunk)]));
-        words(&[high, low]);
-        words(&self.scores);
-        words(&self.tokens.0);
-        words(&self.ids.0);
-        words(&self.networks.0);
-        words(&[a, b, self.run, c, d]);
-        self.patients
-            .bits
-            .iter()
-            .for_each(|bits| words(&halves(*bits)));
+        out.extend(self.fingerprint);
+        longs(out, &[self.updated]);
+        words(out, &self.scores);
+        words(out, &self.tokens.0);
+        words(out, &self.ids.0);
+        words(out, &self.networks.0);
+        longs(out, &[self.number]);
+        words(out, &[self.run]);
+        longs(out, &[self.patients.began]);
+        longs(out, &self.patients.bits);
+        longs(out, &[self.shapes.since]);
+        words(out, &[self.shapes.requests]);
+        longs(out, &self.shapes.bits);
+        words(out, &self.volumes.recent);
+        longs(out, &self.volumes.usual);
     }
 
     /// Lets the scores fall to what they are now; half of them remains after `half_life` seconds, at least 1.
     pub fn decay(&mut self, milliseconds: u64, half_life: u32) {
-        let step = u64::from(half_life.max(1)) * 1000 / STEPS;
-        // What lies ahead of the clock has fallen as far as can be said.
-        self.updated = self.updated.min(milliseconds);
-        let steps = (milliseconds - self.updated) / step;
-        self.updated += steps * step;
-        let halvings = u32::try_from(steps / STEPS).unwrap_or(u32::MAX);
-        let rest = usize::try_from(steps % STEPS).unwrap_or_default();
-        let remains = REMAINS.get(rest).copied().unwrap_or_default();
+        let fall = Fall::until(&mut self.updated, milliseconds, half_life);
         for score in &mut self.scores {
-            let whole = score.checked_shr(halvings).unwrap_or_default();
-            let fallen = (u64::from(whole) * remains) >> 16;
-            *score = u32::try_from(fallen).unwrap_or_default();
+            *score = fall.of(*score);
         }
+        self.volumes.step(fall.steps, |recent| fall.of(recent));
     }
 
     /// Adds thousandths of points to a score, which holds at most so many points.
@@ -115,12 +117,6 @@ impl Entry {
         if let Some(score) = self.scores.get_mut(detector) {
             *score = score.saturating_sub(points);
         }
-    }
-
-    /// All scores, in points. What is stored may be anything: each counts for at most `most`.
-    pub fn total(&self, most: u32) -> u32 {
-        let scores = self.scores.iter();
-        scores.fold(0, |all, score| all + (score / POINT).min(most))
     }
 
     /// Notes an id that is a number; how many now lie one after the other.
@@ -139,15 +135,47 @@ impl Entry {
 /// Ids this near to each other are neighbours.
 const NEIGHBOUR: u64 = 4;
 
-fn halves(number: u64) -> [u32; 2] {
-    [(number >> 32) as u32, number as u32]
+/// How far scores have fallen since they were looked at.
+pub(super) struct Fall {
+    pub steps: u64,
+}
+
+impl Fall {
+    /// From `updated`, which is moved on by whole steps, to this time; half of a score remains after `half_life`
+    /// seconds, at least 1.
+    pub fn until(updated: &mut u64, milliseconds: u64, half_life: u32) -> Fall {
+        let step = u64::from(half_life.max(1)) * 1000 / STEPS;
+        // What lies ahead of the clock has fallen as far as can be said.
+        *updated = (*updated).min(milliseconds);
+        let steps = (milliseconds - *updated) / step;
+        *updated += steps * step;
+        Fall { steps }
+    }
+
+    /// What is left of it.
+    pub fn of(&self, score: u32) -> u32 {
+        let halvings = u32::try_from(self.steps / STEPS).unwrap_or(u32::MAX);
+        let rest = usize::try_from(self.steps % STEPS).unwrap_or_default();
+        let remains = REMAINS.get(rest).copied().unwrap_or_default();
+        let whole = score.checked_shr(halvings).unwrap_or_default();
+        let fallen = (u64::from(whole) * remains) >> 16;
+        u32::try_from(fallen).unwrap_or_default()
+    }
+}
+
+pub(super) fn words(out: &mut Vec<u8>, all: &[u32]) {
+    all.iter().for_each(|one| out.extend(one.to_be_bytes()));
+}
+
+pub(super) fn longs(out: &mut Vec<u8>, all: &[u64]) {
+    all.iter().for_each(|one| out.extend(one.to_be_bytes()));
 }
 
 /// Reads what is known to be long enough.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
+    pub fn take<const N: usize>(&mut self) -> [u8; N] {
         match self.0.split_first_chunk::<N>() {
             Some((first, rest)) => {
                 self.0 = rest;
@@ -157,11 +185,15 @@ impl Reader<'_> {
         }
     }
 
-    fn u64(&mut self) -> u64 {
+    pub fn u64(&mut self) -> u64 {
         u64::from_be_bytes(self.take())
     }
 
-    fn words<const N: usize>(&mut self) -> [u32; N] {
+    pub fn longs<const N: usize>(&mut self) -> [u64; N] {
+        std::array::from_fn(|_| self.u64())
+    }
+
+    pub fn words<const N: usize>(&mut self) -> [u32; N] {
         std::array::from_fn(|_| u32::from_be_bytes(self.take()))
     }
 }

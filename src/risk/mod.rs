@@ -10,13 +10,18 @@
 //! proof hold; else the network address. Nothing counts against a name that stands only in a token that did
 //! not hold: otherwise anybody could have an honest client shut out.
 //!
+//! From where a token comes belongs to a session: the tokens of one user of one client, or one token of a client
+//! that is its own subject. [`Weighing`] notes that before a request goes on, and says what is known of its caller.
+//!
 //! # Bounds
 //!
-//! Certificates and clients are kept in 1024 keys `fhir-guard.risk.v1.c<000 to 3ff>` and addresses in 1024 keys
-//! `fhir-guard.risk.v1.a<000 to 3ff>` of shared data, each of at most 4 + 4 * 224 = 900 bytes: together 1 843 200
-//! bytes of values and 49 152 bytes of keys. An observation costs at most 8 reads and 8 writes, and without
-//! races one of each. Where a key has four callers, the one that has been quiet for longest gives way, and is
-//! begun anew. Addresses can be had in any number, so they never push out a certificate.
+//! Certificates, clients and tenants are kept in 1024 keys `fhir-guard.risk.v2.c<000 to 3ff>` and addresses in
+//! 1024 keys `fhir-guard.risk.v2.a<000 to 3ff>` of shared data, each of at most 4 + 4 * 344 = 1380 bytes: together
+//! 2 826 240 bytes of values and 49 152 bytes of keys. Sessions are kept in 4096 keys
+//! `fhir-guard.session.v1.<000 to fff>` of at most 4 + 4 * 132 = 532 bytes: together 2 179 072 bytes of values and
+//! 102 400 bytes of keys. Each work costs at most 8 reads and 8 writes, and without races one of each. Where a key
+//! has four entries, the one that has been quiet for longest gives way, and is begun anew. Addresses can be had
+//! in any number, so they never push out a certificate.
 //!
 //! # What is promised
 //!
@@ -26,10 +31,18 @@
 
 mod detector;
 mod entry;
+mod habit;
+mod policy;
+mod session;
 mod sketch;
+mod swap;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weighing;
 
-pub use detector::{Detector, RiskPolicy, Weights};
-pub use table::{Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
+pub use detector::Detector;
+pub use policy::{RiskPolicy, Volume, Weights};
+pub use session::{Following, Moment, Session, Suspicion};
+pub use table::{Asked, Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
+pub use weighing::{Action, Told, Watched, Watching, Weighed, Weighing};

@@ -2,17 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::detector::{Detector, RiskPolicy, observe};
+use super::detector::{DETECTORS, Detector, observe};
 use super::entry::{ENTRY, Entry, POINT};
+use super::policy::RiskPolicy;
+use super::session::Suspicion;
+use super::swap::{Kept, Swap, change, find};
 use crate::shared::{Answer, Step, Work};
-
-/// Callers of one key.
-pub(super) const ENTRIES: usize = 4;
-
-/// How often a write is tried.
-const TRIES: u32 = 8;
-
-const MAGIC: [u8; 4] = *b"FGK\x01";
 
 /// Who showed it.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +18,8 @@ pub enum Suspected<'a> {
     Client(&'a str, &'a str),
     /// Whoever is at this address: of IPv6 the network of 64 bits.
     Address(IpAddr),
+    /// All callers of this tenant.
+    Tenant(&'a str),
 }
 
 /// What came of an exchange.
@@ -55,6 +52,21 @@ pub struct Observation {
     pub token: Option<u32>,
     /// From which network: see [`network`].
     pub network: Option<u32>,
+    /// What was asked for and what left, where it is compared with what is usual for this caller.
+    pub asked: Option<Asked>,
+    /// What looks wrong about the session.
+    pub session: Suspicion,
+}
+
+/// What an exchange was about.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Asked {
+    /// The shape of the request, of a Bundle those of its requests: see [`hash`].
+    pub shapes: Vec<u32>,
+    /// Resources that have left.
+    pub records: u32,
+    /// Bytes of bodies that have.
+    pub bytes: u64,
 }
 
 /// One request, and what came of it.
@@ -83,6 +95,13 @@ impl Sight {
     }
 }
 
+impl Suspected<'_> {
+    /// That this came of an exchange of this caller.
+    pub fn observation(self, sights: Vec<Sight>) -> Observation {
+        Observation::new(self, sights)
+    }
+}
+
 impl Observation {
     /// That this came of an exchange of this caller.
     pub fn new(suspected: Suspected<'_>, sights: Vec<Sight>) -> Self {
@@ -102,6 +121,10 @@ impl Observation {
                 hash.update(&[2]).update(&prefix(address, 32, 64));
                 'a'
             }
+            Suspected::Tenant(name) => {
+                hash.update(&[3]).update(name.as_bytes());
+                'c'
+            }
         };
         let digest = hash.finalize();
         let (fingerprint, rest) = digest
@@ -110,11 +133,13 @@ impl Observation {
             .unwrap_or((&[0; 16], &[]));
         let slot = rest.first_chunk().map_or(0, |two| u16::from_be_bytes(*two)) % 1024;
         Observation {
-            key: format!("fhir-guard.risk.v1.{table}{slot:03x}"),
+            key: format!("fhir-guard.risk.v2.{table}{slot:03x}"),
             fingerprint: *fingerprint,
             sights,
             token: None,
             network: None,
+            asked: None,
+            session: Suspicion::default(),
         }
     }
 }
@@ -133,7 +158,7 @@ pub fn network(address: IpAddr) -> u32 {
     hash(&prefix(address, 24, 48))
 }
 
-fn prefix(address: IpAddr, v4: u32, v6: u32) -> Vec<u8> {
+pub(super) fn prefix(address: IpAddr, v4: u32, v6: u32) -> Vec<u8> {
     let (bits, whole, length) = match address.to_canonical() {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32, v4),
         IpAddr::V6(address) => (u128::from(address), 128, v6),
@@ -142,79 +167,70 @@ fn prefix(address: IpAddr, v4: u32, v6: u32) -> Vec<u8> {
     [&[u8::from(whole == 32)], &network.to_be_bytes()[..]].concat()
 }
 
+impl Kept for Entry {
+    const MAGIC: [u8; 4] = *b"FGK\x02";
+    const BYTES: usize = ENTRY;
+
+    fn new(fingerprint: [u8; 16], milliseconds: u64) -> Entry {
+        Entry::new(fingerprint, milliseconds)
+    }
+
+    fn read(bytes: &[u8]) -> Entry {
+        Entry::read(bytes)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.write(out);
+    }
+
+    fn fingerprint(&self) -> &[u8; 16] {
+        &self.fingerprint
+    }
+
+    fn updated(&self) -> u64 {
+        self.updated
+    }
+}
+
 /// What looks wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// In points.
+    /// Of the caller or of the session, whichever is higher, in points.
     pub score: u32,
-    /// Why: the detectors with a point or more, the most first.
+    /// Why: the detectors of both with a point or more, the most first.
     pub reasons: Vec<Detector>,
     /// Whether it is enough to isolate the caller, and this exchange added to it.
     pub isolates: bool,
+    /// Whether it is enough to shut the token out, and this exchange added to it.
+    pub quarantines: bool,
 }
 
-/// Adds an observation to what is known.
+/// Adds an observation to what is known of its caller.
 #[derive(Debug)]
 pub struct Observing {
     seen: Observation,
     policy: RiskPolicy,
     milliseconds: u64,
-    phase: Phase,
-    tries: u32,
+    swap: Swap<Observed>,
 }
 
-#[derive(Debug)]
-enum Phase {
-    Read,
-    Write {
-        value: Vec<u8>,
-        version: Option<u32>,
-        finding: Option<Finding>,
-    },
-    Done(Option<Finding>),
-}
+/// What looks wrong, if anything does, and whether the observation added to a score.
+type Observed = (Option<Finding>, bool);
 
 impl Observing {
     /// Work that does so; `now` is in nanoseconds since 1970.
     pub fn new(seen: Observation, policy: RiskPolicy, now: u64) -> Self {
         Observing {
+            swap: Swap::new(seen.key.clone()),
             seen,
             policy,
             milliseconds: now / 1_000_000,
-            phase: Phase::Read,
-            tries: 0,
         }
     }
 
-    fn read(&self, bytes: &[u8], version: Option<u32>) -> Phase {
-        let mut entries = entries(bytes);
-        let own = |entry: &Entry| entry.fingerprint == self.seen.fingerprint;
-        let place = entries.iter().position(own);
-        let known = place.map(|place| entries.swap_remove(place));
-        let new = || Entry::new(self.seen.fingerprint, self.milliseconds);
-        let mut entry = known.clone().unwrap_or_else(new);
-        entry.decay(self.milliseconds, self.policy.half_life);
-        let grew = observe(&mut entry, &self.seen, &self.policy, self.milliseconds);
-        let finding = finding(&entry, &self.policy, grew);
-        // Most requests say nothing about most callers.
-        if known.as_ref() == Some(&entry) || (known.is_none() && entry == new()) {
-            return Phase::Done(finding);
-        }
-        if entries.len() >= ENTRIES {
-            let quiet = (0..).zip(&entries).min_by_key(|(_, entry)| entry.updated);
-            if let Some(place) = quiet.map(|(place, _)| place) {
-                entries.swap_remove(place);
-            }
-        }
-        entries.push(entry);
-        let mut value = Vec::with_capacity(MAGIC.len() + ENTRIES * ENTRY);
-        value.extend(MAGIC);
-        entries.iter().for_each(|entry| entry.write(&mut value));
-        Phase::Write {
-            value,
-            version,
-            finding,
-        }
+    /// Whether the observation added to a score of the caller, once it is done.
+    pub(super) fn grew(&self) -> bool {
+        self.swap.done().is_some_and(|(_, grew)| *grew)
     }
 }
 
@@ -223,57 +239,106 @@ impl Work for Observing {
     type Outcome = Option<Finding>;
 
     fn step(&self) -> Step<'_, Self::Outcome> {
-        match &self.phase {
-            Phase::Read => Step::Read {
-                key: &self.seen.key,
-            },
-            Phase::Write { value, version, .. } => Step::Write {
-                key: &self.seen.key,
-                value,
-                version: *version,
-            },
-            Phase::Done(finding) => Step::Done(finding.clone()),
+        match self.swap.step().outcome() {
+            Ok((finding, _)) => Step::Done(finding),
+            Err(step) => step,
         }
     }
 
     fn answer(&mut self, answer: Answer) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Read);
-        self.phase = match (phase, answer) {
-            (Phase::Done(finding), _) => Phase::Done(finding),
-            (Phase::Read, Answer::Value { bytes, version }) => {
-                self.tries += 1;
-                self.read(&bytes.unwrap_or_default(), version)
+        let (seen, policy, now) = (&self.seen, &self.policy, self.milliseconds);
+        self.swap.answer(answer, |bytes| {
+            change(bytes, seen.fingerprint, now, |entry: &mut Entry| {
+                entry.decay(now, policy.half_life);
+                let grew = observe(entry, seen, policy, now);
+                (finding(&entry.scores, &seen.session, policy, grew), grew)
+            })
+        });
+    }
+}
+
+/// What is known of a caller before a request of theirs goes on.
+#[derive(Debug)]
+pub(super) struct Judging {
+    key: String,
+    fingerprint: [u8; 16],
+    half_life: u32,
+    milliseconds: u64,
+    scores: Option<[u32; DETECTORS]>,
+}
+
+impl Judging {
+    /// Of the caller of this observation; `now` is in nanoseconds since 1970.
+    pub fn new(of: &Observation, policy: &RiskPolicy, now: u64) -> Self {
+        Judging {
+            key: of.key.clone(),
+            fingerprint: of.fingerprint,
+            half_life: policy.half_life,
+            milliseconds: now / 1_000_000,
+            scores: None,
+        }
+    }
+}
+
+impl Work for Judging {
+    /// Nothing where shared data could not be read.
+    type Outcome = [u32; DETECTORS];
+
+    fn step(&self) -> Step<'_, Self::Outcome> {
+        match self.scores {
+            Some(scores) => Step::Done(scores),
+            None => Step::Read { key: &self.key },
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let known = match answer {
+            Answer::Value { bytes, .. } => {
+                find::<Entry>(&bytes.unwrap_or_default(), &self.fingerprint)
             }
-            (Phase::Write { .. }, Answer::Conflict) if self.tries < TRIES => Phase::Read,
-            (Phase::Write { finding, .. }, _) => Phase::Done(finding),
-            (Phase::Read, _) => Phase::Done(None),
+            _ => None,
         };
+        let scores = known.map(|mut entry| {
+            entry.decay(self.milliseconds, self.half_life);
+            entry.scores
+        });
+        self.scores.get_or_insert(scores.unwrap_or_default());
     }
 }
 
-/// The callers in these bytes; none in bytes that nobody here wrote.
-fn entries(bytes: &[u8]) -> Vec<Entry> {
-    let (chunks, rest) = match bytes.strip_prefix(&MAGIC) {
-        Some(bytes) => bytes.as_chunks::<ENTRY>(),
-        None => return Vec::new(),
-    };
-    match rest.is_empty() && chunks.len() <= ENTRIES {
-        true => chunks.iter().map(Entry::read).collect(),
-        false => Vec::new(),
-    }
+fn finding(
+    own: &[u32; DETECTORS],
+    session: &Suspicion,
+    policy: &RiskPolicy,
+    grew: bool,
+) -> Option<Finding> {
+    let all = together(own, session);
+    let score = policy.total(own).max(policy.total(&session.scores));
+    let acting = policy.acting(own).max(policy.acting(&session.scores));
+    let isolates = grew && policy.acting(own) >= policy.isolate_at;
+    let quarantines = policy.quarantine_at.is_some_and(|at| acting >= at);
+    let quarantines = quarantines && (grew || session.grew);
+    (score >= policy.report_at || isolates || quarantines).then(|| Finding {
+        score,
+        reasons: reasons(&all),
+        isolates,
+        quarantines,
+    })
 }
 
-fn finding(entry: &Entry, policy: &RiskPolicy, grew: bool) -> Option<Finding> {
-    let score = entry.total(policy.most());
-    if score < policy.report_at {
-        return None;
+/// The scores of a caller and of the session.
+pub(super) fn together(own: &[u32; DETECTORS], session: &Suspicion) -> [u32; DETECTORS] {
+    let mut all = *own;
+    for (score, more) in all.iter_mut().zip(session.scores) {
+        *score = score.saturating_add(more);
     }
-    let scores = Detector::ALL.into_iter().zip(entry.scores);
+    all
+}
+
+/// The detectors with a point or more, the most first.
+pub(super) fn reasons(scores: &[u32; DETECTORS]) -> Vec<Detector> {
+    let scores = Detector::ALL.into_iter().zip(*scores);
     let mut scores: Vec<_> = scores.filter(|(_, score)| *score >= POINT).collect();
     scores.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
-    Some(Finding {
-        score,
-        reasons: scores.into_iter().map(|(detector, _)| detector).collect(),
-        isolates: grew && score >= policy.isolate_at,
-    })
+    scores.into_iter().map(|(detector, _)| detector).collect()
 }

@@ -1,13 +1,16 @@
 //! The detectors, one caller at a time.
 
 mod day;
+mod habits;
+mod race;
+mod sessions;
 
 use std::collections::HashMap;
 
 use super::detector::DETECTORS;
 use super::entry::{ENTRY, Entry, POINT};
 use super::sketch::{Distinct, Recent};
-use super::table::ENTRIES;
+use super::swap::ENTRIES;
 use super::*;
 use crate::shared::{Answer, Step, Work};
 
@@ -20,7 +23,7 @@ const CERTIFICATE: Suspected<'_> = Suspected::Certificate("aa");
 struct Shared(HashMap<String, (Vec<u8>, u32)>);
 
 impl Shared {
-    fn carry_out(&mut self, mut work: Observing) -> Option<Finding> {
+    fn carry_out<W: Work>(&mut self, mut work: W) -> W::Outcome {
         for _ in 0..17 {
             let answer = match work.step() {
                 Step::Done(finding) => return finding,
@@ -237,14 +240,15 @@ fn scores_fall_by_half_however_often_one_looks() {
         for look in 1..=looks {
             entry.decay(look * 600_000 / looks, 300);
         }
-        let score = entry.total(100);
+        let score = RiskPolicy::default().total(&entry.scores);
         assert!((15..=16).contains(&score), "{looks}: {score}");
     }
     let check = |name: &str, updated: u64, now: u64, half_life: u32, expected: u32| {
         let mut entry = Entry::new([1; 16], updated);
         entry.add(0, 64 * POINT, 100);
         entry.decay(now, half_life);
-        assert_eq!(entry.total(100), expected, "{name}");
+        let score = RiskPolicy::default().total(&entry.scores);
+        assert_eq!(score, expected, "{name}");
         assert!(entry.updated <= now, "{name}");
     };
     check("at once", 5, 5, 300, 64);
@@ -315,13 +319,13 @@ fn whatever_is_stored_is_a_caller_or_nobody() {
     check("its own", &good, 1);
     check("nothing", &[], 1);
     check("rubbish", b"rubbish", 1);
-    check("another version", &[b"FGK\x02", &good[4..]].concat(), 1);
+    check("another version", &[b"FGK\x01", &good[4..]].concat(), 1);
     check("cut", &good[..good.len() - 1], 1);
     check("longer", &[&good[..], &[0]].concat(), 1);
     check("another", &[&good[..4], &[7; ENTRY][..]].concat(), 2);
     check("full", &full, ENTRIES);
     check("too many", &[&full[..], &[7; ENTRY][..]].concat(), 1);
-    let entry = Entry::read(good[4..].first_chunk().unwrap());
+    let entry = Entry::read(&good[4..]);
     let mut again = Vec::new();
     entry.write(&mut again);
     assert_eq!(again, good[4..]);

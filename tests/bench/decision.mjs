@@ -71,7 +71,11 @@ const limiting = (limits) => cost(new Worker(module, policy(0, limits)), read) -
 const [one, four] = [limiting(1), limiting(LIMITS.length)];
 // What came of it is noted when it has been answered.
 const answer = answered(read, bytes(JSON.stringify({ resourceType: 'Patient', id: 'p1' })));
-const watched = new Worker(module, policy(0, 1, { detectors: { isolate: ['certificate'] } }));
+const watched = new Worker(module, policy(0, 1, {
+  detectors: {
+    isolate: ['certificate'], clamp_at: 50, quarantine_at: 80, step_up_at: 60, step_up: { max_age: '5m' },
+  },
+}));
 // In turn, so that both have met the same machine.
 const both = [watched, plain].map((worker) => ({ worker, best: Infinity }));
 for (let batch = 0; batch < BATCHES; batch += 1) {

@@ -2,6 +2,8 @@
 //! manifest: one scenario for each thing that only the whole can show.
 
 #[cfg(test)]
+mod actions;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod bundles;

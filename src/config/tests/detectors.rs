@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::risk::{Detector, RiskPolicy};
+use crate::risk::{Detector, RiskPolicy, Volume};
 
 fn with(changes: &[(&str, Value)]) -> Result<Policy, Mistakes> {
     let mut document = complete();
@@ -40,6 +40,52 @@ fn detectors_are_read_with_their_defaults() {
 }
 
 #[test]
+fn what_is_done_is_read() {
+    let policy = with(&[(
+        "/detectors",
+        json!({
+            "report_only": true, "watch_only": ["places", "volume"],
+            "clamp_at": 40, "clamp_by": 8,
+            "step_up_at": 60, "step_up": {"acr": ["loa3"], "max_age": "5m"},
+            "quarantine_at": 70, "quarantine_for": "1h",
+            "isolate": ["tenant"], "tenant_at": 900,
+            "certificates": {"within": "5m"}, "travel": {"within": "30s"},
+            "places": {"header": "x-geo-country", "within": "2h"},
+            "learn": "168h", "volume": {"ratio": 10, "records": 5000, "bytes": "100MiB"},
+        }),
+    )]);
+    let policy = policy.expect("good");
+    assert_eq!(policy.place_header.as_deref(), Some("x-geo-country"));
+    assert_eq!(policy.risk_step_up.classes, ["loa3"]);
+    assert_eq!(policy.risk_step_up.max_age, Some(300));
+    let mut watch_only = [false; 14];
+    watch_only[Detector::Places as usize] = true;
+    watch_only[Detector::Volume as usize] = true;
+    let expected = RiskPolicy {
+        report_only: true,
+        watch_only,
+        clamp_at: Some(40),
+        clamp_by: 8,
+        step_up_at: Some(60),
+        quarantine_at: Some(70),
+        quarantine_for: 3600,
+        isolates_tenants: true,
+        tenant_at: 900,
+        certificates_within: 300,
+        travel_within: 30,
+        places_within: 7200,
+        learn: 604_800,
+        volume: Volume {
+            ratio: 10,
+            records: 5000,
+            bytes: 100 << 20,
+        },
+        ..RiskPolicy::default()
+    };
+    assert_eq!(policy.risk, Some(expected));
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let check = |section: Value, place: &str, expected: &str| {
         let found = with(&[("/detectors", section)]).expect_err(place);
@@ -66,7 +112,7 @@ fn what_is_wrong_is_said() {
     check(
         json!({"isolate": ["address"]}),
         "isolate/0",
-        "\"certificate\" or \"client\", found \"address\"",
+        "\"certificate\", \"client\" or \"tenant\", found \"address\"",
     );
     check(
         json!({"weights": {"thefts": 1}}),
@@ -82,6 +128,55 @@ fn what_is_wrong_is_said() {
         json!({"patients": {"most": 1001}}),
         "patients/most",
         "a whole number from 1 to 1000, found another number",
+    );
+    check(
+        json!({"step_up_at": 60}),
+        "step_up",
+        "step_up and step_up_at together, found one of them",
+    );
+    check(
+        json!({"step_up": {"acr": ["loa3"]}}),
+        "step_up",
+        "step_up and step_up_at together, found one of them",
+    );
+    check(
+        json!({"step_up_at": 60, "step_up": {}}),
+        "step_up",
+        "acr, amr or max_age, what is asked of the login, found other text",
+    );
+    check(json!({"clamp_at": 0}), "clamp_at", points);
+    check(json!({"quarantine_at": 0}), "quarantine_at", points);
+    check(json!({"tenant_at": 0}), "tenant_at", points);
+    check(
+        json!({"clamp_by": 1}),
+        "clamp_by",
+        "a whole number from 2 to 100, found another number",
+    );
+    let header = "a header that begins with x-, of a-z, 0-9 and -, found other text";
+    check(
+        json!({"places": {"header": "cookie"}}),
+        "places/header",
+        header,
+    );
+    check(
+        json!({"places": {"header": "x-Geo"}}),
+        "places/header",
+        header,
+    );
+    check(
+        json!({"watch_only": ["volume", "volume"]}),
+        "watch_only/1",
+        "each word once, found one for the second time",
+    );
+    check(
+        json!({"volume": {"ratio": 1}}),
+        "volume/ratio",
+        "a whole number from 2 to 1000, found another number",
+    );
+    check(
+        json!({"learn": "169h"}),
+        "learn",
+        "a duration from 10s to 168h, a whole number with ms, s, m or h, found \"169h\"",
     );
     let none = |kind: &str| {
         with(&[

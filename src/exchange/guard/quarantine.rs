@@ -22,8 +22,8 @@ pub(super) struct Watch {
 impl Guard {
     /// Whether any part of the filter shuts somebody out, as it is configured: then there must be ticks.
     pub(super) fn shuts_anybody_out(&self) -> bool {
-        let isolates = |risk: RiskPolicy| risk.isolates();
-        self.policy.dpop.quarantine.is_some() || self.policy.risk.is_some_and(isolates)
+        let shuts_out = |risk: RiskPolicy| risk.shuts_out();
+        self.policy.dpop.quarantine.is_some() || self.policy.risk.is_some_and(shuts_out)
     }
 
     /// Work that shuts somebody out for so many seconds, on all workers; its outcome goes to
@@ -56,7 +56,7 @@ impl Guard {
     /// Whether the holders of any certificates may be isolated now: whether it is worth to look at the one of
     /// the caller.
     pub(in crate::exchange) fn isolates(&self) -> bool {
-        let isolates = |risk: RiskPolicy| risk.isolates_certificates;
+        let isolates = |risk: RiskPolicy| risk.isolates_certificates && !risk.report_only;
         !self.quarantine.table.is_empty() && self.policy.risk.is_some_and(isolates)
     }
 
@@ -82,6 +82,10 @@ impl Guard {
         let table = &self.quarantine.table;
         if table.is_empty() {
             return false;
+        }
+        let tenant = token.tenant().map(Suspect::Tenant);
+        if tenant.is_some_and(|tenant| table.remaining(tenant, now).is_some()) {
+            return true;
         }
         let certificate = certificate.map(PeerCertificate::thumbprint_hex);
         table.holds(&token.shown(certificate.as_deref()), now)

@@ -8,6 +8,7 @@ use super::quota::SECOND;
 use super::*;
 use crate::shared::{Answer, Step, Work as _};
 
+mod clamp;
 mod damage;
 mod keys;
 mod leases;

@@ -49,7 +49,7 @@ fn seen(
     exchange.end();
     if let Some(observed) = exchange.observing() {
         let finding = world.carry_out(&mut observed.at(now));
-        if let Some(mut add) = exchange.found(&world.guard, finding, now) {
+        for mut add in exchange.found(&world.guard, finding, now) {
             let found = world.carry_out(&mut add);
             world.guard.quarantined(found, now);
         }
@@ -117,6 +117,53 @@ fn what_a_caller_does_is_what_counts() {
     check("Basic eDp5", PATH, FOUND, "credentials.missing", &[]);
     check(&good, "GET /r4/Patient?no=1", FOUND, "request.", &[]);
     check(&good, "GET /r4/metadata", FOUND, "public", &[]);
+}
+
+#[test]
+fn a_score_acts_before_a_request_goes_on() {
+    let detectors = |more: Value| {
+        let mut all = json!({ "report_at": 20, "half_life": "10m" });
+        for (key, value) in more.as_object().expect("an object") {
+            all[key] = value.clone();
+        }
+        all
+    };
+    let check = |name: &str, more: Value, rule: &str, risk: Value| {
+        let mut world = world(detectors(more));
+        let attributes = world.attributes();
+        let own = world.claims().scope("system/*.rs");
+        let good = format!("Bearer {}", world.token(&own));
+        for id in 0..6 {
+            let target = format!("GET /r4/Patient/{}", 7 * id);
+            seen(&mut world, &attributes, &good, &target, ("404", ""), T);
+        }
+        let (found, told) = seen(&mut world, &attributes, &good, PATH, FOUND, T);
+        assert_eq!(found, rule, "{name}");
+        for key in ["action", "would", "reasons"] {
+            assert_eq!(told[key], risk[key], "{name}: {told}");
+        }
+    };
+    let scope = "scope:system/*.rs";
+    let told = |action: &str| json!({ "action": action, "reasons": ["absent"] });
+    let would = |what: &str| json!({ "action": "report", "would": what, "reasons": ["absent"] });
+    let step_up = json!({ "step_up_at": 20, "step_up": { "max_age": "5m" } });
+    check("nothing", json!({}), scope, told("report"));
+    check("clamp", json!({ "clamp_at": 20 }), scope, told("clamp"));
+    check("not yet", json!({ "clamp_at": 25 }), scope, told("report"));
+    check(
+        "another login",
+        step_up.clone(),
+        "step-up.risk",
+        told("step-up"),
+    );
+    let mut only = step_up.clone();
+    only["report_only"] = json!(true);
+    check("only told", only, scope, would("step-up"));
+    let mut clamp = json!({ "clamp_at": 20, "report_only": true });
+    check("a clamp, only told", clamp.clone(), scope, would("clamp"));
+    clamp["report_only"] = json!(false);
+    clamp["watch_only"] = json!(["absent"]);
+    check("not for this", clamp, scope, told("report"));
 }
 
 #[test]
