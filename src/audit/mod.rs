@@ -86,6 +86,8 @@ pub struct Record {
     pub limits: Vec<(String, u32)>,
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
+    /// The limits that counted it together with others, or refused it, because their slot was full.
+    pub crowded: Vec<String>,
     /// What looks wrong about the caller.
     pub risk: Option<Finding>,
 }
@@ -157,6 +159,7 @@ impl Record {
             out.close('}');
         }
         out.list("priority", &self.priority);
+        out.list("crowded", &self.crowded);
         out.list("reported", &self.reported);
         out.risk(self.risk.as_ref());
         out.number("us", now.saturating_sub(began) / 1000);
@@ -240,6 +243,7 @@ mod tests {
             patient: some(),
             limits: vec![("per-client".to_owned(), 3)],
             priority: vec!["per-client".to_owned()],
+            crowded: vec!["per-client".to_owned()],
             reported: vec!["deny.night".to_owned()],
             risk: Some(Finding {
                 score: 60,
@@ -275,6 +279,7 @@ mod tests {
             "patient",
             "limits",
             "priority",
+            "crowded",
             "reported",
             "risk",
             "us",

@@ -209,9 +209,9 @@ impl Exchange {
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
         let charged = self.charging();
-        let charged = charged.map(|charging| (charging.owed(), charging.borrowed()));
-        let (owed, borrowed) = charged.unwrap_or_default();
-        self.owed = owed;
+        let charged = charged.map(|own| (own.owed(), own.borrowed(), own.crowded()));
+        let (owed, borrowed, crowded) = charged.unwrap_or_default();
+        (self.owed, self.record.crowded) = (owed, crowded);
         if verdict.allowed {
             self.record.priority = borrowed;
         }
