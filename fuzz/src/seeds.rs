@@ -197,20 +197,20 @@ pub fn slots() -> Vec<Vec<u8>> {
         [&[1][..], &[2, 0, 0, 9, 9], &entry(3, [3, 0, 0, 0, 1])].concat(),
         [
             zero,
-            &(1..17)
+            &(1..33)
                 .flat_map(|n| entry(n, [2, 9, 0, 0, n]))
                 .collect::<Vec<_>>(),
         ]
         .concat(),
         [
             zero,
-            &(0..18)
+            &(0..34)
                 .flat_map(|n| entry(n, [2, 9, 0, 0, n]))
                 .collect::<Vec<_>>(),
         ]
         .concat(),
         b"\0rubbish".to_vec(),
-        b"\0FGL\x01\0\0\0\0\0\0\0\0".to_vec(),
+        b"\0FGL\x02\0\0\0\0\0\0\0\0".to_vec(),
     ];
     for count in 0..3 {
         for (number, row) in rows.iter().enumerate() {
@@ -239,8 +239,8 @@ pub fn slots() -> Vec<Vec<u8>> {
         seed.extend(chunk(&used).repeat(2));
         seeds.push(seed);
     }
-    // What comes afterwards, under a cap or with debts, over a slot that is fresh or not.
-    for kind in 0..4_u8 {
+    // What comes afterwards, under a cap, with debts or a budget, over a slot that is fresh or not.
+    for kind in 0..8_u8 {
         for (number, done) in [[1, 2, 3, 0], [1, 1, 3, 0], [1, 0, 2, 0], [1, 0xc3, 1, 3]]
             .iter()
             .enumerate()
@@ -252,6 +252,8 @@ pub fn slots() -> Vec<Vec<u8>> {
             seed.extend([kind, 0, 0, 9]);
             if kind & 2 != 0 {
                 let slot = [&[1, 0][..], &[9], &[2, 0, 0, 0, 9], &[0, 1, 0, 2]].concat();
+                let patients = [&[1, 0, 0][..], &[2, 0, 0, 0, 9], &[0, 0, 0, 7, 3, 0, 5]].concat();
+                let slot = if kind & 4 == 0 { slot } else { patients };
                 seed.extend(chunk(&slot));
             }
             seed.extend(chunk(&[0, 4, 1, 3, 4]));

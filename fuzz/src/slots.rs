@@ -149,7 +149,7 @@ fn place(bytes: &[u8], own: &[u8]) -> Vec<u8> {
     if input.byte() & 1 == 0 {
         return input.0.to_vec();
     }
-    let mut slot = b"FGL\x01".to_vec();
+    let mut slot = b"FGL\x02".to_vec();
     let time = |input: &mut Input<'_>| match input.byte() % 4 {
         0 => 0,
         1 => START - u64::from(input.long()),
@@ -160,7 +160,11 @@ fn place(bytes: &[u8], own: &[u8]) -> Vec<u8> {
     while !input.is_empty() {
         match input.byte() {
             0xff => slot.extend(own),
-            other => slot.extend([other; 16]),
+            other => {
+                slot.extend([other; 15]);
+                // A bucket; of 0 the one that callers share.
+                slot.push(1);
+            }
         }
         slot.extend(time(&mut input).to_be_bytes());
     }
@@ -218,7 +222,7 @@ impl Map {
                     value,
                     version,
                 } => {
-                    assert!(value.len() <= 420, "{} bytes in a slot", value.len());
+                    assert!(value.len() <= 804, "{} bytes in a slot", value.len());
                     let known = self.0.get(key).map(|(_, version)| *version);
                     assert_eq!(known, version, "another version than was read");
                     let next = version.map_or(1, |version| version + 1);
@@ -330,7 +334,7 @@ fn lies(limits: &[Limit], caller: &Caller<'_>, faults: &[u8]) {
             6 if write => Answer::Conflict,
             _ if write => Answer::Written,
             _ => Answer::Value {
-                bytes: Some(b"FGL\x01\0\0\0\0\0\0\0\0".to_vec()),
+                bytes: Some(b"FGL\x02\0\0\0\0\0\0\0\0".to_vec()),
                 version: Some(3),
             },
         };

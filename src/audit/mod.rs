@@ -113,6 +113,8 @@ pub struct Record {
     pub limits: Vec<(String, u32)>,
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
+    /// The limits that counted it together with others, or refused it, because their slot was full.
+    pub crowded: Vec<String>,
     /// What looks wrong about the caller.
     pub risk: Option<risk::Told>,
 }
@@ -247,6 +249,7 @@ impl Record {
             out.close('}');
         }
         out.list("priority", &self.priority);
+        out.list("crowded", &self.crowded);
         out.list("reported", &self.reported);
         out.risk(self.risk.as_ref());
         out.number("us", now.saturating_sub(began) / 1000);

@@ -74,6 +74,7 @@ fn keys_are_the_closed_list_in_order() {
         patient: some(),
         limits: vec![("per-client".to_owned(), 3)],
         priority: vec!["per-client".to_owned()],
+        crowded: vec!["per-client".to_owned()],
         reported: vec!["deny.night".to_owned()],
         risk: Some(Told {
             score: 60,
@@ -123,6 +124,7 @@ fn keys_are_the_closed_list_in_order() {
         "patient",
         "limits",
         "priority",
+        "crowded",
         "reported",
         "risk",
         "us",

@@ -223,7 +223,7 @@ impl Exchange {
     /// The limits have been charged, or refused.
     pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
         let paid = self.charging().map(Toll::paid).unwrap_or_default();
-        self.owed = paid.owed;
+        (self.owed, self.record.crowded) = (paid.owed, paid.crowded);
         if let Some(denial) = self.watched.weighed(paid.weighed) {
             return self.refuse(&denial);
         }

@@ -35,6 +35,7 @@ pub(super) struct Passed {
 pub(super) struct Paid {
     pub owed: Vec<Owed>,
     pub borrowed: Vec<String>,
+    pub crowded: Vec<String>,
     pub weighed: Option<Passed>,
 }
 
@@ -55,6 +56,7 @@ impl Toll {
         Paid {
             owed: self.charging.owed(),
             borrowed: self.charging.borrowed(),
+            crowded: self.charging.crowded(),
             weighed: self.weighed.take(),
         }
     }

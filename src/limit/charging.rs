@@ -1,9 +1,11 @@
 //! The state machine that charges the limits of one exchange.
 
 use super::key::{Caller, Limit};
+use super::place::{Places, SlotNumber};
 use super::quota::seconds_until;
 use super::settling::Owed;
-use super::slip::Slip;
+use super::slip::{Charged, Slip};
+use super::slot::Slot;
 use crate::shared::{Answer, Step, Work};
 
 /// How often one slot is read before the exchange is refused.
@@ -11,17 +13,39 @@ const TRIES: u32 = 8;
 
 /// Charges the limits of one exchange: all of them, or, but for a lost race, none.
 ///
-/// All limits are read first; if any refuses, nobody is charged. Then they are written in order,
-/// each by compare-and-swap; a conflict reads that limit again, at most 8 times. If it refuses
-/// then, the limits written before stay charged: giving back would need a second race. Use it so:
-/// carry out its steps as [`Work`] says, until the step is [`Step::Done`].
+/// All slots are read first; if any limit refuses, nobody is charged. Then they are written in order,
+/// each by compare-and-swap; a conflict reads that slot again, at most 8 times. If a limit refuses
+/// then, those written before stay charged: giving back would need a second race. Limits by the same key
+/// have one slot, and are charged together or not at all. Use it so: carry out its steps as [`Work`]
+/// says, until the step is [`Step::Done`].
 pub struct Charging {
     now: u64,
     slips: Vec<Slip>,
+    /// The slots of all slips, each once.
+    pages: Vec<Page>,
     phase: Phase,
-    /// The bytes of the write that is under way.
+    end: End,
+}
+
+/// A slot, as it was read or is to be written.
+struct Page {
+    number: SlotNumber,
+    key: String,
+    slot: Slot,
+    version: Option<u32>,
+    tries: u32,
+    /// What is to be written; before that, what was read.
     value: Vec<u8>,
-    verdict: Verdict,
+    /// It was written, or had not to be.
+    done: bool,
+}
+
+/// How it ended.
+#[derive(Clone, Copy)]
+struct End {
+    refused_by: Option<usize>,
+    retry_after_seconds: u64,
+    contended: bool,
 }
 
 /// What one limit is charged for.
@@ -73,41 +97,84 @@ pub struct Remaining {
     pub patients: bool,
 }
 
+/// Numbers are those of slots.
 #[derive(Clone, Copy)]
 enum Phase {
-    /// Reading this limit; all before it are read.
+    /// Reading this slot; all before it are read.
     Reading(usize),
-    /// Reading this limit again after a conflict; all before it are charged.
+    /// Reading this slot again after a conflict; all before it are charged.
     Rereading(usize),
-    /// Writing this limit; all before it are charged.
+    /// Writing this slot; all before it are charged.
     Writing(usize),
-    /// Refused; writing the mended slot of this limit.
+    /// Refused; writing this mended slot.
     Mending(usize),
     Done,
 }
 
 impl Charging {
     /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
-    /// is done at once, and allowed.
+    /// is done at once, and allowed; at 0, where the host has no time, it is refused as where shared data fails.
     pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
-        let charges = charges.into_iter();
-        let slips: Vec<Slip> = charges.map(|charge| Slip::new(&charge)).collect();
+        let (mut slips, mut pages) = (Vec::new(), Vec::<Page>::new());
+        let mut places = None;
+        for charge in charges {
+            let places = places.get_or_insert_with(Places::new);
+            let place = places.of(charge.limit, &charge.caller);
+            if !pages.iter().any(|page| page.number == place.slot) {
+                pages.push(Page::new(place.slot));
+            }
+            slips.push(Slip::new(&charge, place));
+        }
         Charging {
             now,
-            phase: match slips.as_slice() {
-                [] => Phase::Done,
-                _ => Phase::Reading(0),
+            phase: match pages.as_slice() {
+                // Without a clock every bucket would be mended, and full again when there is one.
+                [_, ..] if now != 0 => Phase::Reading(0),
+                _ => Phase::Done,
+            },
+            end: match pages.as_slice() {
+                [_, ..] if now == 0 => End {
+                    refused_by: Some(0),
+                    retry_after_seconds: 1,
+                    contended: true,
+                },
+                _ => End {
+                    refused_by: None,
+                    retry_after_seconds: 0,
+                    contended: false,
+                },
             },
             slips,
-            value: Vec::new(),
-            verdict: Verdict {
-                allowed: true,
-                refused_by: None,
-                retry_after_seconds: 0,
-                remaining: Vec::new(),
-                contended: false,
-            },
+            pages,
         }
+    }
+}
+
+impl Page {
+    fn new(number: SlotNumber) -> Page {
+        Page {
+            number,
+            key: number.key(),
+            slot: Slot::fresh(),
+            version: None,
+            tries: 0,
+            value: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// Takes what was read.
+    fn read(&mut self, bytes: Option<Vec<u8>>, version: Option<u32>, now: u64) {
+        self.slot = Slot::of(self.number.table, bytes.as_deref(), version, now);
+        self.version = version;
+        self.value = bytes.unwrap_or_default();
+        self.tries += 1;
+    }
+
+    /// Makes what is to be written.
+    fn write(&mut self) {
+        self.value.clear();
+        self.slot.write(&mut self.value);
     }
 }
 
@@ -132,8 +199,18 @@ impl Charging {
 
     /// The limits that would have refused, had the caller no priority; by name, each once.
     pub fn borrowed(&self) -> Vec<String> {
+        self.names(Slip::borrowed)
+    }
+
+    /// The limits that had no entry for this caller alone, because too many are busy in one slot; by name, each
+    /// once. He was counted with others, or refused for want of room.
+    pub fn crowded(&self) -> Vec<String> {
+        self.names(Slip::crowded)
+    }
+
+    fn names(&self, which: impl Fn(&Slip) -> bool) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for slip in self.slips.iter().filter(|slip| slip.borrowed()) {
+        for slip in self.slips.iter().filter(|slip| which(slip)) {
             if !names.iter().any(|name| name == slip.name()) {
                 names.push(slip.name().to_owned());
             }
@@ -149,18 +226,21 @@ impl Work for Charging {
         let (index, write) = match self.phase {
             Phase::Reading(index) | Phase::Rereading(index) => (index, false),
             Phase::Writing(index) | Phase::Mending(index) => (index, true),
-            Phase::Done => return Step::Done(self.verdict.clone()),
+            Phase::Done => return Step::Done(self.verdict(self.end)),
         };
-        match self.slips.get(index) {
-            Some(slip) if write => Step::Write {
-                key: &slip.place.key,
-                value: &self.value,
-                version: slip.version,
+        match self.pages.get(index) {
+            Some(page) if write => Step::Write {
+                key: &page.key,
+                value: &page.value,
+                version: page.version,
             },
-            Some(slip) => Step::Read {
-                key: &slip.place.key,
-            },
-            None => Step::Done(self.contention(index)),
+            Some(page) => Step::Read { key: &page.key },
+            // There is no such phase; only refusing is safe.
+            None => Step::Done(self.verdict(End {
+                refused_by: None,
+                retry_after_seconds: 1,
+                contended: true,
+            })),
         }
     }
 
@@ -178,11 +258,11 @@ impl Work for Charging {
                 self.decide(index);
             }
             (Phase::Writing(index), Answer::Written) => {
-                self.charged(index);
+                self.done(index);
                 self.write(index + 1);
             }
             (Phase::Writing(index), Answer::Conflict) => {
-                let tries = self.slips.get(index).map_or(TRIES, |slip| slip.tries);
+                let tries = self.pages.get(index).map_or(TRIES, |page| page.tries);
                 if tries < TRIES {
                     self.phase = Phase::Rereading(index);
                 } else {
@@ -197,27 +277,43 @@ impl Work for Charging {
 }
 
 impl Charging {
+    /// The slips of this slot, with their numbers.
+    fn of(&mut self, index: usize) -> impl Iterator<Item = (usize, &mut Slip)> {
+        let number = self.pages.get(index).map(|page| page.number);
+        let slips = self.slips.iter_mut().enumerate();
+        slips.filter(move |(_, slip)| Some(slip.place.slot) == number)
+    }
+
     fn read(&mut self, index: usize, bytes: Option<Vec<u8>>, version: Option<u32>) {
         let now = self.now;
-        if let Some(slip) = self.slips.get_mut(index) {
-            slip.read(bytes, version, now);
+        let Some(page) = self.pages.get_mut(index) else {
+            return;
+        };
+        page.read(bytes, version, now);
+        for slip in &mut self.slips {
+            if slip.place.slot == page.number {
+                slip.read(&mut page.slot, now);
+            }
         }
     }
 
     fn read_next(&mut self, index: usize) {
         self.phase = Phase::Reading(index + 1);
-        if index + 1 == self.slips.len() {
+        if index + 1 == self.pages.len() {
             self.decide(0);
         }
     }
 
-    /// What is known of this limit cannot be read or written: refuses, but whom it never refuses.
+    /// What is known of these limits cannot be read or written: refuses, but whom none of them refuses ever.
     fn fail(&mut self, index: usize) {
-        let passes = self.slips.get_mut(index).map(Slip::pass_uncounted);
-        match (passes, self.phase) {
-            (Some(true), Phase::Reading(_)) => self.read_next(index),
-            (Some(true), _) => self.write(index + 1),
-            _ => self.finish(self.contention(index)),
+        let refusing = self.of(index).find_map(|(number, slip)| {
+            // Each is asked: it is noted with those that let pass.
+            (!slip.pass_uncounted()).then_some(number)
+        });
+        match (refusing, self.phase) {
+            (Some(number), _) => self.contend(number),
+            (None, Phase::Reading(_)) => self.read_next(index),
+            (None, _) => self.write(index + 1),
         }
     }
 
@@ -234,74 +330,80 @@ impl Charging {
         let Some((refused_by, until)) = longest else {
             return self.write(index);
         };
-        self.verdict = Verdict {
-            allowed: false,
+        self.end = End {
             refused_by: Some(refused_by),
             retry_after_seconds: seconds_until(until, self.now).max(1),
-            remaining: self.remaining(),
             contended: false,
         };
         self.mend(0);
     }
 
-    /// Writes the charge of this limit, or allows if it was the last.
+    /// Writes the charges of the next slot that has some, from `index` on; allows if there is none.
     fn write(&mut self, index: usize) {
         let now = self.now;
-        let Some(slip) = self.slips.get_mut(index) else {
-            let verdict = Verdict {
-                remaining: self.remaining(),
-                ..self.verdict.clone()
-            };
-            return self.finish(verdict);
-        };
-        match slip.charge(now) {
-            Some(bytes) => {
-                self.value = bytes;
-                self.phase = Phase::Writing(index);
+        for (at, page) in self.pages.iter_mut().enumerate().skip(index) {
+            let mut changed = page.slot.mended;
+            let slips = self.slips.iter_mut().enumerate();
+            for (number, slip) in slips.filter(|(_, slip)| slip.place.slot == page.number) {
+                match slip.charge(&mut page.slot, now) {
+                    Charged::Changed => changed = true,
+                    Charged::Unchanged => {}
+                    // `decide` has looked before, at each by itself; only refusing is safe.
+                    Charged::Refused => return self.contend(number),
+                }
             }
-            None if slip.passes_unwritten(now) || slip.pass_uncounted() => self.write(index + 1),
-            // `decide` has looked before; only refusing is safe where both disagree.
-            None => self.finish(self.contention(index)),
+            if changed {
+                page.write();
+                self.phase = Phase::Writing(at);
+                return;
+            }
+            page.done = true;
+            let own = self.slips.iter_mut();
+            own.filter(|slip| slip.place.slot == page.number)
+                .for_each(Slip::written);
         }
+        self.phase = Phase::Done;
     }
 
-    fn charged(&mut self, index: usize) {
-        let now = self.now;
-        if let Some(slip) = self.slips.get_mut(index) {
-            slip.charged(now);
+    /// This slot is written, or has not to be.
+    fn done(&mut self, index: usize) {
+        self.of(index).for_each(|(_, slip)| slip.written());
+        if let Some(page) = self.pages.get_mut(index) {
+            page.done = true;
         }
     }
 
     /// Writes the next mended slot that no charge has stored, from `index` on.
     fn mend(&mut self, index: usize) {
-        let rest = self.slips.iter().enumerate().skip(index);
-        let mut mended = rest.filter_map(|(index, slip)| Some((index, slip.mended()?)));
-        match mended.next() {
-            Some((index, bytes)) => {
-                self.value = bytes;
-                self.phase = Phase::Mending(index);
+        let pages = self.pages.iter_mut().enumerate().skip(index);
+        let mut mended = pages.filter(|(_, page)| page.slot.mended && !page.done);
+        self.phase = match mended.next() {
+            Some((index, page)) => {
+                page.write();
+                Phase::Mending(index)
             }
-            None => self.phase = Phase::Done,
-        }
+            None => Phase::Done,
+        };
     }
 
-    fn finish(&mut self, verdict: Verdict) {
-        self.verdict = verdict;
+    /// Refuses, because this limit cannot be charged.
+    fn contend(&mut self, number: usize) {
+        self.end = End {
+            refused_by: Some(number),
+            retry_after_seconds: 1,
+            contended: true,
+        };
         self.phase = Phase::Done;
     }
 
-    fn contention(&self, index: usize) -> Verdict {
-        Verdict {
-            allowed: false,
-            refused_by: Some(index),
-            retry_after_seconds: 1,
-            remaining: self.remaining(),
-            contended: true,
-        }
-    }
-
-    fn remaining(&self) -> Vec<Remaining> {
+    fn verdict(&self, end: End) -> Verdict {
         let slips = self.slips.iter();
-        slips.map(|slip| slip.remaining(self.now)).collect()
+        Verdict {
+            allowed: end.refused_by.is_none() && !end.contended,
+            refused_by: end.refused_by,
+            retry_after_seconds: end.retry_after_seconds,
+            remaining: slips.map(|slip| slip.remaining(self.now)).collect(),
+            contended: end.contended,
+        }
     }
 }

@@ -65,15 +65,31 @@ impl Cost {
             .saturating_add(self.inclusion.saturating_mul(asking.inclusions))
     }
 
-    /// What its answer costs afterwards.
-    pub fn of_answer(&self, returned: Returned) -> u32 {
-        parts(returned.resources, self.resources_returned)
-            .saturating_add(parts(returned.bytes, self.bytes_returned))
+    /// What its answer costs; absent where nothing is charged afterwards.
+    pub(super) fn afterwards(&self) -> Option<Afterwards> {
+        self.charges_answers().then_some(Afterwards {
+            resources: self.resources_returned,
+            bytes: self.bytes_returned,
+        })
     }
 
     /// Whether anything is charged afterwards.
     pub fn charges_answers(&self) -> bool {
         self.resources_returned.is_some() || self.bytes_returned.is_some()
+    }
+}
+
+/// What an answer costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Afterwards {
+    resources: Option<NonZeroU32>,
+    bytes: Option<NonZeroU32>,
+}
+
+impl Afterwards {
+    /// What this costs that has left.
+    pub fn of(self, returned: Returned) -> u32 {
+        parts(returned.resources, self.resources).saturating_add(parts(returned.bytes, self.bytes))
     }
 }
 
@@ -134,7 +150,8 @@ mod tests {
             (&all, u64::MAX, u64::MAX, u32::MAX),
         ] {
             let returned = Returned { resources, bytes };
-            assert_eq!(cost.of_answer(returned), expected, "{returned:?}");
+            let found = cost.afterwards().map_or(0, |cost| cost.of(returned));
+            assert_eq!(found, expected, "{returned:?}");
         }
         assert!(all.charges_answers() && !plain.charges_answers());
     }

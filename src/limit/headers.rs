@@ -1,7 +1,5 @@
 //! What a caller is told about its limits.
 
-use std::fmt::Write as _;
-
 use super::charging::{Remaining, Verdict};
 use super::key::is_name_byte;
 
@@ -25,14 +23,17 @@ pub fn headers(verdict: &Verdict) -> Vec<(&'static str, String)> {
         if !policies.is_empty() {
             policies.push_str(", ");
         }
-        let (burst, window) = (limit.burst, limit.window_seconds);
+        let window = (!limit.concurrent).then_some(limit.window_seconds);
         quote(&limit.name, &mut policies);
-        // Writing to a string cannot fail.
-        let _ = match (limit.concurrent, limit.patients) {
-            (true, _) => write!(policies, ";q={burst};qu=\"concurrent-requests\""),
-            (false, true) => write!(policies, ";q={burst};qu=\"patients\";w={window}"),
-            (false, false) => write!(policies, ";q={burst};w={window}"),
-        };
+        parameter(";q=", limit.burst.into(), &mut policies);
+        match (limit.concurrent, limit.patients) {
+            (true, _) => policies.push_str(";qu=\"concurrent-requests\""),
+            (false, true) => policies.push_str(";qu=\"patients\""),
+            (false, false) => {}
+        }
+        if let Some(window) = window {
+            parameter(";w=", window, &mut policies);
+        }
     }
     if !policies.is_empty() {
         headers.push(("ratelimit-policy", policies));
@@ -64,16 +65,32 @@ fn told(verdict: &Verdict) -> Option<&Remaining> {
 }
 
 fn state(limit: &Remaining) -> String {
-    let (remaining, reset) = (limit.remaining, limit.reset_seconds);
     let mut state = String::new();
     quote(&limit.name, &mut state);
-    // Writing to a string cannot fail.
-    let _ = match limit.concurrent {
-        // Nobody knows when one ends.
-        true => write!(state, ";r={remaining}"),
-        false => write!(state, ";r={remaining};t={reset}"),
-    };
+    parameter(";r=", limit.remaining.into(), &mut state);
+    // Of what is under way nobody knows when it ends.
+    if !limit.concurrent {
+        parameter(";t=", limit.reset_seconds, &mut state);
+    }
     state
+}
+
+/// A number and what stands before it; on every exchange, and faster than the formatter.
+fn parameter(name: &str, number: u64, out: &mut String) {
+    out.push_str(name);
+    let mut rest = number;
+    let mut digits = [b'0'; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        length += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    let (_, written) = digits.split_at(digits.len().saturating_sub(length));
+    out.extend(written.iter().copied().map(char::from));
 }
 
 /// A structured string (RFC 9651). A name is checked when its limit is made; what could end the
@@ -201,6 +218,20 @@ mod tests {
             [
                 Some("\"per-client\";q=100;qu=\"patients\";w=2"),
                 Some("\"per-client\";r=3;t=7"),
+                None,
+            ],
+        );
+        let most = Remaining {
+            remaining: u32::MAX,
+            reset_seconds: u64::MAX,
+            ..remaining(0, 0, 0)
+        };
+        check(
+            "the largest numbers",
+            allowed(vec![most]),
+            [
+                Some("\"per-client\";q=100;w=2"),
+                Some("\"per-client\";r=4294967295;t=18446744073709551615"),
                 None,
             ],
         );

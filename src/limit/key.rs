@@ -7,7 +7,6 @@ use super::lease::Cap;
 use super::patients::Budget;
 use super::priority::{Priority, Right};
 use super::quota::Quota;
-use super::slot::Fingerprint;
 
 /// One part of the key of a limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,15 +111,19 @@ impl Default for AddressPrefix {
 }
 
 impl AddressPrefix {
-    /// The network of this address, as a text that no other network has.
-    fn network(self, address: IpAddr) -> String {
+    /// The network of this address, in bytes that no other network has.
+    pub(super) fn network(self, address: IpAddr) -> [u8; 18] {
         let (bits, whole, length) = match address.to_canonical() {
-            IpAddr::V4(address) => (u128::from(u32::from(address)), 32_u32, self.v4),
+            IpAddr::V4(address) => (u128::from(u32::from(address)), 32_u8, self.v4),
             IpAddr::V6(address) => (u128::from(address), 128, self.v6),
         };
-        let cut = whole.saturating_sub(length.into());
-        let network = bits.checked_shr(cut).unwrap_or_default();
-        format!("{whole}/{length}/{network:x}")
+        let cut = whole.saturating_sub(length);
+        let network = bits.checked_shr(cut.into()).unwrap_or_default();
+        let mut text = [whole; 18];
+        let (lengths, bits) = text.split_at_mut(2);
+        lengths.copy_from_slice(&[whole, length]);
+        bits.copy_from_slice(&network.to_be_bytes());
+        text
     }
 }
 
@@ -137,6 +140,9 @@ pub struct Limit {
     pub measure: Measure,
     /// Who goes first; `None` is nobody.
     pub priority: Option<Priority>,
+    /// What tells its places from those of other limits: made of the name, and of what else would make one that
+    /// was kept for another limit unreadable.
+    pub(crate) mark: [u8; 16],
 }
 
 /// What a limit holds to.
@@ -205,6 +211,7 @@ impl Limit {
             name: name.to_owned(),
             key: key.to_vec(),
             address: AddressPrefix::default(),
+            mark: mark(name, &measure),
             measure,
             priority: None,
         })
@@ -279,78 +286,9 @@ pub struct Caller<'a> {
     pub token: Option<&'a [u8]>,
 }
 
-/// Where the bucket of one caller under one limit lies in shared data.
-#[derive(Clone)]
-pub(super) struct Place {
-    /// The key of the slot.
-    pub key: String,
-    /// Which entry of the slot; never all zero, which is the overflow entry.
-    pub fingerprint: Fingerprint,
-}
-
-impl Place {
-    pub fn new(limit: &Limit, caller: &Caller) -> Place {
-        let digest: [u8; 32] = digest(limit, caller);
-        let [high, low, rest @ ..] = digest;
-        let slot = u16::from_be_bytes([high, low]);
-        let key = match limit.measure {
-            Measure::Rate { .. } => format!("fhir-guard.limit.v1.{:03x}", slot & 0x0fff),
-            Measure::Concurrent(_) => format!("fhir-guard.lease.v1.{:03x}", slot & 0x03ff),
-            Measure::Patients(_) => format!("fhir-guard.patients.v1.{:03x}", slot & 0x01ff),
-        };
-        let mut fingerprint: Fingerprint = rest.first_chunk().copied().unwrap_or_default();
-        if let Some(last) = fingerprint.last_mut() {
-            *last |= 1;
-        }
-        Place { key, fingerprint }
-    }
-}
-
-/// A hash of the limit's name and the parts, each with its length, so that no two callers are
-/// written alike. What an issuer names is counted for this issuer: another may name its own alike.
-fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
-    let mut text = Vec::with_capacity(256);
-    let mut add = |bytes: &[u8]| {
-        text.extend((bytes.len() as u64).to_be_bytes());
-        text.extend(bytes);
-    };
-    add(limit.name.as_bytes());
-    if let Measure::Concurrent(cap) = &limit.measure {
-        // What leases of another life left cannot be read with this one.
-        add(&cap.life().to_be_bytes());
-    }
-    if let Measure::Patients(budget) = &limit.measure {
-        // Nor what was counted for another window.
-        add(b"patients");
-        add(&budget.window_seconds().to_be_bytes());
-    }
-    let mut add_part = |value: Option<&[u8]>| match value {
-        Some(value) => {
-            add(b"present");
-            add(value);
-        }
-        None => add(b"absent"),
-    };
-    for part in &limit.key {
-        add_part(Some(part.name().as_bytes()));
-        if part.is_named_by_issuer() {
-            add_part(caller.issuer.map(str::as_bytes));
-        }
-        match part {
-            KeyPart::Address => {
-                let network = caller.address.map(|own| limit.address.network(own));
-                add_part(network.as_deref().map(str::as_bytes));
-            }
-            KeyPart::Token => add_part(caller.token),
-            part => add_part(caller.part(*part).map(str::as_bytes)),
-        }
-    }
-    blake3::hash(&text).into()
-}
-
 impl<'a> Caller<'a> {
     /// A part that is a text.
-    fn part(&self, part: KeyPart) -> Option<&'a str> {
+    pub(super) fn part(&self, part: KeyPart) -> Option<&'a str> {
         match part {
             KeyPart::Address | KeyPart::Token => None,
             KeyPart::Certificate => self.certificate,
@@ -365,6 +303,17 @@ impl<'a> Caller<'a> {
             KeyPart::Type => self.resource_type,
         }
     }
+}
+
+/// What leases of another life left cannot be read with this one, nor what was counted for another window.
+fn mark(name: &str, measure: &Measure) -> [u8; 16] {
+    let more = match measure {
+        Measure::Rate { .. } => 0,
+        Measure::Concurrent(cap) => cap.life(),
+        Measure::Patients(budget) => budget.window_seconds(),
+    };
+    let digest: [u8; 32] = blake3::hash(&[&more.to_be_bytes(), name.as_bytes()].concat()).into();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 pub(super) fn is_name_byte(byte: u8) -> bool {

@@ -9,15 +9,14 @@
 //! # Bounds
 //!
 //! Shared data never forgets a key, so the number of keys is fixed whatever callers send: 4096
-//! slots `fhir-guard.limit.v1.<000 to fff>` of at most 12 + 17 * 24 = 420 bytes, together
-//! 1 720 320 bytes of values and 94 208 bytes of keys, besides the map's own overhead. One exchange
-//! costs at most 8 reads and 8 writes for each charge, and one more write for each damaged slot; where
-//! the answer is charged, at most 32 of each more. A Bundle of requests has at most 64 charges.
+//! slots `fhir-guard.limit.v2.<000 to fff>` of at most 12 + 33 * 24 + 16 * 40 = 1444 bytes, together
+//! 5 914 624 bytes of values and 94 208 bytes of keys, besides the map's own overhead. In each are 32 busy
+//! buckets, the one that others share, and 16 callers with requests under way. One exchange
+//! costs at most 8 reads and 8 writes for each slot, and one more write for each damaged one; where
+//! the answer is charged, at most 32 of each more. Limits by the same key have one slot. A Bundle of
+//! requests has at most 64 charges.
 //!
-//! Requests that are under way are counted in 1024 slots `fhir-guard.lease.v1.<000 to 3ff>` of at most
-//! 12 + 16 * 40 = 652 bytes, together 667 648 bytes of values and 23 552 bytes of keys.
-//!
-//! Patients who were shown are counted in 512 slots `fhir-guard.patients.v1.<000 to 1ff>` of at most
+//! Patients who were shown are counted in 512 slots `fhir-guard.patients.v2.<000 to 1ff>` of at most
 //! 12 + 9 * 1058 = 9534 bytes, together 4 881 408 bytes of values and 13 312 bytes of keys.
 //!
 //! # What is promised
@@ -27,9 +26,9 @@
 //! known counts against the caller:
 //!
 //! - A slot that was damaged is rebuilt: each of its buckets counts as emptied at that instant.
-//! - A slot has room for 16 busy buckets. Further callers share one overflow bucket until another
+//! - A slot has room for 32 busy buckets. Further callers share one overflow bucket until another
 //!   has been full for a second; it is charged for all of them, whatever their quotas. So where more
-//!   than 16 callers of a slow quota keep a slot busy (65 536 at once over all slots, and by chance
+//!   than 32 buckets of a slow quota keep a slot busy (131 072 at once over all slots, and by chance
 //!   some slots much sooner), newcomers of a fast quota in that slot wait as the slow ones do,
 //!   and may starve while that lasts.
 //! - What an answer costs is charged when it has ended, into debt where there is no more: never below
@@ -43,7 +42,9 @@
 //!   count, whoever was shown to any of them. A damaged slot counts as used up to the end of the window.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
-//! - Where shared data fails, or stays contended for 8 tries, the exchange is refused.
+//! - Where shared data fails, or stays contended for 8 tries, the exchange is refused; so it is where there
+//!   is no time.
+//! - Whoever has no entry of his own for want of room is told of ([`Charging::crowded`]).
 //! - Whom a limit never refuses ([`Right::Bypass`]) goes on all the same, and overdraws what is counted: a
 //!   bucket down to its debt, a cap beyond itself.
 //! - A time further ahead than the quota allows by two seconds (the clock stepped back, or damage)
@@ -52,12 +53,14 @@
 //!
 //! Limits of equal name and key share their buckets in every filter that shares the `vm_id`.
 
+mod bucket;
 mod charging;
 mod cost;
 mod headers;
 mod key;
 mod lease;
 mod patients;
+mod place;
 mod priority;
 mod quota;
 mod settling;

@@ -2,15 +2,13 @@
 
 use super::quota::SECOND;
 use super::sketch::Sketch;
-use super::slot::{Fingerprint, OVERFLOW, SKEW};
-
-/// Callers of a slot, besides the sketch for overflow.
-pub(super) const ENTRIES: usize = 8;
+use super::slot::{Content, Entry, Fingerprint, Kind, SKEW, Slot};
 
 /// The longest window, in seconds: 31 days.
-const LONGEST: u64 = 31 * 86_400;
+pub(super) const LONGEST: u64 = 31 * 86_400;
 
-const MAGIC: [u8; 4] = *b"FGP\x01";
+/// The entry of those who have none of their own.
+const OVERFLOW: Fingerprint = Kind::Patients.overflow();
 
 /// How many different patients one may be shown, from one end of a window to the next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,52 +76,7 @@ pub struct Shown {
     pub salt: u64,
 }
 
-/// One slot: `magic 4, rebuilt_at u64`, then up to 9 entries `fingerprint 16, ends u64, salt u64` and a
-/// sketch, sorted; numbers are big-endian, times nanoseconds since 1970.
-#[derive(Clone, Debug)]
-pub(super) struct PatientSlot {
-    /// When the slot was rebuilt, 0 if never: every budget counts as used up to the end of that window.
-    rebuilt_at: u64,
-    entries: Vec<Entry>,
-    mended: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    fingerprint: Fingerprint,
-    /// When its window ends.
-    ends: u64,
-    salt: u64,
-    sketch: Sketch,
-}
-
-impl PatientSlot {
-    /// A slot that was never written.
-    pub fn fresh() -> PatientSlot {
-        PatientSlot {
-            rebuilt_at: 0,
-            entries: Vec::new(),
-            mended: false,
-        }
-    }
-
-    /// The slot that a read found, rebuilt if it is damaged.
-    pub fn of(bytes: Option<Vec<u8>>, version: Option<u32>, now: u64) -> PatientSlot {
-        match (bytes, version) {
-            (None, None) => PatientSlot::fresh(),
-            (bytes, _) => parse(&bytes.unwrap_or_default(), now).unwrap_or(PatientSlot {
-                rebuilt_at: now.max(1),
-                entries: Vec::new(),
-                mended: true,
-            }),
-        }
-    }
-
-    /// Whether the slot must be written even if nothing is added.
-    pub fn mended(&self) -> bool {
-        self.mended
-    }
-
+impl Slot {
     /// How many patients count, and until when.
     pub fn used(&mut self, fingerprint: Fingerprint, budget: &Budget, now: u64) -> (u32, u64) {
         let rebuilt = budget.end(self.rebuilt_at);
@@ -133,12 +86,12 @@ impl PatientSlot {
         let end = budget.end(now);
         let latest = now.saturating_add(budget.window).saturating_add(2 * SKEW);
         if let Some(entry) = self.live(fingerprint, now) {
-            let ahead = entry.ends > latest;
+            let ahead = entry.until > latest;
             if ahead {
                 // The clock has stepped back: it counts for this window, so that it ends.
-                entry.ends = end;
+                entry.until = end;
             }
-            let found = (entry.sketch.count(), entry.ends);
+            let found = (entry.patients(), entry.until);
             self.mended |= ahead;
             return found;
         }
@@ -146,18 +99,17 @@ impl PatientSlot {
             return (0, end);
         };
         // Nobody's own part lasts longer than the own window: where there is room, that is where it goes on.
-        let used = shared.sketch.count();
-        if shared.ends > end && self.has_room(now) {
-            let ends = end;
+        let used = shared.patients();
+        if shared.until > end && self.has_room(Kind::Patients, now) {
             self.insert(Entry {
                 fingerprint,
-                ends,
+                until: end,
                 ..shared
             });
             self.mended = true;
             return (used, end);
         }
-        (used, shared.ends)
+        (used, shared.until)
     }
 
     /// Adds those who were shown; whether that made a difference.
@@ -171,9 +123,11 @@ impl PatientSlot {
         let end = budget.end(now);
         let new = |fingerprint| Entry {
             fingerprint,
-            ends: end,
-            salt: shown.salt,
-            sketch: Sketch::empty(),
+            until: end,
+            content: Content::Patients {
+                salt: shown.salt,
+                sketch: Sketch::empty(),
+            },
         };
         if self.live(fingerprint, now).is_some() {
             return self.add(fingerprint, shown);
@@ -181,12 +135,12 @@ impl PatientSlot {
         self.entries
             .retain(|entry| entry.fingerprint != fingerprint);
         let shared = self.live(OVERFLOW, now).cloned();
-        if self.has_room(now) {
+        if self.has_room(Kind::Patients, now) {
             self.insert(match shared {
                 // What was counted for all who shared it counts for each of them.
                 Some(shared) => Entry {
                     fingerprint,
-                    ends: end,
+                    until: end,
                     ..shared
                 },
                 None => new(fingerprint),
@@ -197,7 +151,7 @@ impl PatientSlot {
         match shared {
             Some(_) => {
                 if let Some(entry) = self.live(OVERFLOW, now) {
-                    entry.ends = entry.ends.max(end);
+                    entry.until = entry.until.max(end);
                 }
             }
             None => {
@@ -209,30 +163,17 @@ impl PatientSlot {
         true
     }
 
-    /// The bytes to store.
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(12 + 64 * self.entries.len());
-        bytes.extend(MAGIC);
-        bytes.extend(self.rebuilt_at.to_be_bytes());
-        for entry in &self.entries {
-            bytes.extend(entry.fingerprint);
-            bytes.extend(entry.ends.to_be_bytes());
-            bytes.extend(entry.salt.to_be_bytes());
-            entry.sketch.write(&mut bytes);
-        }
-        bytes
-    }
-
     /// The entry whose window has not ended.
     fn live(&mut self, fingerprint: Fingerprint, now: u64) -> Option<&mut Entry> {
         let mut entries = self.entries.iter_mut();
-        entries.find(|entry| entry.fingerprint == fingerprint && entry.ends > now)
+        entries.find(|entry| entry.fingerprint == fingerprint && entry.until > now)
     }
 
     fn add(&mut self, fingerprint: Fingerprint, shown: &Shown) -> bool {
-        let mut entries = self.entries.iter_mut();
-        let entry = entries.find(|entry| entry.fingerprint == fingerprint);
-        let Some(Entry { salt, sketch, .. }) = entry else {
+        let Some(entry) = self.entry(fingerprint) else {
+            return false;
+        };
+        let Content::Patients { salt, sketch } = &mut entry.content else {
             return false;
         };
         let mut more = false;
@@ -241,28 +182,16 @@ impl PatientSlot {
         }
         more
     }
-
-    fn insert(&mut self, entry: Entry) {
-        let place = self
-            .entries
-            .partition_point(|other| other.fingerprint < entry.fingerprint);
-        self.entries.insert(place, entry);
-    }
-
-    /// Whether there is room for another caller, if need be once those are gone whose windows have ended, for
-    /// a slower clock too.
-    fn has_room(&mut self, now: u64) -> bool {
-        if own(&self.entries) >= ENTRIES {
-            self.entries
-                .retain(|entry| entry.ends.saturating_add(SKEW) > now);
-        }
-        own(&self.entries) < ENTRIES
-    }
 }
 
-fn own(entries: &[Entry]) -> usize {
-    let own = entries.iter().filter(|entry| entry.fingerprint != OVERFLOW);
-    own.count()
+impl Entry {
+    /// How many patients; no other entry has this place.
+    fn patients(&self) -> u32 {
+        match &self.content {
+            Content::Patients { sketch, .. } => sketch.count(),
+            Content::Bucket | Content::Leases(_) => u32::MAX,
+        }
+    }
 }
 
 /// A hash of the patient that only this sketch has.
@@ -270,46 +199,4 @@ fn salted(patient: u64, salt: u64) -> u64 {
     let text = (u128::from(salt) << 64 | u128::from(patient)).to_be_bytes();
     let digest: [u8; 32] = blake3::hash(&text).into();
     digest.first_chunk().copied().map_or(0, u64::from_be_bytes)
-}
-
-fn parse(bytes: &[u8], now: u64) -> Option<PatientSlot> {
-    let (magic, bytes) = bytes.split_first_chunk::<4>()?;
-    let (rebuilt_at, mut rest) = bytes.split_first_chunk::<8>()?;
-    if *magic != MAGIC {
-        return None;
-    }
-    // What no window can reach would take up room for ever.
-    let latest = now
-        .saturating_add(LONGEST * SECOND)
-        .saturating_add(2 * SKEW);
-    let mut entries: Vec<Entry> = Vec::new();
-    while !rest.is_empty() {
-        let (fingerprint, bytes) = rest.split_first_chunk::<16>()?;
-        let (ends, bytes) = bytes.split_first_chunk::<8>()?;
-        let (salt, bytes) = bytes.split_first_chunk::<8>()?;
-        let (sketch, bytes) = Sketch::read(bytes)?;
-        let entry = Entry {
-            fingerprint: *fingerprint,
-            ends: u64::from_be_bytes(*ends),
-            salt: u64::from_be_bytes(*salt),
-            sketch,
-        };
-        let last = entries.last();
-        let unsorted = last.is_some_and(|last| last.fingerprint >= entry.fingerprint);
-        if unsorted || entry.ends > latest || entries.len() > ENTRIES {
-            return None;
-        }
-        entries.push(entry);
-        rest = bytes;
-    }
-    if own(&entries) > ENTRIES {
-        return None;
-    }
-    let rebuilt_at = u64::from_be_bytes(*rebuilt_at);
-    let mended = rebuilt_at > now.saturating_add(SKEW);
-    Some(PatientSlot {
-        rebuilt_at: if mended { now.max(1) } else { rebuilt_at },
-        entries,
-        mended,
-    })
 }

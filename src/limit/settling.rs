@@ -1,9 +1,9 @@
 //! The state machine that charges for an answer, and gives leases back, when it has ended.
 
-use super::cost::{Cost, Returned};
-use super::key::Place;
-use super::lease::{Cap, LeaseSlot, Ticket};
-use super::patients::{Budget, PatientSlot, Shown};
+use super::cost::{Afterwards, Cost, Returned};
+use super::lease::{Cap, Ticket};
+use super::patients::{Budget, Shown};
+use super::place::Place;
 use super::quota::Quota;
 use super::slot::Slot;
 use crate::shared::{Answer, Step, Work};
@@ -13,51 +13,52 @@ use crate::shared::{Answer, Step, Work};
 const TRIES: u32 = 32;
 
 /// What is to be done when an answer has ended.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Owed {
     place: Place,
     what: What,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum What {
     /// The answer is charged.
-    Answer { quota: Quota, cost: Cost },
+    Answer { quota: Quota, cost: Afterwards },
     /// Who was shown is counted.
     Patients { budget: Budget },
     /// One that is under way is no more.
-    Lease { cap: Cap, ticket: Ticket },
+    Lease {
+        cap: Cap,
+        ticket: Ticket,
+        /// What there is in its place once it is written.
+        renewed: Option<Ticket>,
+    },
 }
 
 impl Owed {
-    pub(super) fn answer(quota: Quota, cost: &Cost, place: &Place) -> Option<Owed> {
-        cost.charges_answers().then(|| Owed {
-            place: place.clone(),
-            what: What::Answer {
-                quota,
-                cost: cost.clone(),
-            },
-        })
+    pub(super) fn answer(quota: Quota, cost: &Cost, place: Place) -> Option<Owed> {
+        let what = cost.afterwards().map(|cost| What::Answer { quota, cost });
+        what.map(|what| Owed { place, what })
     }
 
-    pub(super) fn patients(budget: Budget, place: &Place) -> Owed {
-        Owed {
-            place: place.clone(),
-            what: What::Patients { budget },
-        }
+    pub(super) fn patients(budget: Budget, place: Place) -> Owed {
+        let what = What::Patients { budget };
+        Owed { place, what }
     }
 
-    pub(super) fn lease(cap: Cap, ticket: Ticket, place: &Place) -> Owed {
-        Owed {
-            place: place.clone(),
-            what: What::Lease { cap, ticket },
-        }
+    pub(super) fn lease(cap: Cap, ticket: Ticket, place: Place) -> Owed {
+        let renewed = None;
+        let what = What::Lease {
+            cap,
+            ticket,
+            renewed,
+        };
+        Owed { place, what }
     }
 
     /// Whether it is a lease that would end too early from now: to be renewed.
     pub fn is_old(&self, now: u64) -> bool {
         match &self.what {
-            What::Lease { cap, ticket } => ticket.is_old(cap, now),
+            What::Lease { cap, ticket, .. } => ticket.is_old(cap, now),
             What::Answer { .. } | What::Patients { .. } => false,
         }
     }
@@ -73,7 +74,7 @@ impl Owed {
     }
 }
 
-/// Settles what is owed, each by itself; or renews leases. Use it as [`Work`] says, until the step is
+/// Settles what is owed, slot by slot; or renews leases. Use it as [`Work`] says, until the step is
 /// [`Step::Done`]: then all is done, but for what lies in a slot that failed or stayed contended for 32
 /// tries. The outcome is what is owed from now on.
 pub struct Settling {
@@ -81,10 +82,13 @@ pub struct Settling {
     /// What has left; absent where leases are to be renewed.
     returned: Option<Returned>,
     shown: Shown,
+    /// In the order of their slots.
     owed: Vec<Owed>,
-    /// The one at hand.
+    /// The first in the slot at hand.
     at: usize,
-    /// What is to be written, and what is owed once it is; absent while it is to be read.
+    /// Of this slot.
+    key: String,
+    /// What is to be written; absent while it is to be read.
     write: Option<Write>,
     tries: u32,
 }
@@ -92,7 +96,6 @@ pub struct Settling {
 struct Write {
     value: Vec<u8>,
     version: Option<u32>,
-    ticket: Option<Ticket>,
 }
 
 impl Settling {
@@ -117,13 +120,19 @@ impl Settling {
         Settling::begin(owed, None, now)
     }
 
-    fn begin(owed: Vec<Owed>, returned: Option<Returned>, now: u64) -> Settling {
+    fn begin(mut owed: Vec<Owed>, returned: Option<Returned>, now: u64) -> Settling {
+        owed.sort_by_key(|owed| owed.place.slot);
+        if now == 0 && returned.is_some() {
+            // Without a clock nothing can be charged: by it all buckets were full long ago.
+            owed.clear();
+        }
         let mut settling = Settling {
             now,
             returned,
             shown: Shown::default(),
             owed,
             at: 0,
+            key: String::new(),
             write: None,
             tries: 0,
         };
@@ -131,70 +140,95 @@ impl Settling {
         settling
     }
 
+    /// Whether something is to be done for this.
+    fn needs(&self, owed: &Owed) -> bool {
+        match (&owed.what, self.returned) {
+            (What::Answer { cost, .. }, Some(returned)) => cost.of(returned) > 0,
+            (What::Answer { .. } | What::Patients { .. }, None) => false,
+            (What::Patients { .. }, Some(_)) => !self.shown.patients.is_empty(),
+            (What::Lease { .. }, Some(_)) => true,
+            (What::Lease { .. }, None) => self.now != 0 && owed.is_old(self.now),
+        }
+    }
+
     /// Passes by what needs nothing.
     fn pass(&mut self) {
         while let Some(owed) = self.owed.get(self.at) {
-            let needed = match (&owed.what, self.returned) {
-                (What::Answer { cost, .. }, Some(returned)) => cost.of_answer(returned) > 0,
-                (What::Answer { .. } | What::Patients { .. }, None) => false,
-                (What::Patients { .. }, Some(_)) => !self.shown.patients.is_empty(),
-                (What::Lease { .. }, Some(_)) => true,
-                (What::Lease { .. }, None) => owed.is_old(self.now),
-            };
-            if needed {
+            if self.needs(owed) {
+                self.key = owed.place.slot.key();
                 return;
             }
             self.at += 1;
         }
     }
 
+    /// Goes on with the next slot.
     fn next(&mut self) {
-        self.at += 1;
+        let slot = self.owed.get(self.at).map(|owed| owed.place.slot);
+        let rest = self.owed.get(self.at..).unwrap_or_default();
+        let same = rest.iter().take_while(|owed| Some(owed.place.slot) == slot);
+        self.at += same.count().max(1);
         self.write = None;
         self.tries = 0;
         self.pass();
     }
 
-    /// What to write over this, unless that changes nothing.
-    fn over(&self, owed: &Owed, bytes: Option<Vec<u8>>, version: Option<u32>) -> Option<Write> {
-        let (fingerprint, now) = (owed.place.fingerprint, self.now);
-        let write = match &owed.what {
-            What::Patients { budget } => {
-                let mut slot = PatientSlot::of(bytes, version, now);
-                let new = slot.show(fingerprint, budget, &self.shown, now);
-                if !new && !slot.mended() {
-                    return None;
-                }
-                Write {
-                    value: slot.bytes(),
-                    version,
-                    ticket: None,
-                }
+    /// What to write over this slot, unless that changes nothing.
+    fn over(&mut self, bytes: Option<Vec<u8>>, version: Option<u32>) -> Option<Write> {
+        let now = self.now;
+        let number = self.owed.get(self.at)?.place.slot;
+        let mut slot = Slot::of(number.table, bytes.as_deref(), version, now);
+        let mut owed = std::mem::take(&mut self.owed);
+        let mut changed = false;
+        let own = owed.iter_mut().skip(self.at);
+        for owed in own.take_while(|owed| owed.place.slot == number) {
+            if !self.needs(owed) {
+                continue;
             }
-            What::Answer { quota, cost } => {
-                let count = cost.of_answer(self.returned.unwrap_or_default());
-                let mut slot = Slot::of(bytes, version, now);
-                let tat = slot.find(fingerprint, quota, now);
-                slot.put(fingerprint, quota.owe(tat, now, count), now);
-                Write {
-                    value: slot.bytes(),
-                    version,
-                    ticket: None,
+            let fingerprint = owed.place.fingerprint;
+            match &mut owed.what {
+                What::Patients { budget } => {
+                    changed |= slot.show(fingerprint, budget, &self.shown, now);
                 }
-            }
-            What::Lease { cap, ticket } => {
-                let mut slot = LeaseSlot::of(bytes, version, now);
-                slot.give_back(fingerprint, *ticket, cap, now);
-                let renewed = self.returned.is_none();
-                let ticket = renewed.then(|| slot.take(fingerprint, cap, now)).flatten();
-                Write {
-                    value: slot.bytes(),
-                    version,
+                What::Answer { quota, cost } => {
+                    let count = cost.of(self.returned.unwrap_or_default());
+                    let tat = slot.find(fingerprint, quota, now);
+                    slot.put(fingerprint, quota.owe(tat, now, count), now);
+                    changed = true;
+                }
+                What::Lease {
+                    cap,
                     ticket,
+                    renewed,
+                } => {
+                    slot.give_back(fingerprint, *ticket, cap, now);
+                    let renews = self.returned.is_none();
+                    *renewed = renews.then(|| slot.take(fingerprint, cap, now)).flatten();
+                    changed = true;
                 }
             }
-        };
-        Some(write)
+        }
+        self.owed = owed;
+        (changed || slot.mended).then(|| {
+            let mut value = bytes.unwrap_or_default();
+            value.clear();
+            slot.write(&mut value);
+            Write { value, version }
+        })
+    }
+
+    /// What was made is written.
+    fn written(&mut self) {
+        for owed in &mut self.owed {
+            if let What::Lease {
+                ticket, renewed, ..
+            } = &mut owed.what
+                && let Some(new) = renewed.take()
+            {
+                *ticket = new;
+            }
+        }
+        self.next();
     }
 }
 
@@ -205,11 +239,9 @@ impl Work for Settling {
         match (self.owed.get(self.at), &self.write) {
             (None, _) if self.returned.is_some() => Step::Done(Vec::new()),
             (None, _) => Step::Done(self.owed.clone()),
-            (Some(owed), None) => Step::Read {
-                key: &owed.place.key,
-            },
-            (Some(owed), Some(write)) => Step::Write {
-                key: &owed.place.key,
+            (Some(_), None) => Step::Read { key: &self.key },
+            (Some(_), Some(write)) => Step::Write {
+                key: &self.key,
                 value: &write.value,
                 version: write.version,
             },
@@ -217,12 +249,12 @@ impl Work for Settling {
     }
 
     fn answer(&mut self, answer: Answer) {
-        let Some(owed) = self.owed.get(self.at) else {
+        if self.at >= self.owed.len() {
             return;
-        };
+        }
         match (self.write.take(), answer) {
             (None, Answer::Value { bytes, version }) if self.tries < TRIES => {
-                match self.over(owed, bytes, version) {
+                match self.over(bytes, version) {
                     Some(write) => {
                         self.write = Some(write);
                         self.tries += 1;
@@ -231,19 +263,7 @@ impl Work for Settling {
                 }
             }
             (Some(_), Answer::Conflict) => {}
-            (Some(Write { ticket, .. }), Answer::Written) => {
-                if let (
-                    Some(new),
-                    Some(Owed {
-                        what: What::Lease { ticket, .. },
-                        ..
-                    }),
-                ) = (ticket, self.owed.get_mut(self.at))
-                {
-                    *ticket = new;
-                }
-                self.next();
-            }
+            (Some(_), Answer::Written) => self.written(),
             _ => self.next(),
         }
     }

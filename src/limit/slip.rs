@@ -2,27 +2,38 @@
 
 use super::Limit;
 use super::charging::{Charge, Remaining};
-use super::key::{Measure, Place};
-use super::lease::{Cap, LeaseSlot, Ticket};
-use super::patients::{Budget, PatientSlot};
+use super::key::Measure;
+use super::lease::{Cap, Ticket};
+use super::patients::Budget;
+use super::place::Place;
 use super::priority::{Keeping as _, Standing};
 use super::quota::{Decision, Quota, SECOND, seconds_until};
 use super::settling::Owed;
-use super::slot::Slot;
+use super::slot::{self, Slot};
 
 /// One limit of the exchange.
 pub(super) struct Slip {
     name: String,
     pub place: Place,
-    pub version: Option<u32>,
-    pub tries: u32,
     pub charged: bool,
     standing: Standing,
     /// It would have been refused, had the caller no priority.
     borrowed: bool,
     /// It passes without being counted.
     uncounted: bool,
+    /// There is no entry for this caller alone.
+    crowded: bool,
     kind: Kind,
+}
+
+/// What came of an attempt to charge.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Charged {
+    /// The slot has changed, and is to be written.
+    Changed,
+    /// It goes on, and nothing has changed.
+    Unchanged,
+    Refused,
 }
 
 enum Kind {
@@ -34,13 +45,11 @@ enum Kind {
         unit: u32,
         /// What is charged afterwards.
         owed: Option<Owed>,
-        slot: Slot,
         /// The bucket, as it was read or as it was charged.
         tat: u64,
     },
     Concurrent {
         cap: Cap,
-        slot: LeaseSlot,
         /// How many are under way, own included once charged; or when that is known.
         held: Result<u32, u64>,
         /// What was taken, once it is to be written.
@@ -48,16 +57,14 @@ enum Kind {
     },
     Patients {
         budget: Budget,
-        slot: PatientSlot,
         /// How many were shown, and until when they count.
         used: (u32, u64),
     },
 }
 
 impl Slip {
-    pub fn new(charge: &Charge<'_>) -> Slip {
+    pub fn new(charge: &Charge<'_>, place: Place) -> Slip {
         let limit: &Limit = charge.limit;
-        let place = Place::new(limit, &charge.caller);
         let priority = limit.priority.as_ref();
         let standing = Standing::new(priority, charge.priority);
         let kind = match &limit.measure {
@@ -65,31 +72,27 @@ impl Slip {
                 quota: quota.of(priority, standing),
                 count: charge.count,
                 unit: 1,
-                owed: Owed::answer(*quota, cost, &place),
-                slot: Slot::fresh(),
+                owed: Owed::answer(*quota, cost, place),
                 tat: 0,
             },
             Measure::Concurrent(cap) => Kind::Concurrent {
                 cap: cap.of(priority, standing),
-                slot: LeaseSlot::fresh(),
                 held: Ok(0),
                 ticket: None,
             },
             Measure::Patients(budget) => Kind::Patients {
                 budget: budget.of(priority, standing),
-                slot: PatientSlot::fresh(),
                 used: (0, 0),
             },
         };
         Slip {
             name: limit.name.clone(),
             place,
-            version: None,
-            tries: 0,
             charged: false,
             standing,
             borrowed: false,
             uncounted: false,
+            crowded: false,
             kind,
         }
     }
@@ -133,6 +136,11 @@ impl Slip {
         self.borrowed
     }
 
+    /// Whether there was no entry for this caller alone.
+    pub fn crowded(&self) -> bool {
+        self.crowded
+    }
+
     /// Where it cannot be charged: whether it passes all the same.
     pub fn pass_uncounted(&mut self) -> bool {
         let free = self.standing == Standing::Free;
@@ -142,38 +150,20 @@ impl Slip {
         free
     }
 
-    /// Whether nothing is to be written before it goes on: what is shown is counted afterwards.
-    pub fn passes_unwritten(&mut self, now: u64) -> bool {
-        let passes = matches!(self.kind, Kind::Patients { .. })
-            && !self.uncounted
-            && self.refused_until(now).is_none();
-        self.charged |= passes;
-        passes
-    }
-
     /// Takes what a read of its slot found.
-    pub fn read(&mut self, bytes: Option<Vec<u8>>, found: Option<u32>, now: u64) {
+    pub fn read(&mut self, slot: &mut Slot, now: u64) {
         let fingerprint = self.place.fingerprint;
+        let kind = match &self.kind {
+            Kind::Rate { .. } => slot::Kind::Bucket,
+            Kind::Concurrent { .. } => slot::Kind::Leases,
+            Kind::Patients { .. } => slot::Kind::Patients,
+        };
+        self.crowded = slot.crowds(kind, fingerprint, now);
         match &mut self.kind {
-            Kind::Rate {
-                quota, slot, tat, ..
-            } => {
-                *slot = Slot::of(bytes, found, now);
-                *tat = slot.find(fingerprint, quota, now);
-            }
-            Kind::Concurrent {
-                cap, slot, held, ..
-            } => {
-                *slot = LeaseSlot::of(bytes, found, now);
-                *held = slot.held(fingerprint, cap, now);
-            }
-            Kind::Patients { budget, slot, used } => {
-                *slot = PatientSlot::of(bytes, found, now);
-                *used = slot.used(fingerprint, budget, now);
-            }
+            Kind::Rate { quota, tat, .. } => *tat = slot.find(fingerprint, quota, now),
+            Kind::Concurrent { cap, held, .. } => *held = slot.held(fingerprint, cap, now),
+            Kind::Patients { budget, used, .. } => *used = slot.used(fingerprint, budget, now),
         }
-        self.version = found;
-        self.tries += 1;
     }
 
     /// The first instant at which this limit admits, if it does not now; none once charged.
@@ -207,10 +197,13 @@ impl Slip {
         }
     }
 
-    /// The bytes that charge it; absent where it refuses.
-    pub fn charge(&mut self, now: u64) -> Option<Vec<u8>> {
-        if self.uncounted || self.refused_until(now).is_some() {
-            return None;
+    /// Charges it in its slot, unless it refuses. What was shown is counted afterwards.
+    pub fn charge(&mut self, slot: &mut Slot, now: u64) -> Charged {
+        if self.charged || self.uncounted {
+            return Charged::Unchanged;
+        }
+        if self.refused_until(now).is_some() {
+            return Charged::Refused;
         }
         self.borrowed = match self.standing {
             Standing::Plain => false,
@@ -220,48 +213,28 @@ impl Slip {
         let fingerprint = self.place.fingerprint;
         match &mut self.kind {
             Kind::Rate {
-                quota,
-                count,
-                slot,
-                tat,
-                ..
-            } => {
-                let next = next(quota, *tat, now, *count);
-                let mut slot = slot.clone();
-                slot.put(fingerprint, next, now);
-                Some(slot.bytes())
-            }
-            Kind::Concurrent {
-                cap, slot, ticket, ..
-            } => {
-                let mut slot = slot.clone();
-                *ticket = Some(slot.take(fingerprint, cap, now)?);
-                Some(slot.bytes())
-            }
-            Kind::Patients { slot, .. } => slot.mended().then(|| slot.bytes()),
-        }
-    }
-
-    /// Those bytes were written.
-    pub fn charged(&mut self, now: u64) {
-        match &mut self.kind {
-            Kind::Rate {
                 quota, count, tat, ..
-            } => *tat = next(quota, *tat, now, *count),
-            Kind::Concurrent { held, .. } => *held = held.map(|held| held.saturating_add(1)),
-            Kind::Patients { .. } => {}
+            } => {
+                *tat = next(quota, *tat, now, *count);
+                slot.put(fingerprint, *tat, now);
+                Charged::Changed
+            }
+            Kind::Concurrent { cap, held, ticket } => match slot.take(fingerprint, cap, now) {
+                Some(taken) => {
+                    *ticket = Some(taken);
+                    *held = held.map(|held| held.saturating_add(1));
+                    Charged::Changed
+                }
+                None if self.pass_uncounted() => Charged::Unchanged,
+                None => Charged::Refused,
+            },
+            Kind::Patients { .. } => Charged::Unchanged,
         }
-        self.charged = true;
     }
 
-    /// The bytes of a slot that had to be mended, and that no charge has stored.
-    pub fn mended(&self) -> Option<Vec<u8>> {
-        match &self.kind {
-            _ if self.charged || self.uncounted => None,
-            Kind::Rate { slot, .. } => slot.mended().then(|| slot.bytes()),
-            Kind::Concurrent { slot, .. } => slot.mended().then(|| slot.bytes()),
-            Kind::Patients { slot, .. } => slot.mended().then(|| slot.bytes()),
-        }
+    /// What was charged is written.
+    pub fn written(&mut self) {
+        self.charged |= !self.uncounted;
     }
 
     /// What is left of it.
@@ -304,11 +277,9 @@ impl Slip {
     pub fn owed(&self) -> Option<Owed> {
         match &self.kind {
             _ if !self.charged => None,
-            Kind::Rate { owed, .. } => owed.clone(),
-            Kind::Concurrent { cap, ticket, .. } => {
-                Some(Owed::lease(*cap, (*ticket)?, &self.place))
-            }
-            Kind::Patients { budget, .. } => Some(Owed::patients(*budget, &self.place)),
+            Kind::Rate { owed, .. } => *owed,
+            Kind::Concurrent { cap, ticket, .. } => Some(Owed::lease(*cap, (*ticket)?, self.place)),
+            Kind::Patients { budget, .. } => Some(Owed::patients(*budget, self.place)),
         }
     }
 }

@@ -75,22 +75,33 @@ export class Worker {
     this.tested = true;
   }
 
+  /** The memory, as bytes and as numbers: made anew only where it has grown, for to make them costs more than a call. */
+  get view() {
+    if (this.seen?.buffer !== this.memory.buffer) {
+      const { buffer } = this.memory;
+      this.seen = { buffer, bytes: Buffer.from(buffer), data: new DataView(buffer) };
+    }
+    return this.seen;
+  }
+
   text(at, length) {
-    return Buffer.from(this.memory.buffer, at, length).toString('latin1');
+    return this.view.bytes.latin1Slice(at, at + length);
   }
 
   copy(at, length) {
-    return Buffer.from(new Uint8Array(this.memory.buffer, at, length));
+    const copy = Buffer.allocUnsafe(length);
+    this.view.bytes.copy(copy, 0, at, at + length);
+    return copy;
   }
 
   /** Hands bytes over, in memory that the filter makes room for. */
-  give(value, at, length) {
+  give(value, at, length, size = value?.length) {
     if (value === undefined) return 1;
-    const place = this.filter.proxy_on_memory_allocate(value.length);
-    new Uint8Array(this.memory.buffer).set(value, place);
-    const view = new DataView(this.memory.buffer);
-    view.setUint32(at, place, true);
-    view.setUint32(length, value.length, true);
+    const place = this.filter.proxy_on_memory_allocate(size);
+    const view = this.view;
+    value.copy(view.bytes, place, 0, size);
+    view.data.setUint32(at, place, true);
+    view.data.setUint32(length, size, true);
     return 0;
   }
 
@@ -102,7 +113,7 @@ export class Worker {
     };
     const host = {
       proxy_get_current_time_nanoseconds: (at) => {
-        new DataView(this.memory.buffer).setBigUint64(at, this.now, true);
+        this.view.data.setBigUint64(at, this.now, true);
         return 0;
       },
       proxy_get_property: (name, length, at, size) => this.give(properties[this.text(name, length)], at, size),
@@ -120,12 +131,21 @@ export class Worker {
         return 0;
       },
       proxy_get_shared_data: (name, length, at, size, version) => {
-        const [value, own] = this.shared.get(this.text(name, length)) ?? [];
-        if (value) new DataView(this.memory.buffer).setUint32(version, own, true);
-        return this.give(value, at, size);
+        const found = this.shared.get(this.text(name, length));
+        if (found === undefined) return 1;
+        this.view.data.setUint32(version, found.version, true);
+        return this.give(found.room, at, size, found.size);
       },
       proxy_set_shared_data: (name, length, at, size) => {
-        this.shared.set(this.text(name, length), [this.copy(at, size), ++this.version]);
+        const key = this.text(name, length);
+        let entry = this.shared.get(key);
+        if (entry === undefined || entry.room.length < size) {
+          entry = { room: Buffer.allocUnsafeSlow(2 * size) };
+          this.shared.set(key, entry);
+        }
+        this.view.bytes.copy(entry.room, 0, at, at + size);
+        entry.size = size;
+        entry.version = ++this.version;
         return 0;
       },
       proxy_call_foreign_function: (_name, _length, at, size, result, resultSize) => {

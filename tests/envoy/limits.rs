@@ -157,6 +157,48 @@ async fn a_bucket_is_exact_across_workers() {
     world.close().await;
 }
 
+/// Limits by one key lie in one slot: one write charges all of them, or, for whoever is refused, none.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_by_one_key_are_charged_together_across_workers() {
+    let world = World::with(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["limits"] = json!([
+                { "name": "per-client", "key": ["client"], "rate": "1/m", "burst": 20 },
+                { "name": "a-day", "key": ["client"], "rate": "30/d", "burst": 30 },
+                { "name": "at-once", "key": ["client"], "concurrent": 1000 },
+            ]);
+        })),
+        ..Setting::default()
+    })
+    .await;
+    let callers: Vec<Caller> = (0..20)
+        .map(|_| Caller::new(&world, "clinic-a", Version::Http2))
+        .collect();
+    let answers = race(&world, &callers, 3).await;
+    check_race("one key", &answers, 20);
+    let last = callers[0].ask(&world).await;
+    assert_eq!(last.status, 429);
+    let records = world.records().await;
+    let left = |name: &str, outcome: &str| {
+        let own = records.iter().filter(|record| record["outcome"] == outcome);
+        let mut left: Vec<u64> = own
+            .filter_map(|record| record["limits"][name].as_u64())
+            .collect();
+        left.sort_unstable();
+        left
+    };
+    // Each of the admitted took one of both buckets, whoever raced whom; the refused took nothing.
+    let expected: Vec<u64> = (10..30).collect();
+    assert_eq!(left("a-day", "allowed"), expected);
+    assert!(left("a-day", "refused").iter().all(|left| *left >= 10));
+    assert_eq!(
+        left("at-once", "refused").last(),
+        Some(&1000),
+        "all given back"
+    );
+    world.close().await;
+}
+
 /// Nothing that is refused for another reason is charged, and least of all to somebody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_permitted_is_charged() {

@@ -1,10 +1,12 @@
-//! What comes after a request: answers that are charged, and leases that are renewed and given back.
+//! What comes after a request: answers that are charged, patients who are counted, and leases that are renewed
+//! and given back.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use fhir_guard::limit::{
-    Caller, Cap, Charge, Charging, Cost, KeyPart, Limit, Measure, Owed, Period, Quota, Returned,
-    Settling, Verdict,
+    Budget, Caller, Cap, Charge, Charging, Cost, KeyPart, Limit, Measure, Owed, Period, Quota,
+    Returned, Settling, Shown, Verdict,
 };
 use fhir_guard::shared::{Answer, Step, Work};
 
@@ -14,8 +16,9 @@ use crate::input::Input;
 /// What is done in one run.
 const STEPS: usize = 48;
 
-/// The largest value of a slot of leases, in bytes.
-const LEASES: usize = 652;
+/// The largest value of a slot of buckets and leases, and of one of patients, in bytes.
+const LARGEST: usize = 1444;
+const LARGEST_OF_PATIENTS: usize = 9534;
 
 /// What is under way.
 struct Running {
@@ -24,18 +27,21 @@ struct Running {
     heard: u64,
 }
 
-/// A cap or a quota with a debt, and what is done under it. The map may be damaged before.
+/// A cap, a quota with a debt or a budget of patients, and what is done under it. The map may be damaged before.
 ///
 /// # Panics
-/// Where more is under way than the cap says, though each was heard of within its lease; where a refusal
+/// Where more is under way than the cap says, though each was heard of within its lease; where somebody goes on
+/// after as many patients as the budget has; where a refusal
 /// says another time than the one from which it is admitted; where a bucket is deeper than its debt, or
 /// where work does not end or writes more than a slot holds.
 pub fn check(input: &mut Input<'_>) {
     let (kind, most) = (input.byte(), 1 + u32::from(input.byte() % 8));
     let lease = 10 + u64::from(input.byte() % 64);
     let debt = u32::from(input.byte() % 32);
-    let measure = match kind & 1 {
-        0 => Measure::Concurrent(Cap::new(most, lease).expect("a cap")),
+    let window = 60 + 60 * u64::from(debt);
+    let measure = match (kind & 1, kind & 4) {
+        (0, 0) => Measure::Concurrent(Cap::new(most, lease).expect("a cap")),
+        (0, _) => Measure::Patients(Budget::new(most, window).expect("a budget")),
         _ => Measure::Rate {
             quota: Quota::new(1, Period::Second, most)
                 .and_then(|quota| quota.with_debt(debt))
@@ -48,6 +54,11 @@ pub fn check(input: &mut Input<'_>) {
         },
     };
     let at_once = matches!(measure, Measure::Concurrent(_));
+    let of_patients = matches!(measure, Measure::Patients(_));
+    let largest = match of_patients {
+        true => LARGEST_OF_PATIENTS,
+        false => LARGEST,
+    };
     let limit = Limit::new("after", &[KeyPart::Client], measure).expect("a limit");
     let caller = Caller {
         client: Some("a"),
@@ -64,7 +75,7 @@ pub fn check(input: &mut Input<'_>) {
     };
     let mut map = Map::default();
     if kind & 2 != 0 {
-        let damage = place(input.chunk());
+        let damage = place(input.chunk(), of_patients);
         if let Step::Read { key } = charging(START).step() {
             map.0.insert(key.to_owned(), (damage, 7));
         }
@@ -72,6 +83,8 @@ pub fn check(input: &mut Input<'_>) {
     let faults = input.chunk();
     let mut running: Vec<Running> = Vec::new();
     let mut now = START;
+    // Who was shown, in the window that is now.
+    let mut shown: (u64, BTreeSet<u64>) = (0, BTreeSet::new());
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
@@ -82,7 +95,7 @@ pub fn check(input: &mut Input<'_>) {
             0 => now += super::step(number),
             1 => {
                 let mut work = charging(now);
-                let verdict = map.all(&mut work, LEASES);
+                let verdict = map.all(&mut work, largest);
                 assert!(!verdict.contended, "nobody else was there");
                 if verdict.allowed {
                     running.push(Running {
@@ -90,13 +103,16 @@ pub fn check(input: &mut Input<'_>) {
                         heard: now,
                     });
                 } else {
-                    told(&map, &verdict, &charging, now, at_once);
+                    told(&map, &verdict, &charging, now, &limit.measure);
                     let most = u64::from(most + debt) + 3;
                     assert!(
-                        at_once || verdict.retry_after_seconds <= most,
+                        at_once || of_patients || verdict.retry_after_seconds <= most,
                         "{verdict:?}"
                     );
                 }
+                let (begun, whom) = &shown;
+                let known = whom.len() < most as usize || *begun != now / (window * 1_000_000_000);
+                assert!(!of_patients || !verdict.allowed || known, "{whom:?}");
                 let heard = |one: &&Running| one.heard + lease * 1_000_000_000 > now;
                 let held = running.iter().filter(heard).count();
                 assert!(!at_once || held <= most as usize, "{held} under way");
@@ -108,7 +124,7 @@ pub fn check(input: &mut Input<'_>) {
                     one.heard = now;
                     if one.owed.iter().any(|owed| owed.is_old(now)) {
                         let owed = std::mem::take(&mut one.owed);
-                        one.owed = map.all(&mut Settling::renewing(owed, now), LEASES);
+                        one.owed = map.all(&mut Settling::renewing(owed, now), largest);
                     }
                 }
             }
@@ -118,8 +134,16 @@ pub fn check(input: &mut Input<'_>) {
                     resources: u64::from(number) % 40,
                     bytes: u64::from(number).saturating_pow(u32::from(what >> 6) * 4),
                 };
+                let patients: Vec<u64> = (0..u64::from(what >> 2)).map(|one| one * 7).collect();
+                let current = now / (window * 1_000_000_000);
+                if shown.0 != current {
+                    shown = (current, BTreeSet::new());
+                }
+                shown.1.extend(&patients);
+                let salt = u64::from(number);
                 let mut settling = Settling::new(one.owed, returned, now);
-                assert!(map.all(&mut settling, LEASES).is_empty(), "owed for ever");
+                settling = settling.with_shown(Shown { patients, salt });
+                assert!(map.all(&mut settling, largest).is_empty(), "owed for ever");
             }
             _ => {}
         }
@@ -129,8 +153,8 @@ pub fn check(input: &mut Input<'_>) {
     // Nobody may have met the damage before: then whoever does is refused, and lets it be mended.
     let mended = later + super::HEALED;
     assert!(
-        map.all(&mut charging(later), LEASES).allowed
-            || map.all(&mut charging(mended), LEASES).allowed,
+        map.all(&mut charging(later), largest).allowed
+            || map.all(&mut charging(mended), largest).allowed,
         "never healed"
     );
     if let Some(one) = running.pop() {
@@ -153,24 +177,35 @@ pub fn check(input: &mut Input<'_>) {
 }
 
 /// Whoever was refused is admitted when told, if nothing else comes; of what is under way nobody knows.
-fn told(map: &Map, verdict: &Verdict, charging: &dyn Fn(u64) -> Charging, now: u64, at_once: bool) {
+fn told(
+    map: &Map,
+    verdict: &Verdict,
+    charging: &dyn Fn(u64) -> Charging,
+    now: u64,
+    measure: &Measure,
+) {
     let seconds = verdict.retry_after_seconds;
     assert!(seconds >= 1);
+    let at_once = matches!(measure, Measure::Concurrent(_));
+    // Where others share a count, room may come before their window ends.
+    let earlier = matches!(measure, Measure::Rate { .. });
     let at = |seconds: u64| {
         let later = now + seconds * 1_000_000_000;
-        map.clone().all(&mut charging(later), LEASES).allowed
+        let mut map = map.clone();
+        map.all(&mut charging(later), LARGEST_OF_PATIENTS).allowed
     };
     assert!(at_once || at(seconds), "{verdict:?}");
-    assert!(at_once || seconds == 1 || !at(seconds - 1), "{verdict:?}");
+    assert!(!earlier || seconds == 1 || !at(seconds - 1), "{verdict:?}");
 }
 
-/// Bytes as they are, or a slot of leases that would be read: times are distances from the beginning.
-fn place(bytes: &[u8]) -> Vec<u8> {
+/// Bytes as they are, or a slot that would be read, of leases or of patients: times are distances from the
+/// beginning.
+fn place(bytes: &[u8], of_patients: bool) -> Vec<u8> {
     let mut input = Input(bytes);
     if input.byte() & 1 == 0 {
         return input.0.to_vec();
     }
-    let mut slot = b"FGC\x01".to_vec();
+    let mut slot = b"FGL\x02".to_vec();
     let time = |input: &mut Input<'_>| match input.byte() % 4 {
         0 => 0,
         1 => START - u64::from(input.long()),
@@ -179,9 +214,28 @@ fn place(bytes: &[u8]) -> Vec<u8> {
     };
     slot.extend(time(&mut input).to_be_bytes());
     while !input.is_empty() {
-        slot.extend([input.byte(); 16]);
+        slot.extend([input.byte(); 15]);
+        slot.push(if of_patients { 3 } else { 2 });
         slot.extend(time(&mut input).to_be_bytes());
-        slot.extend((0..8).flat_map(|_| input.short().to_be_bytes()));
+        if !of_patients {
+            slot.extend((0..8).flat_map(|_| input.short().to_be_bytes()));
+            continue;
+        }
+        slot.extend(u64::from(input.long()).to_be_bytes());
+        match input.byte() {
+            // Registers, all alike but the first.
+            0xff => {
+                slot.extend([0xff; 2]);
+                slot.push(input.byte());
+                slot.extend([input.byte() | 1; 1023]);
+            }
+            count => {
+                let count = u16::from(count % 130);
+                slot.extend(count.to_be_bytes());
+                let step = u64::from(input.short());
+                slot.extend((0..u64::from(count)).flat_map(|one| (one * step).to_be_bytes()));
+            }
+        }
     }
     slot
 }

@@ -6,7 +6,7 @@ use super::*;
 fn a_damaged_slot_admits_no_more_than_a_fresh_one_and_heals() {
     let limits = [limit("damage", &[KeyPart::Client], 1, Period::Second, 4)];
     let caller = client("a");
-    let key = Place::new(&limits[0], &caller).key;
+    let key = Place::new(&limits[0], &caller).key();
     let mut good = Map::default();
     good.charge(&limits, &caller, START);
     let (good, _) = good.values.remove(&key).unwrap();
@@ -60,7 +60,7 @@ fn a_rebuilt_slot_counts_as_just_emptied() {
         };
         assert_eq!(found, version, "{name}");
         let mut map = Map::default();
-        map.set(&Place::new(&limits[0], &caller).key, value);
+        map.set(&Place::new(&limits[0], &caller).key(), value);
         charging.answer(Answer::Written);
         let verdict = verdict(&charging);
         assert_eq!(
@@ -88,7 +88,7 @@ fn a_rebuilt_slot_counts_as_just_emptied() {
     check("emptied, as no bytes", None, Some(3), false);
     check("emptied, as empty bytes", Some(b""), Some(3), false);
     check("rubbish", Some(b"rubbish"), Some(3), false);
-    check("good", Some(b"FGL\x01\0\0\0\0\0\0\0\0"), Some(3), true);
+    check("good", Some(b"FGL\x02\0\0\0\0\0\0\0\0"), Some(3), true);
 }
 
 #[test]
@@ -139,4 +139,58 @@ fn a_clock_that_steps_back_empties_and_heals() {
     check("an hour", 3600 * SECOND, SECOND);
     check("a year", 366 * 86_400 * SECOND, SECOND);
     check("to the first nanosecond", START - 1, SECOND);
+}
+
+#[test]
+fn without_a_clock_nobody_is_admitted_and_nobody_forgiven() {
+    let limits = [
+        limit("rate", &[KeyPart::Client], 1, Period::Hour, 1),
+        limit("all", &[], 1, Period::Hour, 9),
+    ];
+    let (caller, mut map) = (client("a"), Map::default());
+    assert!(map.charge(&limits, &caller, START).allowed);
+    let before = map.values.clone();
+    let refused = map.charge(&limits, &caller, 0);
+    assert!(!refused.allowed && refused.contended && refused.retry_after_seconds == 1);
+    assert_eq!(map.values, before, "nothing is mended by no time");
+    assert!(!map.charge(&limits, &caller, START + SECOND).allowed);
+    assert!(map.charge(&[], &caller, 0).allowed, "no limit, no clock");
+    // What is owed is given up; a place ends by itself.
+    let cap = Measure::Concurrent(Cap::new(1, 70).unwrap());
+    let cap = [Limit::new("cap", &[KeyPart::Client], cap).unwrap()];
+    let mut charging = Charging::new(charges(&cap, &caller), START);
+    while let Some(answer) = map.carry_out(&charging.step()) {
+        charging.answer(answer);
+    }
+    let before = map.values.clone();
+    let owed = charging.owed();
+    for settling in [
+        Settling::new(owed.clone(), Returned::default(), 0),
+        Settling::renewing(owed, 0),
+    ] {
+        assert!(matches!(settling.step(), Step::Done(_)));
+    }
+    assert_eq!(map.values, before);
+    assert!(!map.charge(&cap, &caller, START + 69 * SECOND).allowed);
+}
+
+#[test]
+fn a_clock_that_steps_back_far_forgets_no_bucket_beside_a_lease() {
+    let cap = Measure::Concurrent(Cap::new(2, 60).unwrap());
+    let limits = [
+        limit("rate", &[KeyPart::Client], 1, Period::Day, 3),
+        Limit::new("cap", &[KeyPart::Client], cap).unwrap(),
+    ];
+    let (caller, mut map) = (client("a"), Map::default());
+    assert!(map.charge(&limits, &caller, START).allowed);
+    // Further than any lease lasts, and within what the bucket takes to be full.
+    let now = START - 10_000 * SECOND;
+    let left = map.charge(&limits, &caller, now);
+    assert!(left.allowed, "{left:?}");
+    assert_eq!(left.remaining[0].remaining, 0);
+    assert!(
+        !map.charge(&limits[1..], &caller, now).allowed,
+        "both are under way"
+    );
+    assert!(map.charge(&limits[1..], &caller, now + 70 * SECOND).allowed);
 }

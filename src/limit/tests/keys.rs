@@ -1,6 +1,6 @@
 //! What is counted by.
 
-use super::super::key::Place;
+use super::super::place::Place;
 use super::*;
 
 #[test]
@@ -202,7 +202,7 @@ fn no_two_callers_share_a_place() {
         ),
     ];
     for (index, (name, place)) in rows.iter().enumerate() {
-        assert!(place.key.len() == 23 && place.key.starts_with("fhir-guard.limit.v1."));
+        assert!(place.key().len() == 23 && place.key().starts_with("fhir-guard.limit.v2."));
         assert_ne!(place.fingerprint, [0; 16], "{name}");
         for (other, twin) in rows.iter().skip(index + 1) {
             assert_ne!(place.fingerprint, twin.fingerprint, "{name} and {other}");
@@ -210,7 +210,7 @@ fn no_two_callers_share_a_place() {
     }
     let again = Place::new(&both, &caller(Some("x"), Some("y")));
     assert_eq!(again.fingerprint, rows[0].1.fingerprint);
-    assert_eq!(again.key, rows[0].1.key);
+    assert_eq!(again.key(), rows[0].1.key());
     // A part that the key does not name makes no difference.
     let one = limit("a", &[KeyPart::Client]);
     let (with, without) = (caller(Some("x"), Some("y")), caller(Some("x"), None));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::key::Place;
+use super::place::Place;
 use super::quota::SECOND;
 use super::*;
 use crate::shared::{Answer, Step, Work as _};
@@ -16,6 +16,7 @@ mod patients;
 mod priority;
 mod race;
 mod settling;
+mod slots;
 mod told;
 
 const START: u64 = 1_700_000_000 * SECOND;
@@ -132,9 +133,9 @@ fn client(name: &str) -> Caller<'_> {
 /// Names of clients whose buckets under every one of these limits lie in one slot.
 fn neighbours(limits: &[Limit], count: usize) -> Vec<String> {
     let first = &limits[0];
-    let slot = Place::new(first, &client("0")).key;
+    let slot = Place::new(first, &client("0")).slot;
     let names = (0..).map(|number: u32| number.to_string());
-    let inside = |name: &String| Place::new(first, &client(name)).key == slot;
+    let inside = |name: &String| Place::new(first, &client(name)).slot == slot;
     names.filter(inside).take(count).collect()
 }
 
@@ -337,7 +338,8 @@ fn overtaken(map: &mut Map, limits: &[Limit; 2]) -> Verdict {
 fn a_later_refusal_keeps_the_earlier_charge() {
     // The second limit lets one request through, and that is the other worker's.
     let limits = [
-        limit("first", &[KeyPart::Client], 1, Period::Minute, 5),
+        // By another key, so that it lies in another slot.
+        limit("first", &[], 1, Period::Minute, 5),
         limit("second", &[KeyPart::Client], 1, Period::Minute, 1),
     ];
     let mut map = Map::default();
@@ -354,7 +356,7 @@ fn a_later_refusal_keeps_the_earlier_charge() {
 fn what_is_charged_already_is_not_held_against_the_rest() {
     // The first limit has nothing left once it is charged, and the second has to be read again.
     let limits = [
-        limit("first", &[KeyPart::Client], 1, Period::Minute, 1),
+        limit("first", &[], 1, Period::Minute, 1),
         limit("second", &[KeyPart::Client], 1, Period::Minute, 5),
     ];
     let allowed = overtaken(&mut Map::default(), &limits);

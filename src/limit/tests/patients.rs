@@ -1,6 +1,6 @@
 //! How many different patients.
 
-use super::super::patients::PatientSlot;
+use super::super::slot::{Kind, Slot};
 use super::*;
 
 const DAY: u64 = 86_400 * SECOND;
@@ -164,7 +164,7 @@ fn callers_of_a_full_slot_share_one_count_and_are_not_forgiven() {
 
 #[test]
 fn a_shorter_window_takes_its_own_part_of_a_shared_count_with_it() {
-    let (now, mut slot) = (DAWN + 1, PatientSlot::fresh());
+    let (now, mut slot) = (DAWN + 1, Slot::fresh());
     let (long, short) = (
         Budget::new(10, 86_400).unwrap(),
         Budget::new(10, 60).unwrap(),
@@ -173,7 +173,7 @@ fn a_shorter_window_takes_its_own_part_of_a_shared_count_with_it() {
         patients: vec![patient],
         salt,
     };
-    let place = |number: u8| [number; 16];
+    let place = |number: u8| Kind::Patients.fingerprint([number; 16]);
     for number in 1..=8 {
         slot.show(place(number), &short, &one(1, 1), now);
     }
@@ -184,14 +184,14 @@ fn a_shorter_window_takes_its_own_part_of_a_shared_count_with_it() {
         (1, DAWN + DAY),
         "no room"
     );
-    assert!(!slot.mended());
+    assert!(!slot.mended);
     // With room it is on its own, and free of it when its own window ends.
     let later = minute + 2 * SECOND;
     assert_eq!(
         slot.used(place(10), &short, later),
         (1, minute + 60 * SECOND)
     );
-    assert!(slot.mended());
+    assert!(slot.mended);
     slot.show(place(11), &short, &one(3, 3), later);
     assert_eq!(slot.used(place(11), &short, later).0, 2, "not forgiven");
 }
@@ -211,9 +211,9 @@ fn a_damaged_slot_counts_as_used_up_and_heals() {
         .map(|cut| good[..cut].to_vec())
         .collect();
     rows.push([&good[..], &[0]].concat());
-    rows.push([b"FGP\x02", &good[4..]].concat());
+    rows.push([b"FGL\x01", &good[4..]].concat());
     rows.push([&good[..], &good[12..]].concat());
-    rows.push([&good[..12], &[1; 16], &[0xff; 8], &good[36..]].concat());
+    rows.push([&good[..12], &[3; 16], &[0xff; 8], &good[36..]].concat());
     for rubbish in rows {
         map.set(&key, &rubbish);
         let refused = begin(&mut map, &limit, "a", START).err().expect("refused");

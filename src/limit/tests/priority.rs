@@ -118,10 +118,11 @@ fn shared_data_that_fails_refuses_all_but_those_who_are_free() {
         }),
     ];
     let [rate, cap] = limits(Right::Bypass);
-    let other = limit("other", &[KeyPart::Client], 1, Period::Hour, 5);
+    // By another key, so that it lies in another slot.
+    let other = limit("other", &[], 1, Period::Hour, 5);
     for first in [rate, cap] {
         let limits = [first, other.clone()];
-        let place = Place::new(&limits[0], &client("a")).key;
+        let place = Place::new(&limits[0], &client("a")).key();
         for (name, failure) in failures {
             for priority in [true, false] {
                 let mut map = Map::default();

@@ -35,7 +35,7 @@ fn all_of(charging: &mut Charging, map: &mut Map) -> Verdict {
 fn whoever_is_refused_is_admitted_when_told_and_not_a_second_before() {
     let mut refused = [0_usize; 2];
     let first = [limit("l0", &[KeyPart::Client], 1, Period::Second, 1)];
-    let crowd = neighbours(&first, 18);
+    let crowd = neighbours(&first, 36);
     for seed in 0..600 {
         let mut random = Lcg(seed);
         let count = 1 + random.below(3);
@@ -53,7 +53,7 @@ fn whoever_is_refused_is_admitted_when_told_and_not_a_second_before() {
             let name = &names[usize::try_from(random.below(names.len() as u64)).unwrap()];
             let caller = client(name);
             if random.below(40) == 0 {
-                let damaged = Place::new(&limits[0], &caller).key;
+                let damaged = Place::new(&limits[0], &caller).key();
                 map.set(&damaged, b"rubbish");
             }
             let count = 1 + u32::try_from(random.below(2)).unwrap();
