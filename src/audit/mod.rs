@@ -84,10 +84,21 @@ pub struct Record {
     pub patient: Option<String>,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+    /// What a server of several proxies was asked, and how that ended.
+    pub global: Option<GlobalRecord>,
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
     /// What looks wrong about the caller.
     pub risk: Option<Finding>,
+}
+
+/// What a server of several proxies was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GlobalRecord {
+    /// The names of the limits.
+    pub limits: Vec<String>,
+    /// How it ended: `ok`, `over-limit`, or why it was not judged; `waiting` where it never did.
+    pub ended: &'static str,
 }
 
 /// One request of a Bundle.
@@ -154,6 +165,13 @@ impl Record {
                 out.0.push(':');
                 digits(&mut out.0, u64::from(*remaining), 1);
             }
+            out.close('}');
+        }
+        if let Some(global) = &self.global {
+            out.key("global");
+            out.open('{');
+            out.list("limits", &global.limits);
+            out.text("ended", Some(global.ended));
             out.close('}');
         }
         out.list("priority", &self.priority);
@@ -239,6 +257,10 @@ mod tests {
             watermark: some(),
             patient: some(),
             limits: vec![("per-client".to_owned(), 3)],
+            global: Some(GlobalRecord {
+                limits: vec!["per-client".to_owned()],
+                ended: "ok",
+            }),
             priority: vec!["per-client".to_owned()],
             reported: vec!["deny.night".to_owned()],
             risk: Some(Finding {
@@ -274,6 +296,7 @@ mod tests {
             "watermark",
             "patient",
             "limits",
+            "global",
             "priority",
             "reported",
             "risk",

@@ -1,9 +1,11 @@
 //! The state machine that charges the limits of one exchange.
 
+use super::global::{Descriptor, Question};
 use super::key::{Caller, Limit};
 use super::quota::seconds_until;
 use super::settling::Owed;
 use super::slip::Slip;
+use crate::identity::MacKey;
 use crate::shared::{Answer, Step, Work};
 
 /// How often one slot is read before the exchange is refused.
@@ -18,6 +20,7 @@ const TRIES: u32 = 8;
 pub struct Charging {
     now: u64,
     slips: Vec<Slip>,
+    question: Question,
     phase: Phase,
     /// The bytes of the write that is under way.
     value: Vec<u8>,
@@ -90,10 +93,24 @@ impl Charging {
     /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
     /// is done at once, and allowed.
     pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
-        let charges = charges.into_iter();
-        let slips: Vec<Slip> = charges.map(|charge| Slip::new(&charge)).collect();
+        Charging::with_key(charges, now, None)
+    }
+
+    /// The same, where this key hashes who somebody is for the server of global limits.
+    pub fn with_key<'l>(
+        charges: impl IntoIterator<Item = Charge<'l>>,
+        now: u64,
+        key: Option<&MacKey>,
+    ) -> Charging {
+        let (mut slips, mut descriptors) = (Vec::new(), Vec::new());
+        for (place, charge) in charges.into_iter().enumerate() {
+            let descriptor = Descriptor::of(&charge, key);
+            descriptors.extend(descriptor.map(|one| (place, one)));
+            slips.push(Slip::new(&charge));
+        }
         Charging {
             now,
+            question: Question::new(descriptors),
             phase: match slips.as_slice() {
                 [] => Phase::Done,
                 _ => Phase::Reading(0),
@@ -115,6 +132,17 @@ impl Charging {
     /// What is to be done when the answer has ended: answers to be charged, leases to be given back.
     pub fn owed(&self) -> Vec<Owed> {
         self.slips.iter().filter_map(Slip::owed).collect()
+    }
+
+    /// What is to be asked of the server of global limits, once all here admit; it is given away.
+    pub fn question(&mut self) -> Question {
+        std::mem::take(&mut self.question)
+    }
+
+    /// What is to be given back where somebody else refuses what was charged here.
+    pub fn refunds(&self) -> Vec<Owed> {
+        let charged = self.slips.iter();
+        charged.filter_map(|slip| slip.refund(self.now)).collect()
     }
 
     /// The limits that would have refused, had the caller no priority; by name, each once.

@@ -113,7 +113,7 @@ impl Default for AddressPrefix {
 
 impl AddressPrefix {
     /// The network of this address, as a text that no other network has.
-    fn network(self, address: IpAddr) -> String {
+    pub(super) fn network(self, address: IpAddr) -> String {
         let (bits, whole, length) = match address.to_canonical() {
             IpAddr::V4(address) => (u128::from(u32::from(address)), 32_u32, self.v4),
             IpAddr::V6(address) => (u128::from(address), 128, self.v6),
@@ -137,6 +137,8 @@ pub struct Limit {
     pub measure: Measure,
     /// Who goes first; `None` is nobody.
     pub priority: Option<Priority>,
+    /// Whether a server that several proxies share is asked as well; of rates alone.
+    pub global: bool,
 }
 
 /// What a limit holds to.
@@ -207,6 +209,7 @@ impl Limit {
             address: AddressPrefix::default(),
             measure,
             priority: None,
+            global: false,
         })
     }
 
@@ -350,7 +353,7 @@ fn digest(limit: &Limit, caller: &Caller) -> [u8; 32] {
 
 impl<'a> Caller<'a> {
     /// A part that is a text.
-    fn part(&self, part: KeyPart) -> Option<&'a str> {
+    pub(super) fn part(&self, part: KeyPart) -> Option<&'a str> {
         match part {
             KeyPart::Address | KeyPart::Token => None,
             KeyPart::Certificate => self.certificate,

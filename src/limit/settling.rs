@@ -27,6 +27,8 @@ enum What {
     Patients { budget: Budget },
     /// One that is under way is no more.
     Lease { cap: Cap, ticket: Ticket },
+    /// What a bucket was charged is given back: so much, at that instant.
+    Refund { added: u64, charged: u64 },
 }
 
 impl Owed {
@@ -47,6 +49,13 @@ impl Owed {
         }
     }
 
+    pub(super) fn refund(added: u64, charged: u64, place: &Place) -> Option<Owed> {
+        (added > 0).then(|| Owed {
+            place: place.clone(),
+            what: What::Refund { added, charged },
+        })
+    }
+
     pub(super) fn lease(cap: Cap, ticket: Ticket, place: &Place) -> Owed {
         Owed {
             place: place.clone(),
@@ -58,7 +67,7 @@ impl Owed {
     pub fn is_old(&self, now: u64) -> bool {
         match &self.what {
             What::Lease { cap, ticket } => ticket.is_old(cap, now),
-            What::Answer { .. } | What::Patients { .. } => false,
+            What::Answer { .. } | What::Patients { .. } | What::Refund { .. } => false,
         }
     }
 
@@ -136,7 +145,8 @@ impl Settling {
         while let Some(owed) = self.owed.get(self.at) {
             let needed = match (&owed.what, self.returned) {
                 (What::Answer { cost, .. }, Some(returned)) => cost.of_answer(returned) > 0,
-                (What::Answer { .. } | What::Patients { .. }, None) => false,
+                (What::Answer { .. } | What::Patients { .. } | What::Refund { .. }, None) => false,
+                (What::Refund { .. }, Some(_)) => true,
                 (What::Patients { .. }, Some(_)) => !self.shown.patients.is_empty(),
                 (What::Lease { .. }, Some(_)) => true,
                 (What::Lease { .. }, None) => owed.is_old(self.now),
@@ -176,6 +186,17 @@ impl Settling {
                 let mut slot = Slot::of(bytes, version, now);
                 let tat = slot.find(fingerprint, quota, now);
                 slot.put(fingerprint, quota.owe(tat, now, count), now);
+                Write {
+                    value: slot.bytes(),
+                    version,
+                    ticket: None,
+                }
+            }
+            What::Refund { added, charged } => {
+                let mut slot = Slot::of(bytes, version, now);
+                if !slot.give_back(fingerprint, *added, *charged, now) {
+                    return None;
+                }
                 Write {
                     value: slot.bytes(),
                     version,

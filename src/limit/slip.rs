@@ -35,6 +35,8 @@ enum Kind {
         slot: Slot,
         /// The bucket, as it was read or as it was charged.
         tat: u64,
+        /// How much later it is full again for what was charged, in nanoseconds.
+        added: u64,
     },
     Concurrent {
         cap: Cap,
@@ -65,6 +67,7 @@ impl Slip {
                 owed: Owed::answer(*quota, cost, &place),
                 slot: Slot::fresh(),
                 tat: 0,
+                added: 0,
             },
             Measure::Concurrent(cap) => Kind::Concurrent {
                 cap: cap.of(priority, standing),
@@ -213,8 +216,16 @@ impl Slip {
     pub fn charged(&mut self, now: u64) {
         match &mut self.kind {
             Kind::Rate {
-                quota, count, tat, ..
-            } => *tat = next(quota, *tat, now, *count),
+                quota,
+                count,
+                tat,
+                added,
+                ..
+            } => {
+                let next = next(quota, *tat, now, *count);
+                *added = next.saturating_sub((*tat).max(now));
+                *tat = next;
+            }
             Kind::Concurrent { held, .. } => *held = held.map(|held| held.saturating_add(1)),
             Kind::Patients { .. } => {}
         }
@@ -262,6 +273,14 @@ impl Slip {
                 concurrent: false,
                 patients: true,
             },
+        }
+    }
+
+    /// What was charged to a bucket at `now`, to be given back.
+    pub fn refund(&self, now: u64) -> Option<Owed> {
+        match &self.kind {
+            Kind::Rate { added, .. } if self.charged => Owed::refund(*added, now, &self.place),
+            _ => None,
         }
     }
 

@@ -14,6 +14,7 @@ mod leases;
 mod patients;
 mod priority;
 mod race;
+mod refunds;
 mod settling;
 mod told;
 
