@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop hostile-server oracles tables lint soak wasm tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server ratelimit-server oracles tables lint soak wasm tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -29,9 +29,13 @@ test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, 
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
-interop: tools wasm demo-binary ## compare verdicts with mod_oauth2 on tokens of glewlwyd, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone
+interop: tools wasm demo-binary ratelimit-server ## compare verdicts with mod_oauth2 on tokens of glewlwyd, and share a limit over limitador and Redis, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone; LIMITS=1: the shared limit alone
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile) $(if $(LIMITS),--limits)
+
+ratelimit-server: toolchain
+	@echo "building the rate limit server (the first time takes some minutes)"
+	@CARGO_TARGET_DIR="$(CURDIR)/.tools/ratelimit" cargo build --quiet --release --locked --manifest-path tests/interop/ratelimit/Cargo.toml
 
 HOSTILE_SERVER := helios-hfs --version 0.2.7
 hostile-server: toolchain ## install a FHIR server that ignores what it is asked into .tools/, for make interop; ten minutes, 200 MB

@@ -1,5 +1,6 @@
 //! What limits hold of ten million distinct callers, in a map as the proxy has: memory, live entries, and
-//! whether those who stay are kept exactly. `make limits-measure` runs it.
+//! whether those who stay are kept exactly. `make limits-measure` runs it. With `-- ask` it measures alone what one
+//! question to a server of several proxies costs here, without the way there and back.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,10 +11,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use fhir_guard::identity::MacKey;
 use fhir_guard::limit::{
-    Caller, Charge, Charging, KeyPart, Limit, Measure, Period, Quota, Verdict,
+    Breaker, BreakerPolicy, Caller, Charge, Charging, GlobalLimits, KeyPart, Limit, Measure,
+    Period, Quota, Verdict,
 };
-use fhir_guard::shared::{Answer, Step, Work as _};
+use fhir_guard::shared::{Answer, Step, Work};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -33,12 +36,87 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    ask();
+    if std::env::args().any(|argument| argument == "ask") {
+        return;
+    }
     println!(
         "slots of 32 entries: 4096; callers who stay, {STRANGERS} strangers, {A_SECOND} of them a second"
     );
     for stay in [10_000, 20_000, 30_000, 40_000] {
         measure(stay);
     }
+}
+
+/// All that is done for one question beside the charge: the descriptor with a hash, the call, the look at the
+/// breaker, and the judgement.
+fn ask() {
+    const ROUNDS: u32 = 200_000;
+    let quota = Quota::new(50, Period::Second, 100).expect("a quota");
+    let key = [KeyPart::Client, KeyPart::Patient];
+    let plain = Limit::new("per-patient", &key, Measure::rate(quota)).expect("a limit");
+    let shared = Limit {
+        global: true,
+        ..plain.clone()
+    };
+    let service = GlobalLimits {
+        cluster: "ratelimit".to_owned(),
+        authority: "ratelimit".to_owned(),
+        domain: "fhir".to_owned(),
+        timeout: SECOND / 20,
+        required: false,
+        breaker: BreakerPolicy {
+            failures: 5,
+            pause: 5 * SECOND,
+        },
+        key: MacKey::read(&"ab".repeat(32)),
+    };
+    let head = [(":status", "200"), ("grpc-status", "0")];
+    let head = head.map(|(name, value)| (name.into(), value.into()));
+    // Admitted: of 60 in a minute 59 are left, for 30 seconds.
+    let answer = [
+        0, 0, 0, 0, 18, 8, 1, 18, 14, 8, 1, 18, 4, 8, 60, 16, 2, 24, 59, 34, 2, 8, 30,
+    ];
+    let caller = Caller {
+        client: Some("clinic-a"),
+        issuer: Some("https://as.example.org"),
+        patient: Some("p1"),
+        ..Caller::default()
+    };
+    let mut took = [0, 0];
+    for (limit, took) in [&plain, &shared].into_iter().zip(&mut took) {
+        let mut map = Map::new();
+        let charge = |now| {
+            let charge = Charge {
+                limit,
+                caller,
+                count: 1,
+                priority: false,
+            };
+            Charging::with_key([charge], now, service.key.as_ref())
+        };
+        let began = Instant::now();
+        for round in 0..ROUNDS {
+            let now = 1_700_000_000 * SECOND + u64::from(round) * SECOND;
+            let mut charging = charge(now);
+            let mut verdict = carry_out(&mut map, &mut charging);
+            let question = charging.question();
+            if !question.is_empty() {
+                let mut breaker = Breaker::look(&service);
+                breaker.at(now);
+                assert!(carry_out(&mut map, &mut breaker).asks);
+                std::hint::black_box(question.call(&service));
+                let judged = question.judged(Some((&head, &answer)), &mut verdict);
+                judged.expect("a judgement");
+            }
+        }
+        *took = began.elapsed().as_nanos() / u128::from(ROUNDS);
+    }
+    let [plain, shared] = took;
+    println!(
+        "a charge: {plain} ns; with a question to a shared server: {} ns more",
+        shared.saturating_sub(plain)
+    );
 }
 
 /// So many callers with a slow quota use it up while strangers come and go.
@@ -112,10 +190,13 @@ fn charge(map: &mut Map, limit: &Limit, name: &str, now: u64) -> Verdict {
         count: 1,
         priority: false,
     };
-    let mut charging = Charging::new([charge], now);
+    carry_out(map, &mut Charging::new([charge], now))
+}
+
+fn carry_out<W: Work>(map: &mut Map, work: &mut W) -> W::Outcome {
     loop {
-        let answer = match charging.step() {
-            Step::Done(verdict) => return verdict,
+        let answer = match work.step() {
+            Step::Done(outcome) => return outcome,
             Step::Read { key } => {
                 let (bytes, version) = map.get(key).cloned().unzip();
                 Answer::Value { bytes, version }
@@ -130,6 +211,6 @@ fn charge(map: &mut Map, limit: &Limit, name: &str, now: u64) -> Verdict {
                 Answer::Written
             }
         };
-        charging.answer(answer);
+        work.answer(answer);
     }
 }

@@ -37,6 +37,8 @@ pub enum Map {
     ResponseTrailers = 3,
     /// Header fields of the answer to a call.
     CallAnswer = 6,
+    /// Trailer fields of the answer to a call.
+    CallAnswerTrailers = 7,
 }
 
 /// Which buffer (`proxy_buffer_type_t`).

@@ -111,6 +111,8 @@ pub struct Record {
     pub patient: Option<String>,
     /// The limits that were charged: name and what remains.
     pub limits: Vec<(String, u32)>,
+    /// What a server of several proxies was asked, and how that ended.
+    pub global: Option<GlobalRecord>,
     /// The limits that would have refused it, had the caller no priority.
     pub priority: Vec<String>,
     /// The limits that counted it together with others, or refused it, because their slot was full.
@@ -139,6 +141,15 @@ impl Concerned {
             false => self.more = self.more.saturating_add(1),
         }
     }
+}
+
+/// What a server of several proxies was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GlobalRecord {
+    /// The names of the limits.
+    pub limits: Vec<String>,
+    /// How it ended: `ok`, `over-limit`, or why it was not judged; `waiting` where it never did.
+    pub ended: &'static str,
 }
 
 /// One request of a Bundle.
@@ -246,6 +257,13 @@ impl Record {
                 out.0.push(':');
                 digits(&mut out.0, u64::from(*remaining), 1);
             }
+            out.close('}');
+        }
+        if let Some(global) = &self.global {
+            out.key("global");
+            out.open('{');
+            out.list("limits", &global.limits);
+            out.text("ended", Some(global.ended));
             out.close('}');
         }
         out.list("priority", &self.priority);

@@ -73,6 +73,10 @@ fn keys_are_the_closed_list_in_order() {
         watermark: some(),
         patient: some(),
         limits: vec![("per-client".to_owned(), 3)],
+        global: Some(GlobalRecord {
+            limits: vec!["per-client".to_owned()],
+            ended: "ok",
+        }),
         priority: vec!["per-client".to_owned()],
         crowded: vec!["per-client".to_owned()],
         reported: vec!["deny.night".to_owned()],
@@ -123,6 +127,7 @@ fn keys_are_the_closed_list_in_order() {
         "watermark",
         "patient",
         "limits",
+        "global",
         "priority",
         "crowded",
         "reported",

@@ -63,6 +63,16 @@ fn limit(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<R
     let priority = or(object.optional("priority"), None, |node| {
         priority::read(node, conditions, m).map(Some)
     });
+    let rate = matches!(measure, Some(Measure::Rate { .. }));
+    let global = or(object.optional("global"), false, |node| {
+        let global = node.bool(m)?;
+        // What is wrong with the measure is said there.
+        let fits = !global || rate || measure.is_none();
+        match fits {
+            true => Some(global),
+            false => node.refuse("nothing beside concurrent and patients", "true", m),
+        }
+    });
     let place = object.pointer().to_owned();
     object.finish(m);
     let (measure, (priority, first)) = (measure?, priority?.unzip());
@@ -71,6 +81,7 @@ fn limit(node: &Node<'_>, conditions: &Conditions, m: &mut Mistakes) -> Option<R
     let limit = limit.map_err(|message| m.add(&place, message));
     let limit = Limit {
         address: address?,
+        global: global?,
         ..limit.ok()?
     };
     Some((limit, when?, first.flatten()))

@@ -91,6 +91,7 @@
 //! | `dpop.quarantine` | duration in whole seconds, 10s to 24h | nobody is shut out |
 //! | `secrets.audit_key` | as `secrets.nonce_key` | none |
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
+//! | `secrets.limit_key` | as `secrets.nonce_key` | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
 //! | `secrets.watermark_key` | as `secrets.nonce_key` | none |
 //! | `secrets.signing_key` | `{env: NAME}` or `{inline: TEXT}`: a private key in DER, in base64 | none |
@@ -154,6 +155,15 @@
 //! | `limits[].priority.routes` | 1 to 16 names of 1 to 256 bytes | any route |
 //! | `limits[].priority.reserve` | whole number from 1, below the limit | this or `bypass` |
 //! | `limits[].priority.bypass` | `true` | not |
+//! | `limits[].global` | boolean; not with `concurrent` or `patients` | `false` |
+//! | `global_limits` | an object, exactly where a limit is `global` | none |
+//! | `global_limits.cluster` | an Envoy cluster, 1 to 256 bytes | required |
+//! | `global_limits.domain` | name | required |
+//! | `global_limits.authority` | name of a host, with or without port, of at most 256 bytes | `ratelimit` |
+//! | `global_limits.timeout` | duration, 5ms to 2s | `50ms` |
+//! | `global_limits.unanswered` | `local`, `refuse` | `local` |
+//! | `global_limits.failures` | whole number, 1 to 1000 | 5 |
+//! | `global_limits.pause` | duration, 100ms to 1m | `5s` |
 //! | `step_up` | 0 to 64 | none |
 //! | `step_up[].name` | name, each once | required |
 //! | `step_up[].interactions` | 1 to 14 of the codes of [`crate::request::Interaction`], each once | all |
@@ -269,6 +279,7 @@ mod dpop;
 mod egress;
 mod export;
 mod fhir;
+mod global;
 mod introspection;
 mod issuers;
 mod keys;

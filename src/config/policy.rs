@@ -16,6 +16,7 @@ use super::dpop;
 use super::egress;
 use super::export;
 use super::fhir;
+use super::global;
 use super::issuers;
 use super::labels;
 use super::limits;
@@ -34,7 +35,7 @@ use crate::identity::{
     CertificatePolicy, CertificateRules, DpopPolicy, IssuerPolicy, KnownAnswer, MacKey, Told,
     known_answers,
 };
-use crate::limit::{Limit, Measure};
+use crate::limit::{GlobalLimits, Limit, Measure};
 use crate::remote::Source;
 use crate::request::{ClientProvenance, FhirPolicy};
 use crate::response::{Egress, Signer, Watermarking};
@@ -66,6 +67,8 @@ pub struct Policy {
     pub waiting: WaitingPolicy,
     /// `limits`: how often a caller may ask; no two of the same name.
     pub limits: Rc<[Limit]>,
+    /// `global_limits`: the server that judges limits which are `global`; `None` where none is.
+    pub global_limits: Option<GlobalLimits>,
     /// `detectors`: what looks wrong about callers; `None` where nobody looks.
     pub risk: Option<RiskPolicy>,
     /// `detectors.step_up`: the login that a caller with a high score is asked for.
@@ -198,6 +201,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
     let limits_read = or(object.optional("limits"), Vec::new(), |node| {
         limits::read(node, &conditions, m)
     });
+    let global_limits = global::read(&mut object, secrets.as_ref(), limits_read.as_deref(), m);
     let detectors = or(object.optional("detectors"), None, |node| {
         detectors::read(node, issuers.as_deref(), m).map(Some)
     });
@@ -310,6 +314,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         revocations: revocations?,
         waiting: waiting?,
         limits: limits.into(),
+        global_limits: global_limits?,
         risk: detectors.policy,
         risk_step_up: detectors.step_up,
         place_header: detectors.place_header,

@@ -16,6 +16,8 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Secrets {
     /// The key of the hashes in audit records.
     pub audit_key: Option<MacKey>,
+    /// The key of the hashes that say to the server of global limits who somebody is.
+    pub limit_key: Option<MacKey>,
     /// The key of the nonces of DPoP proofs.
     pub nonce_key: Option<MacKey>,
     /// The key of links to further pages.
@@ -46,10 +48,13 @@ pub(super) fn read(
     m: &mut Mistakes,
 ) -> Option<Secrets> {
     let mut object = node.object(
-        "an object with audit_key, nonce_key, page_key, signing_key or watermark_key",
+        "an object with audit_key, limit_key, nonce_key, page_key, signing_key or watermark_key",
         m,
     )?;
     let audit_key = or(object.optional("audit_key"), None, |node| {
+        key(node, outside, m).map(Some)
+    });
+    let limit_key = or(object.optional("limit_key"), None, |node| {
         key(node, outside, m).map(Some)
     });
     let nonce_key = or(object.optional("nonce_key"), None, |node| {
@@ -71,6 +76,7 @@ pub(super) fn read(
     object.finish(m);
     Some(Secrets {
         audit_key: audit_key?,
+        limit_key: limit_key?,
         nonce_key: nonce_key?,
         page_key: page_key?,
         watermark_key: watermark_key?,

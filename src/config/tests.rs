@@ -10,6 +10,7 @@ mod dlp;
 mod dpop;
 mod egress;
 mod exports;
+mod global;
 mod identity;
 mod introspection;
 mod labels;
@@ -312,7 +313,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let text = read(wrong.to_string().as_bytes()).unwrap_err().to_string();
     for line in [
-        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, detectors, step_up, rules, consent, labels, dlp, redaction, minimum, egress, response, signing, watermark, discovery, audit, found the unknown key \"Fhir\"",
+        "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, global_limits, detectors, step_up, rules, consent, labels, dlp, redaction, minimum, egress, response, signing, watermark, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
         "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",

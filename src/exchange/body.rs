@@ -28,7 +28,7 @@ impl Exchange {
     /// A piece of the request's body.
     pub fn request_body(&mut self, guard: &Guard, piece: &[u8], ended: bool) -> Step {
         match self.phase {
-            Phase::Waiting(_) | Phase::Consenting(_) => {
+            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_) => {
                 return self.body_of_waiting(guard, piece, ended);
             }
             Phase::ReadingForm(_) => return self.body_of_form(guard, piece, ended),
@@ -77,6 +77,7 @@ impl Exchange {
         match self.phase {
             Phase::ReadingBody { .. }
             | Phase::Waiting(_)
+            | Phase::Global(_)
             | Phase::Consenting(_)
             | Phase::ReadingForm(_)
             | Phase::Current(_) => self.refuse(&Denial::Request("trailers")),

@@ -9,7 +9,6 @@ mod consent;
 use std::rc::Rc;
 
 use super::body::{check_body, expected_body};
-use super::consent::Held;
 use super::cover::{cover, is_veiled};
 use super::entry::{Asked, reference, tell};
 use super::noting::asked as named;
@@ -20,7 +19,6 @@ use crate::audit::{EntryRecord, MAX_QUERIES, Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
-use crate::limit::Verdict;
 use crate::request::{
     Batch, BatchEntry, BatchKind, Interaction, Search, Subscription, Targets, bundle_headers,
 };
@@ -49,7 +47,7 @@ pub(super) struct Permitted {
     headers: Vec<Pair>,
     body: Written,
     /// `DPoP-Nonce` of the answer.
-    nonce: Option<String>,
+    pub nonce: Option<String>,
     sent: SentBundle,
 }
 
@@ -80,6 +78,16 @@ impl Permitted {
     /// The permits of the entries that go on.
     pub fn permits(&self) -> impl Iterator<Item = &Permit> + Clone {
         self.sent.permits()
+    }
+}
+
+impl Bundle {
+    /// What is permitted of it, where it was being charged.
+    pub fn charged(self) -> Option<Box<Permitted>> {
+        match self {
+            Bundle::Charging(permitted) => Some(permitted),
+            Bundle::Answered(_) => None,
+        }
     }
 }
 
@@ -352,27 +360,8 @@ impl Exchange {
         })))
     }
 
-    /// The limits have been charged, or refused.
-    pub(super) fn bundle_charged(
-        &mut self,
-        guard: &Guard,
-        permitted: Permitted,
-        verdict: &Verdict,
-    ) -> Step {
-        let mut fields = match self.verdict(verdict) {
-            Ok(fields) => fields,
-            Err(denial) => return self.refuse(&denial),
-        };
-        let nonce = permitted.nonce.clone();
-        fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
-        let needs = permitted.permits().any(|one| one.needs_consent().is_some());
-        match needs {
-            true => self.consent(guard, Held::Bundle(Box::new(permitted), fields)),
-            false => self.send_bundle(permitted, fields),
-        }
-    }
-
-    fn send_bundle(&mut self, permitted: Permitted, fields: Vec<Field>) -> Step {
+    /// Puts what is permitted in the place of what came.
+    pub(super) fn send_bundle(&mut self, permitted: Permitted, fields: Vec<Field>) -> Step {
         let body = permitted.body.text().into_bytes();
         let mut headers = permitted.headers;
         // Entries may have gone since.

@@ -66,7 +66,9 @@ impl Exchange {
         if let Some(charge) = charges.iter().find(never) {
             return Err(Denial::TooCostly(charge.limit.name.clone().into()));
         }
-        Ok(Charging::new(charges, asked.now))
+        let service = guard.policy().global_limits.as_ref();
+        let key = service.and_then(|service| service.key.as_ref());
+        Ok(Charging::with_key(charges, asked.now, key))
     }
 
     /// What the answer costs, and the leases to be given back, where it has ended; at `now`, in

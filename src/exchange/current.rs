@@ -134,6 +134,7 @@ impl Exchange {
     /// [`Exchange::answered`]; where nobody will hear it, [`Exchange::orphaned`] is to be called.
     pub fn call(&mut self, guard: &Guard) -> Option<Call> {
         let current = match &mut self.phase {
+            Phase::Global(asking) => return asking.call(guard),
             Phase::Consenting(consenting) => return consenting.call(guard),
             Phase::Current(current) => current,
             _ => return None,
@@ -150,6 +151,7 @@ impl Exchange {
     /// Nobody will hear the answer: the upstream is asked again.
     pub fn orphaned(&mut self) {
         match &mut self.phase {
+            Phase::Global(asking) => asking.orphaned(),
             Phase::Consenting(consenting) => consenting.orphaned(),
             Phase::Current(current) => {
                 if let Stage::Reading(reading) = &mut current.stage {
@@ -165,10 +167,12 @@ impl Exchange {
         guard.policy().response.resource_limit.min(LIMIT)
     }
 
-    /// Takes the upstream's answer; `None` where there was none in time.
+    /// Takes the answer to [`Exchange::call`], the fields of its trailers behind those of its head; `None` where
+    /// there was none in time.
     pub fn answered(&mut self, guard: &Guard, answer: Option<CallAnswer<'_>>) -> Step {
         let current = match std::mem::take(&mut self.phase) {
             Phase::Current(current) if matches!(current.stage, Stage::Reading(_)) => current,
+            Phase::Global(asking) => return self.globally_answered(guard, asking, answer),
             Phase::Consenting(consenting) => {
                 return self.consents_answered(guard, consenting, answer);
             }

@@ -58,6 +58,8 @@ pub struct Guard {
     /// How many requests wait for what a patient consents to, and what is known of that.
     consenting: Rc<Cell<usize>>,
     consent_reads: ConsentReads,
+    /// How many requests wait for the server of global limits.
+    asking: Rc<Cell<usize>>,
     /// How many searches by `POST`, and Bundles of requests, have a body that is not whole yet.
     forms: Rc<Cell<usize>>,
     /// Bytes that the exchanges of this worker hold for inspection, all together.
@@ -146,6 +148,7 @@ impl Guard {
             reading: Rc::default(),
             consenting: Rc::default(),
             consent_reads: ConsentReads::default(),
+            asking: Rc::default(),
             forms: Rc::default(),
             policy: Rc::new(policy),
             host,
@@ -276,6 +279,7 @@ impl Guard {
             || self.records.is_some()
             || self.policy.fhir.writes.if_match
             || self.policy.rules.require_consent()
+            || self.policy.global_limits.is_some()
             || issuers.any(|issuer| issuer.introspection.is_some());
         match asks {
             true => Some(100),
@@ -309,6 +313,11 @@ impl Guard {
     /// How many requests wait for what a patient consents to.
     pub(super) fn consenting(&self) -> &Rc<Cell<usize>> {
         &self.consenting
+    }
+
+    /// How many requests wait for the server of global limits.
+    pub(super) fn asking(&self) -> &Rc<Cell<usize>> {
+        &self.asking
     }
 
     /// What is known of Consents.

@@ -2,8 +2,8 @@
 //!
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
-//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask for
-//! consent, inspect the body, forward. What stands in the body, the parameters of a form or the requests of
+//! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask a
+//! server of several proxies, ask for consent, inspect the body, forward. What stands in the body, the parameters of a form or the requests of
 //! a Bundle, comes before it is authorised.
 
 mod answer;
@@ -17,6 +17,7 @@ mod discovery;
 mod documents;
 mod entry;
 mod export;
+mod global;
 mod guard;
 mod introspection;
 mod measure;
@@ -40,16 +41,17 @@ use crate::access::Permit;
 use crate::audit::{Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
-use crate::limit::{Owed, Verdict};
+use crate::limit::Owed;
 use crate::request::{RequestHead, Targets};
 use crate::response::{Counts, Screen};
 use crate::wire::Pair;
 use body::{ExpectedBody, check_body, expected_body};
 use bundle::{Bundle, SentBundle};
-use consent::{Consenting, Held, HeldRequest};
+use consent::Consenting;
 pub use current::CallAnswer;
 use current::Current;
 use entry::{Asked, Searcher};
+use global::Asking;
 pub use guard::{Batch, Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
 use possession::ShuttingOut;
@@ -117,6 +119,8 @@ enum Phase {
         nonce: Option<String>,
         body: Body,
     },
+    /// Permitted and charged; a server of several proxies is asked as well.
+    Global(Box<Asking>),
     /// Permitted and charged; it rests on what the patient consents to.
     Consenting(Box<Consenting>),
     /// Permitted and charged; the body is held until it is whole.
@@ -218,54 +222,6 @@ impl Exchange {
             },
             _ => None,
         }
-    }
-
-    /// The limits have been charged, or refused.
-    pub fn charged(&mut self, guard: &Guard, verdict: &Verdict) -> Step {
-        let paid = self.charging().map(Toll::paid).unwrap_or_default();
-        (self.owed, self.record.crowded) = (paid.owed, paid.crowded);
-        if let Some(denial) = self.watched.weighed(paid.weighed) {
-            return self.refuse(&denial);
-        }
-        let borrowed = paid.borrowed;
-        if verdict.allowed {
-            self.record.priority = borrowed;
-        }
-        let (permit, headers, nonce, body) = match std::mem::take(&mut self.phase) {
-            Phase::Charging {
-                permit,
-                headers,
-                nonce,
-                body,
-                ..
-            } => (permit, headers, nonce, body),
-            Phase::Bundle(bundle) => match *bundle {
-                Bundle::Charging(permitted) => {
-                    return self.bundle_charged(guard, *permitted, verdict);
-                }
-                Bundle::Answered(_) => return self.host_failed(),
-            },
-            // A verdict that nobody asked for; a part of an answer may have left already.
-            other => {
-                self.phase = other;
-                return self.host_failed();
-            }
-        };
-        let mut fields = match self.verdict(verdict) {
-            Ok(fields) => fields,
-            Err(denial) => return self.refuse(&denial),
-        };
-        fields.extend(nonce.map(|nonce| ("dpop-nonce", nonce)));
-        if permit.needs_consent().is_none() {
-            return self.proceed(guard, permit, headers, fields, body);
-        }
-        let held = HeldRequest {
-            permit,
-            headers,
-            fields,
-            body,
-        };
-        self.consent(guard, Held::Request(Box::new(held)))
     }
 
     /// From the permit with all that it needs, to the upstream, or to what must be known before.
@@ -395,7 +351,9 @@ impl Exchange {
             | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Waiting(_) | Phase::Consenting(_) | Phase::Current(_) => self.leave(),
+            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_) | Phase::Current(_) => {
+                self.leave();
+            }
             _ => {}
         }
     }

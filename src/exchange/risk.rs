@@ -175,7 +175,7 @@ impl Exchange {
                     false => watched.shape.into_iter().collect(),
                 },
                 records: u32::try_from(record.passed).unwrap_or(u32::MAX),
-                bytes: self.bytes,
+                bytes: self.record.bytes,
             });
         }
         if let Some(passed) = &watched.passed {

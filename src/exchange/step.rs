@@ -21,6 +21,9 @@ pub enum Step {
     /// Charge the caller's limits: carry out [`charging`](super::Exchange::charging), then call
     /// [`charged`](super::Exchange::charged).
     Charge,
+    /// See in shared data whether the server of global limits is asked, or note what came of it: carry out
+    /// [`consulting`](super::Exchange::consulting), then call [`consulted`](super::Exchange::consulted).
+    Consult,
     /// Let it go on as it is.
     Continue,
     /// Put these fields in the place of the request's head and let it go on.

@@ -5,7 +5,7 @@ use super::{Exchange, Guard};
 use crate::access::Rules;
 use crate::denial::Denial;
 use crate::identity::Principal;
-use crate::limit::{Charging, Owed, Verdict};
+use crate::limit::{Charging, Owed, Question, Verdict};
 use crate::risk::{Action, RiskPolicy, Session, Weighed, Weighing};
 use crate::shared::{Answer, Step, Work};
 
@@ -37,6 +37,10 @@ pub(super) struct Paid {
     pub borrowed: Vec<String>,
     pub crowded: Vec<String>,
     pub weighed: Option<Passed>,
+    /// What a server of several proxies is to be asked.
+    pub question: Question,
+    /// What is given back where it refuses.
+    pub refunds: Vec<Owed>,
 }
 
 impl Toll {
@@ -58,6 +62,8 @@ impl Toll {
             borrowed: self.charging.borrowed(),
             crowded: self.charging.crowded(),
             weighed: self.weighed.take(),
+            question: self.charging.question(),
+            refunds: self.charging.refunds(),
         }
     }
 

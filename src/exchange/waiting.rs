@@ -80,14 +80,21 @@ impl Waiting {
 impl Exchange {
     /// Whether the request waits for what another server says.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_) | Phase::Consenting(_)) || self.reads_current()
+        matches!(
+            self.phase,
+            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_)
+        ) || self.reads_current()
     }
 
     /// Whether what comes of the body stays in the proxy's buffer, which shows all of it each time.
     pub fn leaves_body(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Waiting(_) | Phase::ReadingForm(_) | Phase::Consenting(_) | Phase::Current(_)
+            Phase::Waiting(_)
+                | Phase::ReadingForm(_)
+                | Phase::Global(_)
+                | Phase::Consenting(_)
+                | Phase::Current(_)
         )
     }
 
@@ -96,6 +103,7 @@ impl Exchange {
     pub fn wake(&mut self, guard: &mut Guard, now: u64) -> Step {
         let mut waiting = match std::mem::take(&mut self.phase) {
             Phase::Waiting(waiting) => waiting,
+            Phase::Global(asking) => return self.wait_for_limits(guard, asking, now),
             Phase::Consenting(consenting) => {
                 return self.wait_for_consent(guard, consenting, now);
             }
@@ -154,6 +162,7 @@ impl Exchange {
         let body = Body::Whole(sofar.to_vec());
         match &mut self.phase {
             Phase::Waiting(waiting) => waiting.asked.body = body,
+            Phase::Global(asking) => asking.set_body(body),
             Phase::Consenting(consenting) => consenting.set_body(body),
             _ => {}
         }

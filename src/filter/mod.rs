@@ -32,8 +32,8 @@ struct Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
-        self.worker.answered(call, size);
+    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
+        self.worker.answered(call, size, trailers);
         self.worker.wake();
     }
 

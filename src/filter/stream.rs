@@ -65,9 +65,9 @@ impl StreamContext {
 }
 
 impl Context for StreamContext {
-    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
+    fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
         self.sent.retain(|sent| *sent != call);
-        self.worker.answered(call, size);
+        self.worker.answered(call, size, trailers);
         self.sent.extend(self.worker.wake());
     }
 }
@@ -330,6 +330,7 @@ impl Stream {
             | Step::Note
             | Step::ShutOut
             | Step::Charge
+            | Step::Consult
             | Step::Release(_)
             | Step::Finish { .. }
             | Step::DropTrailers => {
@@ -373,6 +374,10 @@ impl Stream {
                     let verdict = host::share(self.exchange.charging()?);
                     self.exchange.charged(&guard.borrow(), &verdict)
                 }
+                Step::Consult => {
+                    let found = host::share(self.exchange.consulting(host::now())?);
+                    self.exchange.consulted(&guard.borrow(), found)
+                }
                 step => return Some(step),
             };
         }
@@ -405,6 +410,7 @@ impl Stream {
             | Step::ShutOut
             | Step::Wait
             | Step::Charge
+            | Step::Consult
             | Step::Forward(_)
             | Step::Rewrite { .. } => {
                 return self.stop(step);

@@ -9,7 +9,7 @@ use super::meters::hand_over;
 use super::stream::Stream;
 use crate::exchange::{Batch, CallAnswer, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
-use crate::wire;
+use crate::wire::{self, Pair};
 
 /// Handles to one and the same.
 #[derive(Clone, Default)]
@@ -149,8 +149,8 @@ impl Worker {
         }
     }
 
-    /// Takes the answer to a call, of this many bytes.
-    pub fn answered(&self, call: u32, size: usize) {
+    /// Takes the answer to a call, of this many bytes and fields of trailers.
+    pub fn answered(&self, call: u32, size: usize, trailers: usize) {
         let purpose = match self.calls.try_borrow_mut() {
             Ok(mut calls) => calls.remove(&call),
             Err(_) => None,
@@ -160,7 +160,7 @@ impl Worker {
         };
         let head = host::header_map(Map::CallAnswer);
         let head = head.and_then(|bytes| wire::decode(&bytes));
-        let head = head.unwrap_or_default();
+        let mut head = head.unwrap_or_default();
         let status = head
             .iter()
             .find(|(name, _)| name == b":status")
@@ -186,6 +186,11 @@ impl Worker {
             }
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
+                // gRPC says behind the body whether it went well.
+                let behind = (trailers > 0).then(|| host::header_map(Map::CallAnswerTrailers));
+                let behind = behind.flatten().and_then(|bytes| wire::decode(&bytes));
+                let grpc = |pair: &Pair| pair.0.starts_with(b"grpc-");
+                head.extend(behind.unwrap_or_default().into_iter().filter(grpc));
                 let body = body.as_deref().filter(|_| !head.is_empty());
                 self.answered_stream(id, body.map(|body| (head.as_slice(), body)));
             }

@@ -47,6 +47,31 @@ impl Slot {
             }
         }
     }
+
+    /// Gives back what made this bucket full so much later, charged at that instant; whether there was anything to
+    /// be given back. What came back by itself since is not given again: a bucket that was full in between would hold
+    /// more than its burst for it. Nothing of a bucket that was lost or emptied since, nor of what several share.
+    pub fn give_back_bucket(
+        &mut self,
+        fingerprint: Fingerprint,
+        added: u64,
+        charged: u64,
+        now: u64,
+    ) -> bool {
+        // A clock that stepped back tells nothing of how long it has been.
+        let Some(since) = now.checked_sub(charged) else {
+            return false;
+        };
+        let rest = added.saturating_sub(since);
+        let known = !self.mended && self.rebuilt_at < charged;
+        match self.entry(fingerprint) {
+            Some(entry) if known && rest > 0 => {
+                entry.until = entry.until.saturating_sub(rest);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 fn bucket(fingerprint: Fingerprint, tat: u64) -> Entry {

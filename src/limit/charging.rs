@@ -1,11 +1,13 @@
 //! The state machine that charges the limits of one exchange.
 
+use super::global::{Descriptor, Question};
 use super::key::{Caller, Limit};
 use super::place::{Places, SlotNumber};
 use super::quota::seconds_until;
 use super::settling::Owed;
 use super::slip::{Charged, Slip};
 use super::slot::Slot;
+use crate::identity::MacKey;
 use crate::shared::{Answer, Step, Work};
 
 /// How often one slot is read before the exchange is refused.
@@ -23,6 +25,7 @@ pub struct Charging {
     slips: Vec<Slip>,
     /// The slots of all slips, each once.
     pages: Vec<Page>,
+    question: Question,
     phase: Phase,
     end: End,
 }
@@ -115,18 +118,31 @@ impl Charging {
     /// Begins to charge all of these for one exchange at `now`, in nanoseconds since 1970. Without any it
     /// is done at once, and allowed; at 0, where the host has no time, it is refused as where shared data fails.
     pub fn new<'l>(charges: impl IntoIterator<Item = Charge<'l>>, now: u64) -> Charging {
+        Charging::with_key(charges, now, None)
+    }
+
+    /// The same, where this key hashes who somebody is for the server of global limits.
+    pub fn with_key<'l>(
+        charges: impl IntoIterator<Item = Charge<'l>>,
+        now: u64,
+        key: Option<&MacKey>,
+    ) -> Charging {
         let (mut slips, mut pages) = (Vec::new(), Vec::<Page>::new());
+        let mut descriptors = Vec::new();
         let mut places = None;
-        for charge in charges {
+        for (number, charge) in charges.into_iter().enumerate() {
             let places = places.get_or_insert_with(Places::new);
             let place = places.of(charge.limit, &charge.caller);
             if !pages.iter().any(|page| page.number == place.slot) {
                 pages.push(Page::new(place.slot));
             }
+            let descriptor = Descriptor::of(&charge, key);
+            descriptors.extend(descriptor.map(|one| (number, one)));
             slips.push(Slip::new(&charge, place));
         }
         Charging {
             now,
+            question: Question::new(descriptors),
             phase: match pages.as_slice() {
                 // Without a clock every bucket would be mended, and full again when there is one.
                 [_, ..] if now != 0 => Phase::Reading(0),
@@ -195,6 +211,17 @@ impl Charging {
     /// What is to be done when the answer has ended: answers to be charged, leases to be given back.
     pub fn owed(&self) -> Vec<Owed> {
         self.slips.iter().filter_map(Slip::owed).collect()
+    }
+
+    /// What is to be asked of the server of global limits, once all here admit; it is given away.
+    pub fn question(&mut self) -> Question {
+        std::mem::take(&mut self.question)
+    }
+
+    /// What is to be given back where somebody else refuses what was charged here.
+    pub fn refunds(&self) -> Vec<Owed> {
+        let charged = self.slips.iter();
+        charged.filter_map(|slip| slip.refund(self.now)).collect()
     }
 
     /// The limits that would have refused, had the caller no priority; by name, each once.

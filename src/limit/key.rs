@@ -140,6 +140,8 @@ pub struct Limit {
     pub measure: Measure,
     /// Who goes first; `None` is nobody.
     pub priority: Option<Priority>,
+    /// Whether a server that several proxies share is asked as well; of rates alone.
+    pub global: bool,
     /// What tells its places from those of other limits: made of the name, and of what else would make one that
     /// was kept for another limit unreadable.
     pub(crate) mark: [u8; 16],
@@ -214,6 +216,7 @@ impl Limit {
             mark: mark(name, &measure),
             measure,
             priority: None,
+            global: false,
         })
     }
 

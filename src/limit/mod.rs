@@ -40,6 +40,8 @@
 //!   as there are, in all but one of about 700 cases each. They are counted when an answer has ended: answers
 //!   that are under way may go beyond the budget. A slot has room for 8 callers; further ones share one
 //!   count, whoever was shown to any of them. A damaged slot counts as used up to the end of the window.
+//! - Where the server that several proxies share refuses ([`Question`]), what was charged here is given back, less what
+//!   came back by itself in the meantime: never more than was taken, so that nobody is admitted more often for it.
 //! - Where a later limit turns out to refuse after an earlier one was written (only when another
 //!   worker was faster), the earlier charge stays.
 //! - Where shared data fails, or stays contended for 8 tries, the exchange is refused; so it is where there
@@ -56,6 +58,7 @@
 mod bucket;
 mod charging;
 mod cost;
+mod global;
 mod headers;
 mod key;
 mod lease;
@@ -72,6 +75,7 @@ mod tests;
 
 pub use charging::{Charge, Charging, Remaining, Verdict};
 pub use cost::{Asking, Cost, Returned};
+pub use global::{Breaker, BreakerPolicy, Found, GlobalLimits, Question, Unjudged};
 pub use headers::headers;
 pub use key::{AddressPrefix, Caller, KeyPart, Limit, Measure};
 pub use lease::Cap;

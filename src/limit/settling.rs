@@ -32,6 +32,8 @@ enum What {
         /// What there is in its place once it is written.
         renewed: Option<Ticket>,
     },
+    /// What a bucket was charged is given back: so much, at that instant.
+    Refund { added: u64, charged: u64 },
 }
 
 impl Owed {
@@ -43,6 +45,11 @@ impl Owed {
     pub(super) fn patients(budget: Budget, place: Place) -> Owed {
         let what = What::Patients { budget };
         Owed { place, what }
+    }
+
+    pub(super) fn refund(added: u64, charged: u64, place: Place) -> Option<Owed> {
+        let what = What::Refund { added, charged };
+        (added > 0).then_some(Owed { place, what })
     }
 
     pub(super) fn lease(cap: Cap, ticket: Ticket, place: Place) -> Owed {
@@ -59,7 +66,7 @@ impl Owed {
     pub fn is_old(&self, now: u64) -> bool {
         match &self.what {
             What::Lease { cap, ticket, .. } => ticket.is_old(cap, now),
-            What::Answer { .. } | What::Patients { .. } => false,
+            What::Answer { .. } | What::Patients { .. } | What::Refund { .. } => false,
         }
     }
 
@@ -144,7 +151,8 @@ impl Settling {
     fn needs(&self, owed: &Owed) -> bool {
         match (&owed.what, self.returned) {
             (What::Answer { cost, .. }, Some(returned)) => cost.of(returned) > 0,
-            (What::Answer { .. } | What::Patients { .. }, None) => false,
+            (What::Answer { .. } | What::Patients { .. } | What::Refund { .. }, None) => false,
+            (What::Refund { .. }, Some(_)) => true,
             (What::Patients { .. }, Some(_)) => !self.shown.patients.is_empty(),
             (What::Lease { .. }, Some(_)) => true,
             (What::Lease { .. }, None) => self.now != 0 && owed.is_old(self.now),
@@ -189,6 +197,9 @@ impl Settling {
             match &mut owed.what {
                 What::Patients { budget } => {
                     changed |= slot.show(fingerprint, budget, &self.shown, now);
+                }
+                What::Refund { added, charged } => {
+                    changed |= slot.give_back_bucket(fingerprint, *added, *charged, now);
                 }
                 What::Answer { quota, cost } => {
                     let count = cost.of(self.returned.unwrap_or_default());

@@ -47,6 +47,8 @@ enum Kind {
         owed: Option<Owed>,
         /// The bucket, as it was read or as it was charged.
         tat: u64,
+        /// How much later it is full again for what was charged, in nanoseconds.
+        added: u64,
     },
     Concurrent {
         cap: Cap,
@@ -74,6 +76,7 @@ impl Slip {
                 unit: 1,
                 owed: Owed::answer(*quota, cost, place),
                 tat: 0,
+                added: 0,
             },
             Measure::Concurrent(cap) => Kind::Concurrent {
                 cap: cap.of(priority, standing),
@@ -213,10 +216,16 @@ impl Slip {
         let fingerprint = self.place.fingerprint;
         match &mut self.kind {
             Kind::Rate {
-                quota, count, tat, ..
+                quota,
+                count,
+                tat,
+                added,
+                ..
             } => {
-                *tat = next(quota, *tat, now, *count);
-                slot.put(fingerprint, *tat, now);
+                let next = next(quota, *tat, now, *count);
+                *added = next.saturating_sub((*tat).max(now));
+                *tat = next;
+                slot.put(fingerprint, next, now);
                 Charged::Changed
             }
             Kind::Concurrent { cap, held, ticket } => match slot.take(fingerprint, cap, now) {
@@ -270,6 +279,14 @@ impl Slip {
                 concurrent: false,
                 patients: true,
             },
+        }
+    }
+
+    /// What was charged to a bucket at `now`, to be given back.
+    pub fn refund(&self, now: u64) -> Option<Owed> {
+        match &self.kind {
+            Kind::Rate { added, .. } if self.charged => Owed::refund(*added, now, self.place),
+            _ => None,
         }
     }
 

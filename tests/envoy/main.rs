@@ -28,6 +28,8 @@ mod exchange;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod global;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod introspection;

@@ -23,7 +23,7 @@ LIBRARIES = [
     "cryptography==50.0.2",
     "pyyaml==6.0.3",
 ]
-PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2"]
+PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2", "redis-server"]
 # Recommended by none, but they spare a database server and its client.
 INSTEAD = ["dbconfig-no-thanks"]
 # What the packages depend on and nothing here uses.
@@ -33,8 +33,9 @@ GLEWLWYD = "usr/bin/glewlwyd"
 GLEWLWYD_MODULES = "usr/lib/glewlwyd"
 GLEWLWYD_TABLES = "usr/share/dbconfig-common/data/glewlwyd/install/sqlite3"
 APACHE = "usr/sbin/apache2"
+REDIS = "usr/bin/redis-server"
 APACHE_MODULES = "usr/lib/apache2/modules"
-NEEDED = [GLEWLWYD, GLEWLWYD_MODULES, GLEWLWYD_TABLES, APACHE, f"{APACHE_MODULES}/mod_oauth2.so"]
+NEEDED = [GLEWLWYD, GLEWLWYD_MODULES, GLEWLWYD_TABLES, APACHE, REDIS, f"{APACHE_MODULES}/mod_oauth2.so"]
 
 
 class Missing(Exception):

@@ -48,6 +48,14 @@ class Process:
         text = self._log.read_text(errors="replace")
         return text[-LOG_TAIL:]
 
+    def lives(self):
+        return self._process.poll() is None
+
+    def kill(self):
+        """Ends it at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self):
         if self._process.poll() is not None:
             return

@@ -1,6 +1,7 @@
 """Compares the filter with software that none of us wrote, and ends with one line:
 `N passed, N failed, N skipped`. Exits with 1 when anything failed, with 2 when something needed cannot
-be had here. `--docs` renews the table in docs/interop.md, `--hostile` tries the hostile server alone.
+be had here. `--docs` renews the table in docs/interop.md, `--hostile` tries the hostile server alone, `--limits`
+the limits that are shared.
 
 The hostile server is a rule of its own: where `make hostile-server` was never run, that part is inapplicable.
 This is said aloud, and it counts as nothing: neither as passed nor as skipped."""
@@ -21,16 +22,24 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     say("== what is compared")
     alone = "--hostile" in sys.argv[1:]
+    limits = "--limits" in sys.argv[1:]
     try:
         parts.libraries() if alone else parts.install()
         # After the libraries are there.
         import hostile
         import hostile_server
         import judge
+        import shared_limits
 
         tally = judge.Tally(say)
         if not alone:
-            judge.compare(say, tally, docs="--docs" in sys.argv[1:])
+            if not limits:
+                judge.compare(say, tally, docs="--docs" in sys.argv[1:])
+            say("== a limit that two Envoys share")
+            shared_limits.compare(say, tally)
+        if limits:
+            say(tally.line)
+            return 1 if tally.failed else 0
         say("== a server that ignores what it is asked")
         if hostile_server.there():
             hostile.compare(say, tally)

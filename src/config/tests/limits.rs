@@ -127,8 +127,8 @@ fn a_wrong_limit_is_said_to_be_wrong() {
         ("a lease of 9 seconds", "/limits/1/lease", json!("9s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"9s\"".into()),
         ("a lease of an hour and a second", "/limits/1/lease", json!("3601s"), "/limits/1/lease: expected a duration from 10s to 1h, a whole number with ms, s, m or h, found \"3601s\"".into()),
         ("half a second", "/limits/1/lease", json!("10500ms"), "/limits/1/lease: expected a duration of whole seconds, found other text".into()),
-        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, patients, lease, when, priority, found the unknown key \"rate\"".into()),
-        ("a lease of a rate", "/limits/0/lease", json!("30s"), "/limits/0/lease: expected one of the keys name, key, address_prefix, concurrent, patients, rate, burst, cost, when, priority, found the unknown key \"lease\"".into()),
+        ("how often and how many at once", "/limits/1/rate", json!("1/s"), "/limits/1/rate: expected one of the keys name, key, address_prefix, concurrent, patients, lease, when, priority, global, found the unknown key \"rate\"".into()),
+        ("a lease of a rate", "/limits/0/lease", json!("30s"), "/limits/0/lease: expected one of the keys name, key, address_prefix, concurrent, patients, rate, burst, cost, when, priority, global, found the unknown key \"lease\"".into()),
     ];
     for (row, pointer, value, expected) in rows {
         assert_eq!(said(&[(pointer, value)]), expected, "{row}");

@@ -15,6 +15,7 @@ mod leases;
 mod patients;
 mod priority;
 mod race;
+mod refunds;
 mod settling;
 mod slots;
 mod told;

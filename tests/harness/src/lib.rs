@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod exactness;
 pub mod fhir;
 pub mod pki;
+pub mod ratelimit;
 pub mod soak;
 pub mod tokens;
 pub mod verify;

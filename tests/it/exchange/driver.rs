@@ -220,17 +220,20 @@ impl Deployment {
                     exchange.verified(&mut self.guard, answer)
                 }
                 Step::Note => {
-                    let outcome = carry_out(&self.shared, exchange.noting().expect("a proof"));
-                    exchange.noted(&self.guard, outcome)
+                    let work = exchange.noting().expect("a proof");
+                    exchange.noted(&self.guard, carry_out(&self.shared, work))
                 }
                 Step::ShutOut => {
-                    let work = exchange.shutting_out().expect("somebody");
-                    let found = carry_out(&self.shared, work);
+                    let found = carry_out(&self.shared, exchange.shutting_out().expect("work"));
                     exchange.shut_out(&mut self.guard, found)
                 }
                 Step::Charge => {
                     let verdict = carry_out(&self.shared, exchange.charging().expect("a charge"));
                     exchange.charged(&self.guard, &verdict)
+                }
+                Step::Consult => {
+                    let work = exchange.consulting(NOW * 1_000_000_000).expect("a look");
+                    exchange.consulted(&self.guard, carry_out(&self.shared, work))
                 }
                 step => return step,
             };

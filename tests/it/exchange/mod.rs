@@ -16,6 +16,7 @@ mod egress;
 mod exports;
 mod faults;
 mod forms;
+mod global;
 mod granular;
 mod instances;
 mod introspection;
