@@ -10,6 +10,7 @@ mod label;
 mod owner;
 mod path;
 mod patient;
+mod reference;
 mod search;
 mod structure;
 mod tables;

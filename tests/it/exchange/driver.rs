@@ -221,7 +221,8 @@ impl Deployment {
                 }
                 Step::Note => {
                     let work = exchange.noting().expect("a proof");
-                    exchange.noted(&self.guard, carry_out(&self.shared, work))
+                    let outcome = carry_out(&self.shared, work);
+                    exchange.noted(&self.guard, outcome)
                 }
                 Step::ShutOut => {
                     let found = carry_out(&self.shared, exchange.shutting_out().expect("work"));
@@ -233,7 +234,8 @@ impl Deployment {
                 }
                 Step::Consult => {
                     let work = exchange.consulting(NOW * 1_000_000_000).expect("a look");
-                    exchange.consulted(&self.guard, carry_out(&self.shared, work))
+                    let outcome = carry_out(&self.shared, work);
+                    exchange.consulted(&self.guard, outcome)
                 }
                 step => return step,
             };
