@@ -1,6 +1,6 @@
 //! What stands in a line.
 
-use crate::risk::Detector;
+use crate::risk::{self, Action, Detector};
 use serde_json::Value;
 
 use super::*;
@@ -80,7 +80,7 @@ fn keys_are_the_closed_list_in_order() {
         priority: vec!["per-client".to_owned()],
         crowded: vec!["per-client".to_owned()],
         reported: vec!["deny.night".to_owned()],
-        risk: Some(Told {
+        risk: Some(risk::Told {
             score: 60,
             reasons: vec![Detector::Absent],
             action: Action::Report,
