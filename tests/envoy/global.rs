@@ -173,7 +173,7 @@ async fn without_a_judgement_the_limits_here_hold_or_the_request_is_refused() {
                 "bad-answer",
             ),
             ("nothing", Judgement::Bytes(Vec::new()), "bad-answer"),
-            ("failed", Judgement::Failed(14), "bad-answer"),
+            ("failed", Judgement::Failed(14), "no-answer"),
             ("huge", Judgement::Bytes(vec![0; 1 << 20]), "bad-answer"),
         ] {
             server.judge(judgement);

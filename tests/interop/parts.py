@@ -60,12 +60,13 @@ def environment():
     return kept
 
 
-def install():
-    """Everything above, or `Missing`."""
+def install(whole):
+    """Everything above, or what the shared limit takes of it; or `Missing`."""
     libraries()
-    if not _complete():
+    needed = NEEDED if whole else [REDIS]
+    if not _complete(needed):
         _packages()
-    for path in NEEDED:
+    for path in needed:
         find(path)
 
 
@@ -94,9 +95,9 @@ def _install_libraries():
     part.rename(PYTHON)
 
 
-def _complete():
+def _complete(needed):
     try:
-        return all(find(path) for path in NEEDED)
+        return all(find(path) for path in needed)
     except Missing:
         return False
 

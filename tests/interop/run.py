@@ -24,7 +24,7 @@ def main():
     alone = "--hostile" in sys.argv[1:]
     limits = "--limits" in sys.argv[1:]
     try:
-        parts.libraries() if alone else parts.install()
+        parts.libraries() if alone else parts.install(whole=not limits)
         # After the libraries are there.
         import hostile
         import hostile_server

@@ -45,7 +45,7 @@ def compare(say, tally):
     try:
         world = World(folder, running)
         say(f"    two Envoys, one limit of {MOST}, {THREADS} callers at each")
-        _exact(world, tally)
+        _exact(world, tally, say)
         for name, part in (("Redis", world.redis), ("the server", world.server)):
             _outage(world, tally, name, part)
         for guard in world.guards:
@@ -56,12 +56,13 @@ def compare(say, tally):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _exact(world, tally):
+def _exact(world, tally, say):
     """Both are asked at once, for more than the limit."""
     answers = world.load("exact", "local", each=MOST // THREADS)
     admitted = [one for one in answers if one.status == 200]
     refused = [one for one in answers if one.status == 429]
     slack = THREADS * len(world.guards)
+    say(f"    of {len(answers)} requests {len(admitted)} are admitted")
     holds = MOST <= len(admitted) <= MOST + slack
     tally.check(f"{MOST} are admitted by both together", holds, f"{len(admitted)}, at most {slack} more")
     tally.check("all others are refused", len(admitted) + len(refused) == len(answers), _statuses(answers))

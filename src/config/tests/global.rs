@@ -122,12 +122,12 @@ fn a_server_belongs_to_limits_that_are_global() {
         (
             "shorter than any answer",
             with(json!({"timeout": "4ms"})),
-            "/global_limits/timeout: expected a duration from 5ms to 2s, found another",
+            "/global_limits/timeout: expected a duration from 5ms to 2s, a whole number with ms, s, m or h, found \"4ms\"",
         ),
         (
             "longer than anybody waits",
             with(json!({"timeout": "2001ms"})),
-            "/global_limits/timeout: expected a duration from 5ms to 2s, found another",
+            "/global_limits/timeout: expected a duration from 5ms to 2s, a whole number with ms, s, m or h, found \"2001ms\"",
         ),
         (
             "never",
@@ -142,12 +142,12 @@ fn a_server_belongs_to_limits_that_are_global() {
         (
             "no pause",
             with(json!({"pause": "99ms"})),
-            "/global_limits/pause: expected a duration from 100ms to 1m, found another",
+            "/global_limits/pause: expected a duration from 100ms to 1m, a whole number with ms, s, m or h, found \"99ms\"",
         ),
         (
             "too long a pause",
             with(json!({"pause": "61s"})),
-            "/global_limits/pause: expected a duration from 100ms to 1m, found another",
+            "/global_limits/pause: expected a duration from 100ms to 1m, a whole number with ms, s, m or h, found \"61s\"",
         ),
         (
             "another word",

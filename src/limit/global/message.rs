@@ -6,6 +6,7 @@
 
 use prost::Message;
 
+use super::Unjudged;
 use super::descriptor::Descriptor;
 use crate::wire::Pair;
 
@@ -147,16 +148,30 @@ pub(super) fn request<'a>(
 }
 
 /// The message of a unary call that went well: status 200, `grpc-status` 0, and exactly one frame, not compressed.
-pub(super) fn response(head: &[Pair], body: &[u8]) -> Option<Response> {
+///
+/// # Errors
+/// [`Unjudged::NoAnswer`] where the call failed, by the word of the server or of a proxy between: a server that answers
+/// says 200, also where it fails. [`Unjudged::BadAnswer`] where what came is no such message.
+pub(super) fn response(head: &[Pair], body: &[u8]) -> Result<Response, Unjudged> {
     let field = |name: &[u8]| {
         let mut own = head.iter().filter(|(own, _)| own == name);
         own.next_back().map(|(_, value)| value.as_slice())
     };
-    let well = field(b":status") == Some(b"200") && field(b"grpc-status") == Some(b"0");
+    if field(b":status") != Some(b"200") {
+        return Err(Unjudged::NoAnswer);
+    }
+    match field(b"grpc-status") {
+        Some(b"0") => message(body).ok_or(Unjudged::BadAnswer),
+        Some(_) => Err(Unjudged::NoAnswer),
+        None => Err(Unjudged::BadAnswer),
+    }
+}
+
+fn message(body: &[u8]) -> Option<Response> {
     let (prefix, rest) = body.split_first_chunk::<5>()?;
     let [flags, length @ ..] = *prefix;
     let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
-    if !well || flags != 0 || length != rest.len() || body.len() > LIMIT {
+    if flags != 0 || length != rest.len() || body.len() > LIMIT {
         return None;
     }
     Response::decode(rest).ok()

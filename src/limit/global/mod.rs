@@ -62,9 +62,9 @@ pub enum Unjudged {
     Paused,
     /// Too many requests wait already.
     Crowded,
-    /// No answer in time, or none at all: the server, or the cluster, is away.
+    /// No answer in time, or none at all: the server, or the cluster, is away; or the call failed.
     NoAnswer,
-    /// What came is no answer: another status, no message of the protocol, or one that does not judge.
+    /// What came is no message of the protocol, or one that does not judge.
     BadAnswer,
 }
 
@@ -138,7 +138,7 @@ impl Question {
         verdict: &mut Verdict,
     ) -> Result<(), Unjudged> {
         let (head, body) = answer.ok_or(Unjudged::NoAnswer)?;
-        let response = message::response(head, body).ok_or(Unjudged::BadAnswer)?;
+        let response = message::response(head, body)?;
         match response.overall_code {
             message::OK => self.tell(&response, verdict),
             message::OVER_LIMIT => self.refuse(&response, verdict),

@@ -206,7 +206,7 @@ fn a_call_that_did_not_go_well_is_no_judgement() {
         message.resize(length - 5, 0);
         framed(&message)
     };
-    let bad = Err(Unjudged::BadAnswer);
+    let (bad, away) = (Err(Unjudged::BadAnswer), Err(Unjudged::NoAnswer));
     type Row = (&'static str, Vec<Pair>, Vec<u8>, Result<(), Unjudged>);
     let rows: Vec<Row> = vec![
         ("good", head("200", Some("0")), good.clone(), Ok(())),
@@ -214,16 +214,16 @@ fn a_call_that_did_not_go_well_is_no_judgement() {
             "a status of HTTP",
             head("503", Some("0")),
             good.clone(),
-            bad,
+            away,
         ),
         (
             "a status of gRPC",
             head("200", Some("14")),
             good.clone(),
-            bad,
+            away,
         ),
         ("no status of gRPC", head("200", None), good.clone(), bad),
-        ("no head", vec![], good.clone(), bad),
+        ("no head", vec![], good.clone(), away),
         ("no body", head("200", Some("0")), vec![], bad),
         (
             "compressed",

@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::{
     RateLimitService, RateLimitServiceServer,
 };
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use envoy_types::pb::google::protobuf;
 use limitador::AsyncRateLimiter;
 use limitador::limit::{Limit, Namespace};
 use limitador::storage::redis::AsyncRedisStorage;
@@ -81,7 +82,10 @@ impl Server {
             let left = counter.remaining().unwrap_or(0).max(0);
             status.limit_remaining = u32::try_from(left).unwrap_or(u32::MAX);
             let ends = counter.expires_in().unwrap_or(Duration::ZERO);
-            status.duration_until_reset = ends.try_into().ok();
+            status.duration_until_reset = Some(protobuf::Duration {
+                seconds: i64::try_from(ends.as_secs()).unwrap_or(i64::MAX),
+                nanos: i32::try_from(ends.subsec_nanos()).unwrap_or(0),
+            });
         }
         Ok(status)
     }
