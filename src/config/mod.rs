@@ -115,7 +115,9 @@
 //! | `detectors.tenant_at` | points, 1 to 100000 | 500 |
 //! | `detectors.report_only` | `true`, `false` | `false` |
 //! | `detectors.watch_only` | names of detectors, each once | none |
-//! | `detectors.clamp_at`, `detectors.step_up_at`, `detectors.quarantine_at` | points, 1 to 100000 | never |
+//! | `detectors.clamp_at` | points, 1 to 100000 | never |
+//! | `detectors.step_up_at` | points, 1 to 100000 | never |
+//! | `detectors.quarantine_at` | points, 1 to 100000 | never |
 //! | `detectors.clamp_by` | whole number, 2 to 100 | 4 |
 //! | `detectors.step_up` | `acr`, `amr`, `max_age` as in `step_up`; with `detectors.step_up_at` | none |
 //! | `detectors.quarantine_for` | duration in whole seconds, 10s to 24h | `5m` |

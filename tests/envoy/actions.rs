@@ -68,7 +68,7 @@ async fn limits_tighten_while_a_score_is_high_and_relax_by_themselves() {
     let world = world(detectors, None).await;
     let (scanner, clinic) = (caller(&world, "clinic-b"), caller(&world, "clinic-a"));
     let token = world.issuer.token(&claims("b"));
-    let policy = |answer: &Response| answer.header("ratelimit-policy").map(str::to_owned);
+    let policy = |answer: &Response| answer.header("ratelimit-policy");
     let plain = Some("\"own\";q=40;w=2".to_owned());
     assert_eq!(policy(&ask(&world, &scanner, &token, OWN).await), plain);
     scan(&world, &scanner, &token, 14).await;
@@ -127,7 +127,8 @@ async fn a_caller_over_the_threshold_logs_in_anew() {
     let fresh = world.issuer.token(&fresh.jti("fresh"));
     let stale = claims("b").claim("auth_time", json!(now() - 400));
     let stale = world.issuer.token(&stale.jti("stale"));
-    for _ in 0..8 {
+    // Each that is answered takes a little back.
+    for _ in 0..4 {
         assert_eq!(ask(&world, &scanner, &fresh, OWN).await.status, 200);
         assert_eq!(ask(&world, &scanner, &stale, OWN).await.status, 401);
         assert_eq!(ask(&world, &clinic, &other, OWN).await.status, 200);
@@ -274,7 +275,8 @@ async fn nothing_is_done_where_it_is_only_to_be_told() {
         for _ in 0..8 {
             let answer = ask(&world, &scanner, &token, OWN).await;
             assert_eq!(answer.status, 200);
-            assert_eq!(answer.header("ratelimit-policy"), Some("\"own\";q=40;w=2"));
+            let policy = answer.header("ratelimit-policy");
+            assert_eq!(policy.as_deref(), Some("\"own\";q=40;w=2"));
         }
         let risks = risks(&world).await;
         assert!(risks.len() > 10, "{risks:?}");

@@ -15,6 +15,7 @@ fn world(detectors: Value) -> Deployment {
         config["issuers"][0]["proof"] = json!(["certificate", "dpop"]);
         config["client_certificate"] = json!({ "required": false });
         config["fhir"]["bundles"] = json!({ "types": ["batch"] });
+        config["limits"] = json!([{"name": "l", "key": ["client"], "rate": "1/s", "burst": 1000}]);
         config["detectors"] = detectors;
     })
 }
