@@ -62,6 +62,14 @@ pub fn now() -> u64 {
     if status == OK { time } else { 0 }
 }
 
+/// Sixteen random bytes; absent when the host has none.
+pub fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // SAFETY: the host writes as many bytes as it is told where the pointer leads.
+    let errno = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    (errno == 0 && bytes != [0; 16]).then_some(bytes)
+}
+
 /// A property, by its path, whose segments are joined by NUL; absent when the host has none or
 /// refuses. An empty one is there: some say something by being empty.
 pub fn property(path: &str) -> Option<Vec<u8>> {
@@ -435,6 +443,11 @@ unsafe extern "C" {
         version: u32,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(milliseconds: u32) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(bytes: *mut u8, size: usize) -> u16;
 }
 
 /// The entry of the module, in the place of the SDK's macro, which brings its own `unsafe`.

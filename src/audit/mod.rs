@@ -3,16 +3,22 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+mod chain;
+mod heads;
 mod line;
 
 use crate::risk::Finding;
+pub use chain::{Chain, ChainPolicy, Sealed};
+pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 
 /// What audit records say about this deployment, and where they go.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct AuditPolicy {
     /// The name of the observing system, for example `fhir.example.org`.
     pub observer: String,
+    /// How records are chained; `None` where each stands for itself.
+    pub chain: Option<ChainPolicy>,
 }
 
 /// How an exchange ended.

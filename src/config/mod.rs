@@ -92,6 +92,7 @@
 //! | `secrets.nonce_key` | `{env: NAME}` or `{inline: TEXT}`: 32 to 256 bytes in hexadecimal or base64 | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
 //! | `secrets.watermark_key` | as `secrets.nonce_key` | none |
+//! | `secrets.audit_key` | as `secrets.signing_key` | none |
 //! | `secrets.signing_key` | `{env: NAME}` or `{inline: TEXT}`: a private key in DER, in base64 | none |
 //! | `issuers[].introspection.uri` | URL without user name and fragment | none |
 //! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
@@ -219,6 +220,10 @@
 //! | `discovery.scopes` | 1 to 256 scopes of 1 to 256 bytes | not told |
 //! | `audit.observer` | name | required |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
+//! | `audit.chain` | an object | records are not chained |
+//! | `audit.chain.key_id` | name | checkpoints are not signed |
+//! | `audit.chain.records` | whole number, 1 to 100000 | 1000 |
+//! | `audit.chain.time` | duration, 1s to 24h | `60s` |
 //!
 //! `response.hold_limit` must stay below what Envoy lets a filter hold: the listener's
 //! `per_connection_buffer_limit_bytes` for callers with HTTP/1.1, `initial_stream_window_size` for
@@ -228,6 +233,7 @@
 //! document has at most [`SIZE`] bytes and [`DEPTH`] levels. Texts are JSON strings, so that YAML
 //! that reads as a number or a boolean has to be quoted.
 
+mod audit;
 mod certificates;
 mod claims;
 mod conditions;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::audit;
 use super::certificates;
 use super::conditions::{self, Conditions};
 use super::consent::{self, ConsentPolicy};
@@ -20,7 +21,7 @@ use super::labels;
 use super::limits;
 use super::minimum;
 use super::mistakes::Mistakes;
-use super::reader::{Node, each, or};
+use super::reader::{Node, or};
 use super::revocation;
 use super::rules::{self, RedactionRule};
 use super::secrets::{self, Environment, Outside, Secrets};
@@ -229,8 +230,7 @@ fn policy(document: &Node<'_>, environment: Environment<'_>, m: &mut Mistakes) -
         discovery::Wish::default(),
         |node| discovery::read(node, known, m),
     );
-    let audit = object.required("audit", "an object with observer", m);
-    let audit = audit.and_then(|node| audit_policy(&node, m));
+    let audit = audit::read(&mut object, secrets.as_ref(), m);
     object.finish(m);
     let (fhir, told) = fhir?;
     let (certificate, mut certificate_rules) = certificate?;
@@ -363,30 +363,6 @@ fn response_policy(
         resource_limit,
         absent_is_forbidden: absent?,
     })
-}
-
-fn audit_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<AuditPolicy> {
-    let mut object = node.object("an object with observer", m)?;
-    let observer = object.required("observer", "the name under which this filter reports", m);
-    let observer = observer.and_then(|node| name(&node, m));
-    let sinks = or(object.optional("sinks"), Vec::new(), |node| {
-        let sinks = node.list("sinks", 1..=1, m)?;
-        each(&sinks, |sink| audit_sink(sink, m))
-    });
-    object.finish(m);
-    sinks?;
-    Some(AuditPolicy {
-        observer: observer?,
-    })
-}
-
-/// The only sink there is.
-fn audit_sink(node: &Node<'_>, m: &mut Mistakes) -> Option<()> {
-    const SINK: &str = "access_log";
-    match node.value().as_str() {
-        Some(word @ ("http" | "opentelemetry")) => node.unavailable(word, "\"access_log\"", m),
-        _ => node.keyword(&[(SINK, ())], m),
-    }
 }
 
 /// A name that is printed as it is, in headers and in the audit record.

@@ -22,6 +22,8 @@ pub(super) struct Secrets {
     pub watermark_key: Option<MacKey>,
     /// The private key by which answers are signed, in DER.
     pub signing_key: Option<Vec<u8>>,
+    /// The private key by which checkpoints of audit records are signed, in DER.
+    pub audit_key: Option<Vec<u8>>,
 }
 
 /// Bytes of the name of a variable.
@@ -44,9 +46,12 @@ pub(super) fn read(
     m: &mut Mistakes,
 ) -> Option<Secrets> {
     let mut object = node.object(
-        "an object with nonce_key, page_key, signing_key or watermark_key",
+        "an object with audit_key, nonce_key, page_key, signing_key or watermark_key",
         m,
     )?;
+    let audit_key = or(object.optional("audit_key"), None, |node| {
+        private_key(node, outside, m).map(Some)
+    });
     let nonce_key = or(object.optional("nonce_key"), None, |node| {
         key(node, outside, m).map(Some)
     });
@@ -54,11 +59,7 @@ pub(super) fn read(
         key(node, outside, m).map(Some)
     });
     let signing_key = or(object.optional("signing_key"), None, |node| {
-        let (place, text) = secret(node, outside, m)?;
-        let expected = "a private key in DER, in base64";
-        let der = STANDARD.decode(text.trim()).ok();
-        der.map(Some)
-            .or_else(|| place.refuse(expected, "other text", m))
+        private_key(node, outside, m).map(Some)
     });
     let watermark_key = or(object.optional("watermark_key"), None, |node| {
         key(node, outside, m).map(Some)
@@ -69,7 +70,15 @@ pub(super) fn read(
         page_key: page_key?,
         watermark_key: watermark_key?,
         signing_key: signing_key?,
+        audit_key: audit_key?,
     })
+}
+
+fn private_key(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<Vec<u8>> {
+    let (place, text) = secret(node, outside, m)?;
+    let expected = "a private key in DER, in base64";
+    let der = STANDARD.decode(text.trim()).ok();
+    der.or_else(|| place.refuse(expected, "other text", m))
 }
 
 fn key(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<MacKey> {

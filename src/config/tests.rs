@@ -1,5 +1,6 @@
 //! Whole configurations, and the whole text of what is said about wrong ones.
 
+mod audit;
 mod bounds;
 mod certificates;
 mod conditions;
@@ -119,7 +120,8 @@ fn complete() -> Value {
         "egress": egress::complete(),
         "response": {"hold_limit": "512KiB", "resource_limit": "8MiB"},
         "discovery": {"enabled": true, "scopes": ["patient/*.rs", "launch/patient"]},
-        "audit": {"observer": "fhir.example.org", "sinks": ["access_log"]},
+        "audit": {"observer": "fhir.example.org", "sinks": ["access_log"],
+            "chain": {"records": 1000, "time": "60s"}},
     })
 }
 

@@ -3,6 +3,7 @@
 mod logger;
 mod owed;
 mod stream;
+mod trail;
 mod worker;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -13,6 +14,7 @@ use crate::exchange::Guard;
 use crate::host::{self, Buffer};
 use crate::identity::HostAlgorithms;
 use stream::StreamContext;
+use trail::Trail;
 use worker::Worker;
 
 /// Registers the root context, once there is a log.
@@ -31,6 +33,11 @@ impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, _trailers: usize) {
         self.worker.answered(call, size);
         self.worker.wake();
+    }
+
+    fn on_done(&mut self) -> bool {
+        self.worker.trail.end();
+        true
     }
 }
 
@@ -52,6 +59,12 @@ impl RootContext for Root {
                 for warning in &policy.warnings {
                     log::warn!("fhir-guard: {warning}");
                 }
+                let Some(trail) = Trail::new(policy.audit.chain.clone()) else {
+                    log::error!(
+                        "fhir-guard: the proxy gives no random bytes, and without them records cannot be chained"
+                    );
+                    return false;
+                };
                 let guard = Guard::new(policy, algorithms);
                 if let Some(period) = guard.tick_period()
                     && !host::set_tick_period(period)
@@ -61,7 +74,7 @@ impl RootContext for Root {
                     );
                     return false;
                 }
-                self.worker = Worker::new(guard);
+                self.worker = Worker::new(guard, trail);
                 // Who is shut out stays out while a configuration takes over from another.
                 self.worker.look_at_quarantine(host::now());
                 log::info!(

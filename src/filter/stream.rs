@@ -7,6 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::owed::{observe, renew, settle};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
@@ -29,6 +30,8 @@ impl StreamContext {
     pub fn new(id: u32, worker: Worker) -> Self {
         let stream = Stream {
             guard: worker.guard(),
+            trail: worker.trail.clone(),
+            ticket: None,
             exchange: Exchange::default(),
             over: Over::No,
         };
@@ -111,6 +114,9 @@ impl HttpContext for StreamContext {
 /// One HTTP stream.
 pub(super) struct Stream {
     guard: Option<Rc<RefCell<Guard>>>,
+    trail: Trail,
+    /// What its early copy and its record have in common, once it has gone on.
+    ticket: Option<u64>,
     exchange: Exchange,
     over: Over,
 }
@@ -247,7 +253,9 @@ impl Stream {
             .flatten()
             .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
             .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
-        host::set_audit(&self.exchange.record(host::now(), status));
+        let now = host::now();
+        self.trail
+            .keep(self.exchange.record(now, status), self.ticket.take(), now);
     }
 
     /// Goes on where the exchange can; whether it still waits.
@@ -332,7 +340,8 @@ impl Stream {
                 if action == Action::Continue {
                     // Kept early as well: should this worker die, the access log still tells.
                     // Not worth a look at the clock: it says `forwarded`, and nothing of durations.
-                    host::set_audit(&self.exchange.record(0, None));
+                    self.trail
+                        .early(self.exchange.record(0, None), &mut self.ticket);
                 }
                 action
             }
