@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fhir_guard::access::Granted;
-use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Record};
+use fhir_guard::audit::{Outcome, Record};
 use fhir_guard::cel::{self, Condition, Environment, Facts, Timestamp, Type, Value, Variable};
 use fhir_guard::config::{self, Policy};
 use fhir_guard::exchange::{Exchange, Guard, Step};
@@ -276,19 +276,6 @@ fn record(criterion: &mut Criterion) {
     };
     criterion.bench_function("audit/line", |bencher| {
         bencher.iter(|| black_box(&record).line(NOW * 1_000_000_000 + 700_000));
-    });
-    let policy = ChainPolicy {
-        signer: None,
-        records: 1000,
-        time: 1 << 60,
-    };
-    let mut chain = Chain::new(policy, [7; 16]);
-    criterion.bench_function("audit/chained", |bencher| {
-        bencher.iter(|| {
-            let line = black_box(&record).line(NOW * 1_000_000_000 + 700_000);
-            let sealed = chain.seal(line, Some(1), None, NOW * 1_000_000_000);
-            chain.commit(black_box(sealed));
-        });
     });
 }
 

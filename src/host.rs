@@ -10,6 +10,7 @@
 )]
 
 mod allocator;
+mod kinds;
 mod shelf;
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -21,35 +22,8 @@ use crate::remote::Call;
 use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
 use allocator::Allocator;
+pub use kinds::{Buffer, Map};
 use shelf::Piece;
-
-/// Which header map (`proxy_header_map_type_t`).
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub enum Map {
-    /// Request header fields.
-    Request = 0,
-    /// Response header fields.
-    Response = 2,
-    /// Response trailer fields.
-    ResponseTrailers = 3,
-    /// Header fields of the answer to a call.
-    CallAnswer = 6,
-}
-
-/// Which buffer (`proxy_buffer_type_t`).
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub enum Buffer {
-    /// The request body.
-    Request = 0,
-    /// The response body.
-    Response = 1,
-    /// The body of the answer to a call.
-    CallAnswer = 4,
-    /// The configuration of the filter.
-    Configuration = 7,
-}
 
 /// The single segment under which Envoy keeps the record: `%FILTER_STATE(wasm.fhir_guard.audit:PLAIN)%`.
 const AUDIT: &str = "fhir_guard.audit";

@@ -45,8 +45,14 @@ pub fn check(bytes: &[u8]) -> bool {
     assert!(report.findings.kept.len() as u64 <= report.findings.count);
     for chain in &report.chains {
         assert!(chain.proved <= chain.last, "proved beyond the end");
-        assert!(chain.proved == 0 || !keys.is_empty(), "proved without a key");
-        assert!(chain.fault.is_none_or(|fault| chain.proved < fault), "proved beyond a fault");
+        assert!(
+            chain.proved == 0 || !keys.is_empty(),
+            "proved without a key"
+        );
+        assert!(
+            chain.fault.is_none_or(|fault| chain.proved < fault),
+            "proved beyond a fault"
+        );
     }
     for finding in &report.findings.kept {
         assert!(report.findings.line(finding).len() < 500, "bounded words");

@@ -213,7 +213,11 @@ impl Chain {
             known.is_none_or(|told| told.seq != head.seq)
         };
         for (place, head) in others.iter().filter(news).enumerate() {
-            out.push_str(if place == 0 { "{\"id\":\"" } else { ",{\"id\":\"" });
+            out.push_str(if place == 0 {
+                "{\"id\":\""
+            } else {
+                ",{\"id\":\""
+            });
             hex(out, &head.id);
             out.push_str("\",\"seq\":");
             digits(out, head.seq, 1);

@@ -203,7 +203,13 @@ mod tests {
     #[test]
     fn rubbish_is_nothing_and_nothing_faults() {
         let (_, good) = publish(of(1, 1), None);
-        for bytes in [&b""[..], b"FGA", b"FGA\x01x", b"FGA\x02", &good[..good.len() - 1]] {
+        for bytes in [
+            &b""[..],
+            b"FGA",
+            b"FGA\x01x",
+            b"FGA\x02",
+            &good[..good.len() - 1],
+        ] {
             let (others, value) = publish(of(7, 7), Some(bytes.to_vec()));
             assert_eq!(others, Some(vec![]), "{bytes:?}");
             assert_eq!(heads(&value), [of(7, 7)], "{bytes:?}");

@@ -122,7 +122,10 @@ async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
     let under_way = send(20);
     give(&directory, 1, &changed);
     for tries in 0.. {
-        let taken = world.envoy.stat("listener_manager.lds.update_success").await;
+        let taken = world
+            .envoy
+            .stat("listener_manager.lds.update_success")
+            .await;
         if taken.expect("a number") >= 2 {
             break;
         }
@@ -146,22 +149,36 @@ async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
     let report = judge(&log, &text, &envoy_log);
     assert_eq!(report.findings.count, 0, "{}\n{text}", told(&report));
     let ended = report.chains.iter().filter(|chain| chain.ended).count();
-    let proved = report.chains.iter().filter(|chain| chain.proved == chain.last);
-    assert!(report.chains.len() >= 3, "two workers, and another configuration: {report:?}");
-    assert!(ended == report.chains.len() && proved.count() == ended, "{report:?}");
+    let proved = report
+        .chains
+        .iter()
+        .filter(|chain| chain.proved == chain.last);
+    assert!(
+        report.chains.len() >= 3,
+        "two workers, and another configuration: {report:?}"
+    );
+    assert!(
+        ended == report.chains.len() && proved.count() == ended,
+        "{report:?}"
+    );
     assert!(report.records >= 100, "{report:?}");
     assert_eq!(report.early, 0, "nobody died");
     // Any line of it altered, or taken out, is named.
     let lines: Vec<&str> = text.lines().collect();
-    for at in (0..lines.len()).step_by(9).filter(|at| lines[*at].contains("\"chain\"")) {
+    for at in (0..lines.len())
+        .step_by(9)
+        .filter(|at| lines[*at].contains("\"chain\""))
+    {
         let altered = lines[at].replacen("\"v\":1,\"time\":\"2", "\"v\":1,\"time\":\"1", 1);
         for (kind, line) in [(Kind::Changed, altered), (Kind::Gap, String::new())] {
             let mut edited = lines.clone();
             edited[at] = &line;
             let report = judge(&log, &edited.join("\n"), &envoy_log);
-            let found = report.findings.kept.iter().any(|finding| {
-                finding.kind == kind || finding.kind == Kind::BadSignature
-            });
+            let found = report
+                .findings
+                .kept
+                .iter()
+                .any(|finding| finding.kind == kind || finding.kind == Kind::BadSignature);
             assert!(found, "{kind:?} of line {}: {}", at + 1, told(&report));
         }
     }

@@ -44,10 +44,16 @@ fn each_record_has_the_hash_of_the_one_before_it() {
     let mut before = "0".repeat(64);
     for seq in 1..=5 {
         let line = seal(&mut chain, r#"{"v":1,"us":3}"#, None, vec![], 7 * SECOND);
-        assert!(line.starts_with(r#"{"v":1,"us":3,"chain":{"v":1,"id":"abab"#), "{line}");
+        assert!(
+            line.starts_with(r#"{"v":1,"us":3,"chain":{"v":1,"id":"abab"#),
+            "{line}"
+        );
         let found = member(&line);
         assert_eq!(found["id"], "ab".repeat(16));
-        assert_eq!((&found["seq"], &found["prev"]), (&json!(seq), &json!(before)));
+        assert_eq!(
+            (&found["seq"], &found["prev"]),
+            (&json!(seq), &json!(before))
+        );
         assert_eq!(found.get("links").is_some(), seq == 1, "{line}");
         before = hash(&line);
     }
@@ -61,14 +67,19 @@ fn a_record_that_was_not_taken_leaves_no_gap() {
     assert_eq!(member(&lost.line)["seq"], 2);
     drop(lost);
     let second = member(&seal(&mut chain, "{\"us\":1}", None, vec![], 0));
-    assert_eq!((&second["seq"], &second["prev"]), (&json!(2), &json!(hash(&first))));
+    assert_eq!(
+        (&second["seq"], &second["prev"]),
+        (&json!(2), &json!(hash(&first)))
+    );
 }
 
 #[test]
 fn checkpoints_come_by_number_and_by_time() {
     let with_links = |records: u32, times: &[u64]| -> Vec<usize> {
         let mut chain = Chain::new(policy(false, records), [1; 16]);
-        let lines = times.iter().map(|now| seal(&mut chain, "{\"v\":1}", None, vec![], *now));
+        let lines = times
+            .iter()
+            .map(|now| seal(&mut chain, "{\"v\":1}", None, vec![], *now));
         let lines: Vec<_> = lines.collect();
         let found = lines.iter().enumerate();
         let found = found.filter(|(_, line)| member(line).get("links").is_some());
@@ -78,7 +89,12 @@ fn checkpoints_come_by_number_and_by_time() {
         ("each", 1, &[0, 0, 0][..], &[1, 2, 3][..]),
         ("every third", 3, &[0; 8], &[1, 4, 7]),
         ("by time", 100, &[0, 59, 60, 61, 119, 120], &[1, 3, 6]),
-        ("a clock that steps back", 100, &[100, 99, 100, 101], &[1, 2]),
+        (
+            "a clock that steps back",
+            100,
+            &[100, 99, 100, 101],
+            &[1, 2],
+        ),
     ] {
         let times: Vec<u64> = times.iter().map(|second| second * SECOND).collect();
         assert_eq!(with_links(records, &times), expected, "{name}");
@@ -94,7 +110,9 @@ fn what_is_known_of_others_is_told_once() {
         at: 1_700_000_000_123,
     };
     let mut chain = Chain::new(policy(false, 1), [9; 16]);
-    let mut told = |others: Vec<Head>| member(&seal(&mut chain, "{\"v\":1}", None, others, 0))["links"].clone();
+    let mut told = |others: Vec<Head>| {
+        member(&seal(&mut chain, "{\"v\":1}", None, others, 0))["links"].clone()
+    };
     let first = told(vec![other(1, 5), other(2, 0)]);
     assert_eq!(
         first,
@@ -105,7 +123,10 @@ fn what_is_known_of_others_is_told_once() {
     );
     assert_eq!(told(vec![other(1, 5), other(2, 0)]), json!([]));
     let third = told(vec![other(1, 6), other(2, 0)]);
-    assert_eq!((third.as_array().map(Vec::len), &third[0]["seq"]), (Some(1), &json!(6)));
+    assert_eq!(
+        (third.as_array().map(Vec::len), &third[0]["seq"]),
+        (Some(1), &json!(6))
+    );
 }
 
 #[test]
@@ -121,7 +142,10 @@ fn where_shared_data_failed_nothing_is_said_and_nothing_forgotten() {
     let failed = chain.seal("{\"v\":1}".to_owned(), None, None, 0);
     assert_eq!(member(&failed.line)["links"], json!([]));
     chain.commit(failed);
-    assert_eq!(member(&seal(&mut chain, "{\"v\":1}", None, vec![other], 0))["links"], json!([]));
+    assert_eq!(
+        member(&seal(&mut chain, "{\"v\":1}", None, vec![other], 0))["links"],
+        json!([])
+    );
 }
 
 #[test]
@@ -140,7 +164,10 @@ fn a_checkpoint_is_signed_up_to_its_signature() {
         let Some((text, _)) = line.split_once(",\"sig\":\"") else {
             continue;
         };
-        assert_eq!((&found["key"], &found["alg"]), (&json!("audit-1"), &json!("EdDSA")));
+        assert_eq!(
+            (&found["key"], &found["alg"]),
+            (&json!("audit-1"), &json!("EdDSA"))
+        );
         let bytes = URL_SAFE_NO_PAD.decode(found["sig"].as_str().expect("text"));
         let signature = ed25519_compact::Signature::from_slice(&bytes.expect("base64"));
         public
@@ -156,7 +183,10 @@ fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
     let early = chain.early(r#"{"v":1}"#.to_owned(), 2);
     assert_eq!(
         early,
-        format!(r#"{{"v":1,"chain":{{"v":1,"id":"{\"v\":1}","ticket":2}}}}"#, "09".repeat(16))
+        format!(
+            r#"{{"v":1,"chain":{{"v":1,"id":"{}","ticket":2}}}}"#,
+            "09".repeat(16)
+        )
     );
     let record = member(&seal(&mut chain, "{\"v\":1}", Some(2), vec![], 0));
     assert_eq!((&record["seq"], &record["ticket"]), (&json!(1), &json!(2)));
@@ -170,7 +200,10 @@ fn the_end_is_the_last_and_says_how_many_tickets_there_were() {
     let record = seal(&mut chain, "{\"v\":1}", Some(ticket), vec![], 5);
     let (end, _) = chain.end(6).expect("an end");
     let found = member(&end);
-    assert!(end.starts_with(r#"{"v":1,"time":"1970-01-01T00:00:00.000Z","chain":"#), "{end}");
+    assert!(
+        end.starts_with(r#"{"v":1,"time":"1970-01-01T00:00:00.000Z","chain":"#),
+        "{end}"
+    );
     assert_eq!((&found["seq"], &found["end"]), (&json!(2), &json!(1)));
     assert_eq!(found["prev"], json!(hash(&record)));
     assert!(chain.end(7).is_none(), "one end");
@@ -195,15 +228,21 @@ fn a_chain_member_has_a_bounded_length() {
     chain.seq = u64::MAX - 2;
     chain.checked = 0;
     let plain = seal(&mut chain, "{\"v\":1}", Some(u64::MAX), vec![], 1);
-    assert!(plain.len() < 400, "{\"v\":1}", plain.len());
+    assert!(plain.len() < 400, "{}", plain.len());
     let others = (0..64).map(|id| Head {
         id: [id; 16],
         seq: u64::MAX,
         hash: [id; 32],
         at: u64::MAX,
     });
-    let full = seal(&mut chain, "{\"v\":1}", Some(u64::MAX), others.collect(), 90 * SECOND);
-    assert!(full.len() < 400 + 64 * 190 + 300, "{\"v\":1}", full.len());
+    let full = seal(
+        &mut chain,
+        "{\"v\":1}",
+        Some(u64::MAX),
+        others.collect(),
+        90 * SECOND,
+    );
+    assert!(full.len() < 400 + 64 * 190 + 300, "{}", full.len());
 }
 
 /// The example of docs/audit.md is what this code writes.
@@ -211,7 +250,9 @@ fn a_chain_member_has_a_bounded_length() {
 fn the_example_of_the_documentation_is_what_is_written() {
     let page = include_str!("../../../docs/audit.md");
     let mut id = [0; 16];
-    id.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number);
+    id.iter_mut()
+        .zip(0..)
+        .for_each(|(byte, number)| *byte = number);
     let mut chain = Chain::new(policy(true, 2), id);
     let record = |outcome: &str, second: u64| {
         format!(
@@ -219,18 +260,36 @@ fn the_example_of_the_documentation_is_what_is_written() {
         )
     };
     let noon = 1_769_860_800;
-    let mut lines = vec![seal(&mut chain, &record("allowed", 0), None, vec![], noon * SECOND)];
+    let mut lines = vec![seal(
+        &mut chain,
+        &record("allowed", 0),
+        None,
+        vec![],
+        noon * SECOND,
+    )];
     let ticket = chain.ticket();
     let early = chain.early(record("forwarded", 1), ticket);
     assert!(page.contains(&format!("```text\n{early}\n```")), "{early}");
-    lines.push(seal(&mut chain, &record("allowed", 1), Some(ticket), vec![], (noon + 1) * SECOND));
+    lines.push(seal(
+        &mut chain,
+        &record("allowed", 1),
+        Some(ticket),
+        vec![],
+        (noon + 1) * SECOND,
+    ));
     let other = Head {
         id: [0xff; 16],
         seq: 5,
         hash: [0x11; 32],
         at: (noon + 2) * 1000,
     };
-    lines.push(seal(&mut chain, &record("allowed", 2), None, vec![other], (noon + 2) * SECOND));
+    lines.push(seal(
+        &mut chain,
+        &record("allowed", 2),
+        None,
+        vec![other],
+        (noon + 2) * SECOND,
+    ));
     lines.push(chain.end((noon + 3) * SECOND).expect("an end").0);
     let whole = format!("```text\n{}\n```", lines.join("\n"));
     assert!(page.contains(&whole), "{whole}");

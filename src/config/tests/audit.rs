@@ -13,8 +13,16 @@ fn a_chain_is_read_or_explained() {
         ("unsigned", vec![chain(json!({}))], ""),
         ("signed", vec![key(KEY), chain(json!({"key_id": "k"}))], ""),
         ("a key that signs nothing", vec![key(KEY)], ""),
-        ("each a checkpoint", vec![chain(json!({"records": 1, "time": "1s"}))], ""),
-        ("at the upper bounds", vec![chain(json!({"records": 100_000, "time": "24h"}))], ""),
+        (
+            "each a checkpoint",
+            vec![chain(json!({"records": 1, "time": "1s"}))],
+            "",
+        ),
+        (
+            "at the upper bounds",
+            vec![chain(json!({"records": 100_000, "time": "24h"}))],
+            "",
+        ),
         (
             "no records",
             vec![chain(json!({"records": 0}))],

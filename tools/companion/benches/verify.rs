@@ -1,8 +1,13 @@
 //! How fast a log is verified on one core, beside SHA-256 of the same bytes.
 
-#![allow(missing_docs, reason = "criterion's macros make the functions")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "criterion's macros make the functions, and the rest belongs to tests"
+)]
 
-#[path = "../tests/simulated/mod.rs"]
+#[path = "../tests/it/simulated.rs"]
 mod simulated;
 
 use std::hint::black_box;
@@ -23,7 +28,9 @@ fn verify(c: &mut Criterion) {
     let mut group = c.benchmark_group("log");
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.sample_size(10);
-    group.bench_function("sha-256 alone", |b| b.iter(|| Sha256::digest(black_box(&text))));
+    group.bench_function("sha-256 alone", |b| {
+        b.iter(|| Sha256::digest(black_box(&text)))
+    });
     group.bench_function("verified", |b| {
         b.iter(|| {
             let judging = Judging {

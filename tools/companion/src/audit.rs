@@ -24,9 +24,14 @@ pub fn verify(files: &[String], keys: &Keys, part: bool, threads: usize) -> Resu
     let mut verifier = Verifier::new(judging, files.clone());
     for (file, name) in files.iter().enumerate() {
         let opened = read::open(name).map_err(|error| format!("{name}: {error}"))?;
-        read::each(opened, threads, &|text| line::read(text, keys), &mut |line, fact| {
-            verifier.take(Place { file, line }, fact);
-        })
+        read::each(
+            opened,
+            threads,
+            &|text| line::read(text, keys),
+            &mut |line, fact| {
+                verifier.take(Place { file, line }, fact);
+            },
+        )
         .map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(verifier.finish())
@@ -44,12 +49,12 @@ fn in_order(files: &[String]) -> Result<Vec<String>, String> {
             name => read::beginning(name, BEGINNING).map_err(|error| format!("{name}: {error}"))?,
         };
         let keys = Keys::default();
-        let first = text.split(|byte| *byte == b'\n').find_map(|text| {
-            match line::read(text, &keys) {
-                line::Fact::Sealed(record) => record.time,
-                _ => None,
-            }
-        });
+        let first =
+            text.split(|byte| *byte == b'\n')
+                .find_map(|text| match line::read(text, &keys) {
+                    line::Fact::Sealed(record) => record.time,
+                    _ => None,
+                });
         timed.push((first, name.clone()));
     }
     timed.sort_by_key(|(first, _)| *first);
@@ -109,7 +114,10 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
     }
     for (id, seq) in &report.outside {
         let id = hex(id);
-        writeln!(out, "chain {id}: before these files, told of up to record {seq}")?;
+        writeln!(
+            out,
+            "chain {id}: not in these files, told of up to record {seq}"
+        )?;
     }
     let Report {
         lines,
@@ -153,10 +161,14 @@ fn line_of(chain: &ChainReport, keys: &Keys) -> String {
         false => "; its end is not here",
     });
     if *early > 0 {
-        out.push_str(&format!("; early copies of {early} exchanges that were never finished"));
+        out.push_str(&format!(
+            "; early copies of {early} exchanges that were never finished"
+        ));
     }
     if *open > 0 {
-        out.push_str(&format!("; {open} exchanges had been forwarded, and were under way when the log ends"));
+        out.push_str(&format!(
+            "; {open} exchanges had been forwarded, and were under way when the log ends"
+        ));
     }
     out
 }
@@ -184,8 +196,11 @@ pub fn who_saw(
     threads: usize,
     take: &mut dyn FnMut(Value),
 ) -> Result<(), String> {
-    let chains: HashMap<Id, &ChainReport> =
-        report.chains.iter().map(|chain| (chain.id, chain)).collect();
+    let chains: HashMap<Id, &ChainReport> = report
+        .chains
+        .iter()
+        .map(|chain| (chain.id, chain))
+        .collect();
     let id = wanted.reference.rsplit('/').next().unwrap_or_default();
     let keys = Keys::default();
     let look = |text: &[u8]| {
@@ -230,12 +245,22 @@ fn proof(chain: Option<&ChainReport>, seq: u64) -> &'static str {
 fn tells(record: &Value, wanted: &Wanted) -> bool {
     let reference = wanted.reference.as_str();
     let patient = reference.strip_prefix("Patient/");
-    let text = |value: Option<&Value>, expected: &str| value.and_then(Value::as_str) == Some(expected);
-    let list = |name: &str| record.get(name).and_then(Value::as_array).into_iter().flatten();
+    let text =
+        |value: Option<&Value>, expected: &str| value.and_then(Value::as_str) == Some(expected);
+    let list = |name: &str| {
+        record
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
     let named = list("refs").any(|found| text(Some(found), reference))
         || list("entries").any(|entry| text(entry.get("ref"), reference))
         || patient.is_some_and(|id| text(record.get("patient"), id));
-    let time = record.get("time").and_then(Value::as_str).unwrap_or_default();
+    let time = record
+        .get("time")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     named
         && wanted.from.as_deref().is_none_or(|from| time >= from)
         && wanted.to.as_deref().is_none_or(|to| time < to)

@@ -7,7 +7,10 @@ use serde_json::Value;
 ///
 /// # Errors
 /// Every mistake, with its place.
-pub fn check(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, String> {
+pub fn check(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, String> {
     let json = match serde_json::from_str::<Value>(text) {
         Ok(_) => text.to_owned(),
         Err(_) => serde_saphyr::from_str::<Value>(text)

@@ -214,11 +214,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn signature(
-        &mut self,
-        record: &[u8],
-        keys: &Keys,
-    ) -> Result<(String, Verdict), &'static str> {
+    fn signature(&mut self, record: &[u8], keys: &Keys) -> Result<(String, Verdict), &'static str> {
         let key = self.until_quote("the name of a key")?;
         self.expect(b",\"alg\":\"", "an algorithm")?;
         let algorithm = self.until_quote("an algorithm")?;

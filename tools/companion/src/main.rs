@@ -96,7 +96,8 @@ fn verify(options: &Options, files: &[&str], wanted: Option<&Wanted>) -> Result<
             None => (None, key.as_str()),
         };
         let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-        keys.add(&text, name).map_err(|error| format!("{file}: {error}"))?;
+        keys.add(&text, name)
+            .map_err(|error| format!("{file}: {error}"))?;
     }
     let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -100,7 +100,9 @@ fn work<T: Send>(
 ) {
     loop {
         let next = blocks.lock().map(|blocks| blocks.recv());
-        let Ok(Ok((number, block))) = next else { return };
+        let Ok(Ok((number, block))) = next else {
+            return;
+        };
         let (mut count, mut made) = (0, Vec::new());
         for bytes in lines(&block) {
             count += 1;

@@ -10,6 +10,7 @@ import re
 import sys
 
 MEMBER = re.compile(rb',"chain":(\{(?:(?!,"chain":\{).)*\})\}$')
+MEMBERS = ["v", "id", "seq", "ticket", "prev", "links", "every", "end", "key", "alg", "sig"]
 BEGINNING = b'{"v":1,"time":"'
 
 
@@ -22,6 +23,12 @@ def verdict(path):
             continue
         try:
             member = json.loads(MEMBER.search(record).group(1))
+            good = list(member) == [name for name in MEMBERS if name in member] and member["v"] == 1
+            together = [{"seq", "prev"}, {"links", "every"}]
+            if not good or any(len(names & set(member)) == 1 for names in together):
+                raise ValueError
+            if "end" in member and "links" not in member:
+                raise ValueError
             chain = chains.setdefault(member["id"], {"records": [], "tickets": [], "ends": []})
             if "seq" not in member:
                 chain["tickets"].append(member["ticket"])

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::finding::{Findings, Kind, Place};
 use super::ranges::Ranges;
-use crate::keys::Verdict;
 use crate::line::{Hash, Id, Sealed};
 
 /// What is known of one chain: its last record, what is missing before it, and what cannot be told yet.
@@ -27,9 +26,9 @@ pub struct Chain {
     /// The checkpoints whose signatures hold.
     pub signed: Vec<u64>,
     /// Whether its first record was signed, or keys are known.
-    is_signed: bool,
+    pub is_signed: bool,
     /// The last checkpoint, and how far the next may be.
-    checked: Option<(u64, u64)>,
+    pub checked: Option<(u64, u64)>,
     pub tickets: Ranges,
     /// Tickets that only early copies have, with their places.
     pub early: BTreeMap<u64, Place>,
@@ -92,7 +91,13 @@ impl Chain {
             self.place(place, &record, part, f);
             self.reached(part, f);
         } else if self.ahead.contains_key(&seq) {
-            self.say(Kind::Repeated, place, seq, "a record of this number was there before", f);
+            self.say(
+                Kind::Repeated,
+                place,
+                seq,
+                "a record of this number was there before",
+                f,
+            );
         } else {
             // Whether something is missing, or this one is not where it belongs, is seen by what comes next.
             self.ahead.insert(seq, (place, record));
@@ -118,7 +123,13 @@ impl Chain {
                 self.say(Kind::Changed, place, record.seq, text, f);
                 return;
             }
-            self.say(Kind::Reordered, place, record.seq, "it stands before a record of a smaller number", f);
+            self.say(
+                Kind::Reordered,
+                place,
+                record.seq,
+                "it stands before a record of a smaller number",
+                f,
+            );
             self.place(place, &record, part, f);
         }
     }
@@ -162,27 +173,12 @@ impl Chain {
         if let Some(ticket) = record.ticket {
             self.ticket(ticket, place, f);
             if let Some(copy) = self.early.remove(&ticket) {
-                let text = format!("ticket {ticket} is that of the record at {}, too", f.name(place));
+                let text = format!(
+                    "ticket {ticket} is that of the record at {}, too",
+                    f.name(place)
+                );
                 f.add(Kind::Doubled, Some(copy), Some(self.id), None, text);
             }
-        }
-    }
-
-    /// Takes an early copy.
-    pub fn take_early(&mut self, place: Place, ticket: u64, f: &mut Findings) {
-        if self.tickets.contains(ticket) {
-            let text = format!("ticket {ticket} stands in another line, too");
-            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
-            return;
-        }
-        self.tickets.insert(ticket);
-        self.early.insert(ticket, place);
-    }
-
-    fn ticket(&mut self, ticket: u64, place: Place, f: &mut Findings) {
-        if !self.tickets.insert(ticket) && !self.early.contains_key(&ticket) {
-            let text = format!("ticket {ticket} was given twice");
-            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
         }
     }
 
@@ -192,7 +188,13 @@ impl Chain {
             let is_signed = record.checkpoint.as_ref();
             let is_signed = is_signed.is_some_and(|found| found.signature.is_some());
             if self.is_signed && !is_signed {
-                self.say(Kind::Unsigned, own.place, 1, "the first record of a chain is a signed checkpoint", f);
+                self.say(
+                    Kind::Unsigned,
+                    own.place,
+                    1,
+                    "the first record of a chain is a signed checkpoint",
+                    f,
+                );
             }
             self.is_signed |= is_signed;
             if record.prev != [0; 32] {
@@ -210,11 +212,17 @@ impl Chain {
         let same = record.prev == last.hash;
         let doubt = self.doubt.take();
         match (same, doubt) {
-            (true, Some(doubt)) => self.changed(doubt, "the record behind it has another hash of it", f),
+            (true, Some(doubt)) => {
+                self.changed(doubt, "the record behind it has another hash of it", f)
+            }
             (true, None) => {}
             // Neither what is before it nor what is behind it agrees with it.
             (false, Some(doubt)) => {
-                self.changed(last, "the records before and behind it have other hashes", f);
+                self.changed(
+                    last,
+                    "the records before and behind it have other hashes",
+                    f,
+                );
                 self.unproved(doubt, f);
             }
             (false, None) if last.signed => {
@@ -223,7 +231,11 @@ impl Chain {
             }
             (false, None) if last.told => {}
             (false, None) if own.signed => {
-                self.changed(last, "the signed record behind it has another hash of it", f);
+                self.changed(
+                    last,
+                    "the signed record behind it has another hash of it",
+                    f,
+                );
             }
             (false, None) => self.doubt = Some(last),
         }
@@ -246,11 +258,23 @@ impl Chain {
         let found = self.gaps.range(..=seq).next_back();
         let found = found.filter(|(_, gap)| seq <= gap.to);
         let Some((from, gap)) = found.map(|(from, gap)| (*from, *gap)) else {
-            self.say(Kind::Repeated, own.place, seq, "a record of this number was there before", f);
+            self.say(
+                Kind::Repeated,
+                own.place,
+                seq,
+                "a record of this number was there before",
+                f,
+            );
             return;
         };
         self.gaps.remove(&from);
-        self.say(Kind::Reordered, own.place, seq, "it stands behind a record of a greater number", f);
+        self.say(
+            Kind::Reordered,
+            own.place,
+            seq,
+            "it stands behind a record of a greater number",
+            f,
+        );
         if seq == from {
             if record.prev != gap.left {
                 self.changed(own, "it has another hash of the record before it", f);
@@ -259,7 +283,15 @@ impl Chain {
             let to = seq.saturating_sub(1);
             let right = record.prev;
             let behind = own.place;
-            self.gaps.insert(from, Gap { to, right, behind, ..gap });
+            self.gaps.insert(
+                from,
+                Gap {
+                    to,
+                    right,
+                    behind,
+                    ..gap
+                },
+            );
         }
         if seq == gap.to {
             if record.hash != gap.right {
@@ -271,51 +303,11 @@ impl Chain {
         }
     }
 
-    /// What a checkpoint says of itself; whether its signature holds.
-    fn signatures(&mut self, place: Place, record: &Sealed, f: &mut Findings) -> bool {
-        let seq = record.seq;
-        if let Some((last, every)) = self.checked
-            && seq > last
-            && seq.saturating_sub(last) > every
-        {
-            let text = format!("none since record {last}, and there should be one every {every}");
-            f.add(Kind::NoCheckpoint, Some(place), Some(self.id), Some((seq, seq)), text);
-            self.fault(last.saturating_add(1));
-            self.checked = Some((seq, every));
-        }
-        let Some(checkpoint) = &record.checkpoint else {
-            return false;
-        };
-        let last = self.checked.map_or(0, |(last, _)| last);
-        self.checked = Some((seq.max(last), checkpoint.every));
-        let Some((key, verdict)) = &checkpoint.signature else {
-            if self.is_signed && seq != 1 {
-                self.say(Kind::Unsigned, place, seq, "a checkpoint without a signature in a chain that is signed", f);
-            }
-            return false;
-        };
-        match verdict {
-            Verdict::Holds => {
-                self.signed.push(seq);
-                return true;
-            }
-            Verdict::NotChecked => {}
-            Verdict::Broken => {
-                let text = "the signature does not hold: this record was changed, or written by somebody else";
-                self.say(Kind::BadSignature, place, seq, text, f);
-            }
-            Verdict::UnknownKey => {
-                let text = format!("signed by \"{key}\", which is none of the keys given");
-                f.add(Kind::UnknownKey, Some(place), Some(self.id), Some((seq, seq)), text);
-                self.fault(seq);
-            }
-        }
-        false
-    }
-
     /// Decides what nothing that comes can decide any more.
     fn settle(&mut self, f: &mut Findings) {
-        let Some(doubt) = self.doubt.take() else { return };
+        let Some(doubt) = self.doubt.take() else {
+            return;
+        };
         self.changed(doubt, "it or the record behind it: their hashes do not agree, and nothing vouches for the latter", f);
         if let Some(last) = self.last {
             self.unproved(last, f);
@@ -328,7 +320,13 @@ impl Chain {
         if let Some((place, record)) = end {
             let behind = self.last.map(|last| last.seq);
             if behind.is_some_and(|last| record.seq <= last) {
-                self.say(Kind::Repeated, place, record.seq, "a chain goes on behind its end", f);
+                self.say(
+                    Kind::Repeated,
+                    place,
+                    record.seq,
+                    "a chain goes on behind its end",
+                    f,
+                );
             } else {
                 // The end alone says how long the chain was.
                 let whole = self.last.is_none() && record.seq > 1;
@@ -338,7 +336,8 @@ impl Chain {
             self.ended = tickets;
             if self.first == 1 {
                 for (from, to) in self.tickets.missing(tickets.unwrap_or(0)) {
-                    let text = format!("tickets {from} to {to}: forwarded, and there is no record of it");
+                    let text =
+                        format!("tickets {from} to {to}: forwarded, and there is no record of it");
                     f.add(Kind::Lost, Some(place), Some(self.id), None, text);
                 }
             }
@@ -354,7 +353,12 @@ impl Chain {
     /// The number up to which a signature proves the chain; 0 where none does.
     pub fn proved(&self) -> u64 {
         let before = |seq: &&u64| self.fault.is_none_or(|fault| **seq < fault);
-        self.signed.iter().filter(before).max().copied().unwrap_or(0)
+        self.signed
+            .iter()
+            .filter(before)
+            .max()
+            .copied()
+            .unwrap_or(0)
     }
 
     /// That this number is in question.
@@ -370,12 +374,25 @@ impl Chain {
 
     fn unproved(&mut self, seen: Seen, f: &mut Findings) {
         if !seen.told && !seen.signed {
-            self.say(Kind::Unproved, seen.place, seen.seq, "the only record that vouches for it was changed", f);
+            self.say(
+                Kind::Unproved,
+                seen.place,
+                seen.seq,
+                "the only record that vouches for it was changed",
+                f,
+            );
         }
     }
 
-    fn say(&mut self, kind: Kind, place: Place, seq: u64, text: &str, f: &mut Findings) {
-        f.add(kind, Some(place), Some(self.id), Some((seq, seq)), text.to_owned());
+    /// Notes what is wrong with a record.
+    pub fn say(&mut self, kind: Kind, place: Place, seq: u64, text: &str, f: &mut Findings) {
+        f.add(
+            kind,
+            Some(place),
+            Some(self.id),
+            Some((seq, seq)),
+            text.to_owned(),
+        );
         self.fault(seq);
     }
 }

@@ -3,13 +3,14 @@
 
 mod chain;
 mod finding;
+mod members;
 mod ranges;
 
 use std::collections::BTreeMap;
 
 pub use finding::{Finding, Findings, KEPT, Kind, Place};
 
-use crate::line::{Fact, Id, Link, Sealed, Time, hex};
+use crate::line::{Fact, Id, Link, Sealed, hex};
 use chain::Chain;
 
 /// How a log is judged.
@@ -28,7 +29,6 @@ pub struct Verifier {
     chains: BTreeMap<Id, Chain>,
     claims: Vec<Claim>,
     ends: Vec<(Place, Sealed)>,
-    begins: Option<Time>,
     findings: Findings,
     lines: u64,
     records: u64,
@@ -52,7 +52,7 @@ pub struct Report {
     pub findings: Findings,
     /// The chains.
     pub chains: Vec<ChainReport>,
-    /// Chains that are told of and lie before what was read, with the greatest number that is told of.
+    /// Chains that are told of and not in a part of a log, with the greatest number that is told of.
     pub outside: Vec<(Id, u64)>,
     /// Lines.
     pub lines: u64,
@@ -93,7 +93,6 @@ impl Verifier {
             chains: BTreeMap::new(),
             claims: Vec::new(),
             ends: Vec::new(),
-            begins: None,
             findings: Findings {
                 files,
                 ..Findings::default()
@@ -113,7 +112,8 @@ impl Verifier {
             Fact::Other => self.others = self.others.saturating_add(1),
             Fact::Malformed(what) => {
                 let text = format!("expected {what}");
-                self.findings.add(Kind::Malformed, Some(place), None, None, text);
+                self.findings
+                    .add(Kind::Malformed, Some(place), None, None, text);
             }
             Fact::Early { id, ticket } => {
                 self.early = self.early.saturating_add(1);
@@ -130,9 +130,6 @@ impl Verifier {
 
     fn take_record(&mut self, place: Place, record: Sealed) {
         let signed = self.judging.signed;
-        if let Some(time) = record.time {
-            self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
-        }
         for link in record.checkpoint.iter().flat_map(|found| &found.links) {
             self.claims.push(Claim {
                 by: record.id,
@@ -165,7 +162,13 @@ impl Verifier {
             if ends.contains_key(&id) {
                 let (text, seq) = ("a second end of the chain".to_owned(), record.seq);
                 let f = &mut self.findings;
-                f.add(Kind::Repeated, Some(place), Some(id), Some((seq, seq)), text);
+                f.add(
+                    Kind::Repeated,
+                    Some(place),
+                    Some(id),
+                    Some((seq, seq)),
+                    text,
+                );
             } else {
                 ends.insert(id, (place, record));
             }
@@ -193,17 +196,23 @@ impl Verifier {
         let mut short: BTreeMap<Id, (u64, Place, Id, u64)> = BTreeMap::new();
         let mut outside: BTreeMap<Id, u64> = BTreeMap::new();
         let note = |map: &mut BTreeMap<Id, (u64, Place, Id, u64)>, claim: &Claim| {
-            let Claim { by, by_seq, place, link } = claim;
-            let known = map.entry(link.id).or_insert((link.seq, *place, *by, *by_seq));
+            let Claim {
+                by,
+                by_seq,
+                place,
+                link,
+            } = claim;
+            let known = map
+                .entry(link.id)
+                .or_insert((link.seq, *place, *by, *by_seq));
             if link.seq > known.0 {
                 *known = (link.seq, *place, *by, *by_seq);
             }
         };
         for claim in &self.claims {
             let link = &claim.link;
-            let before = self.judging.part && self.begins.is_some_and(|begins| link.at < begins);
             let Some(chain) = self.chains.get_mut(&link.id) else {
-                if before {
+                if self.judging.part {
                     let known = outside.entry(link.id).or_default();
                     *known = link.seq.max(*known);
                 } else {
@@ -220,26 +229,42 @@ impl Verifier {
                 continue;
             }
             let own = chain.kept.get(&link.seq).copied();
-            let own = own.or_else(|| chain.last.filter(|last| last.seq == link.seq).map(|last| last.hash));
+            let own = own.or_else(|| {
+                chain
+                    .last
+                    .filter(|last| last.seq == link.seq)
+                    .map(|last| last.hash)
+            });
             // What is before a fault, or is no more there, was said already.
-            let known = own.is_none() && chain.fault.is_some_and(|fault| fault <= link.seq.saturating_add(1));
+            let known = own.is_none()
+                && chain
+                    .fault
+                    .is_some_and(|fault| fault <= link.seq.saturating_add(1));
             if own != Some(link.hash) && !known {
                 let text = format!(
                     "record {} of chain {}, at {}, has another hash of it",
-                    claim.by_seq, hex(&claim.by), self.findings.name(claim.place)
+                    claim.by_seq,
+                    hex(&claim.by),
+                    self.findings.name(claim.place)
                 );
                 chain.fault(link.seq);
                 let seqs = Some((link.seq, link.seq));
-                self.findings.add(Kind::Contradicted, None, Some(link.id), seqs, text);
+                self.findings
+                    .add(Kind::Contradicted, None, Some(link.id), seqs, text);
             }
         }
         let told = |f: &Findings, (_, place, by, seq): &(u64, Place, Id, u64)| {
-            format!("record {seq} of chain {}, at {}, tells of it", hex(by), f.name(*place))
+            format!(
+                "record {seq} of chain {}, at {}, tells of it",
+                hex(by),
+                f.name(*place)
+            )
         };
         for (id, found) in missing {
             let text = told(&self.findings, &found);
             let seqs = Some((1, found.0)).filter(|(_, last)| *last > 0);
-            self.findings.add(Kind::MissingChain, None, Some(id), seqs, text);
+            self.findings
+                .add(Kind::MissingChain, None, Some(id), seqs, text);
         }
         for (id, found) in short {
             let text = told(&self.findings, &found);
@@ -247,7 +272,8 @@ impl Verifier {
                 let last = chain.last.map_or(0, |last| last.seq);
                 chain.fault(last.saturating_add(1));
                 let seqs = Some((last.saturating_add(1), found.0));
-                self.findings.add(Kind::Truncated, None, Some(id), seqs, text);
+                self.findings
+                    .add(Kind::Truncated, None, Some(id), seqs, text);
             }
         }
         outside.into_iter().collect()

@@ -23,7 +23,9 @@ impl Ranges {
         let before = self.ranges.range(..number).next_back();
         let before = before.map(|(first, last)| (*first, *last));
         let before = before.filter(|(_, last)| last.checked_add(1) == Some(number));
-        let last = number.checked_add(1).and_then(|next| self.ranges.remove(&next));
+        let last = number
+            .checked_add(1)
+            .and_then(|next| self.ranges.remove(&next));
         let first = before.map_or(number, |(first, _)| first);
         self.ranges.insert(first, last.unwrap_or(number));
         true

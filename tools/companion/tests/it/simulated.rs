@@ -79,7 +79,12 @@ pub fn log(records: usize, every: u32, signed: bool, random: &mut Random) -> Vec
                     written += 1;
                 }
                 let fresh = self::worker(every, signed, &mut chains, random);
-                end(std::mem::replace(&mut workers[place], fresh), now, &mut shared, &mut lines);
+                end(
+                    std::mem::replace(&mut workers[place], fresh),
+                    now,
+                    &mut shared,
+                    &mut lines,
+                );
             }
             1 => {
                 let fresh = self::worker(every, signed, &mut chains, random);
@@ -101,7 +106,14 @@ pub fn log(records: usize, every: u32, signed: bool, random: &mut Random) -> Vec
     }
     for mut worker in workers {
         while let Some(exchange) = worker.under_way.pop() {
-            keep(&mut worker, Some(exchange), now, &mut shared, &mut lines, random);
+            keep(
+                &mut worker,
+                Some(exchange),
+                now,
+                &mut shared,
+                &mut lines,
+                random,
+            );
         }
         end(worker, now, &mut shared, &mut lines);
     }
@@ -133,7 +145,11 @@ fn record(random: &mut Random, now: u64) -> Record {
     Record {
         began: now,
         request_id: format!("{:016x}-{id}", random.next()),
-        trace: Some(format!("00-{:032x}-{:016x}-01", random.next(), random.next())),
+        trace: Some(format!(
+            "00-{:032x}-{:016x}-01",
+            random.next(),
+            random.next()
+        )),
         status: 200,
         outcome: Outcome::Allowed,
         rule: "scope:patient/*.rs".to_owned(),
