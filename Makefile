@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop hostile-server ratelimit-server oracles tables lint soak wasm tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server ratelimit-server oracles tables lint soak wasm companion tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -151,6 +151,12 @@ wasm: ## build the filter into dist/fhir_guard.wasm
 	@mkdir -p dist
 	@cp "$(MODULE)" dist/fhir_guard.wasm.new && mv dist/fhir_guard.wasm.new dist/fhir_guard.wasm
 	@echo "dist/fhir_guard.wasm: $$(wc -c < dist/fhir_guard.wasm | tr -d ' ') bytes"
+
+companion: toolchain ## build the command-line companion into dist/fhir-guard: verifies audit logs, checks configurations
+	@cargo build --release --package fhir-guard-companion
+	@mkdir -p dist
+	@cp "$(BUILD)/release/fhir-guard" dist/fhir-guard
+	@echo "dist/fhir-guard: $$(wc -c < dist/fhir-guard | tr -d ' ') bytes"
 
 # ENVOY=/path/to/envoy uses that one instead of installing Envoy.
 toolchain:

@@ -55,10 +55,8 @@ fn ask() {
     let quota = Quota::new(50, Period::Second, 100).expect("a quota");
     let key = [KeyPart::Client, KeyPart::Patient];
     let plain = Limit::new("per-patient", &key, Measure::rate(quota)).expect("a limit");
-    let shared = Limit {
-        global: true,
-        ..plain.clone()
-    };
+    let mut shared = plain.clone();
+    shared.global = true;
     let service = GlobalLimits {
         cluster: "ratelimit".to_owned(),
         authority: "ratelimit".to_owned(),

@@ -10,6 +10,7 @@
 )]
 
 mod allocator;
+mod kinds;
 mod shelf;
 mod statistics;
 
@@ -22,38 +23,9 @@ use crate::remote::Call;
 use crate::shared::{Answer, Step, Work};
 use crate::wire::{self, Pair};
 use allocator::Allocator;
+pub use kinds::{Buffer, Map};
 use shelf::Piece;
 pub use statistics::{define_metric, increment_metric, record_metric};
-
-/// Which header map (`proxy_header_map_type_t`).
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub enum Map {
-    /// Request header fields.
-    Request = 0,
-    /// Response header fields.
-    Response = 2,
-    /// Response trailer fields.
-    ResponseTrailers = 3,
-    /// Header fields of the answer to a call.
-    CallAnswer = 6,
-    /// Trailer fields of the answer to a call.
-    CallAnswerTrailers = 7,
-}
-
-/// Which buffer (`proxy_buffer_type_t`).
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub enum Buffer {
-    /// The request body.
-    Request = 0,
-    /// The response body.
-    Response = 1,
-    /// The body of the answer to a call.
-    CallAnswer = 4,
-    /// The configuration of the filter.
-    Configuration = 7,
-}
 
 /// The single segment under which Envoy keeps the record: `%FILTER_STATE(wasm.fhir_guard.audit:PLAIN)%`.
 const AUDIT: &str = "fhir_guard.audit";
@@ -64,6 +36,14 @@ pub fn now() -> u64 {
     // SAFETY: the host writes one u64 where the pointer leads.
     let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
     if status == OK { time } else { 0 }
+}
+
+/// Sixteen random bytes; absent when the host has none.
+pub fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // SAFETY: the host writes as many bytes as it is told where the pointer leads.
+    let errno = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    (errno == 0 && bytes != [0; 16]).then_some(bytes)
 }
 
 /// A property, by its path, whose segments are joined by NUL; absent when the host has none or
@@ -439,6 +419,11 @@ unsafe extern "C" {
         version: u32,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(milliseconds: u32) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(bytes: *mut u8, size: usize) -> u16;
 }
 
 /// The entry of the module, in the place of the SDK's macro, which brings its own `unsafe`.

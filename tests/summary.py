@@ -13,6 +13,7 @@ STAGES = [
     ("the filter as wasm", [MAKE, "wasm"]),
     ("native", CARGO + ["fhir-guard", "--lib", "--test", "it"]),
     ("outside oracles", CARGO + ["fhir-guard", "--test", "oracles"]),
+    ("companion", CARGO + ["fhir-guard-companion"]),
     ("harness", CARGO + ["fhir-guard-harness"]),
     ("bench", CARGO + ["fhir-guard-bench", "--package", "fhir-guard-bench-processor"]),
     ("fuzz targets on their seeds", [MAKE, "fuzz-seeds"]),

@@ -6,6 +6,7 @@
 //! whether the bytes were accepted, so that a search (and the test of the seeds) can tell whether it
 //! ever gets behind the door.
 
+pub mod audit_log;
 pub mod certificate;
 pub mod condition;
 pub mod configuration;
@@ -38,7 +39,12 @@ pub struct Target {
 }
 
 /// Every property.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
+    Target {
+        name: "audit_log",
+        check: audit_log::check,
+        seeds: audit_log::seeds,
+    },
     Target {
         name: "lexer",
         check: lexer::check,

@@ -3,7 +3,9 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+mod chain;
 pub mod event;
+mod heads;
 mod line;
 mod policy;
 mod queue;
@@ -11,6 +13,8 @@ mod queue;
 use std::rc::Rc;
 
 use crate::risk;
+pub use chain::{Chain, ChainPolicy, Sealed};
+pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
 pub use queue::{Format, Full, Queue, Repository};

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::ChainPolicy;
 use crate::identity::MacKey;
 
 /// What audit records say about this deployment, and how much they tell.
@@ -13,6 +14,8 @@ use crate::identity::MacKey;
 pub struct AuditPolicy {
     /// The name of the observing system, for example `fhir.example.org`.
     pub observer: String,
+    /// How records are chained; `None` where each stands for itself.
+    pub chain: Option<ChainPolicy>,
     /// The base URL of the API, by which events name the server.
     pub base: String,
     /// References to resources, the user and the patient in context among them.

@@ -222,6 +222,7 @@ fn no_text_breaks_out_of_a_record_or_an_event() {
                 token_id: noise.telling(),
                 query: noise.telling(),
                 patients: 20,
+                ..AuditPolicy::default()
             }),
             began: noise.next(),
             request_id: noise.text(),

@@ -1,4 +1,4 @@
-//! `audit`: how an exchange is remembered.
+//! `audit`: how an exchange is remembered, where records go, and how they are chained.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,11 +8,17 @@ use super::mistakes::Mistakes;
 use super::policy::{KIB, MIB, URL, name};
 use super::reader::{Node, Object, each, or};
 use super::secrets::Secrets;
-use crate::audit::{AuditPolicy, Format, Full, Repository, Telling};
+use crate::audit::{AuditPolicy, ChainPolicy, Format, Full, Repository, Telling};
 use crate::remote::Source;
+use crate::response::Signer;
 
 /// Patients that a record names unless the operator says otherwise.
 const PATIENTS: usize = 20;
+
+/// Records from one checkpoint to the next.
+const RECORDS: u32 = 100_000;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the section; `secrets` is `None` where there is a mistake in them already.
 pub(super) fn read(
@@ -47,10 +53,14 @@ pub(super) fn read(
         let sinks = node.list("sinks", 1..=1, m)?;
         each(&sinks, |sink| audit_sink(sink, m))
     });
+    let chain = or(object.optional("chain"), None, |node| {
+        chain(node, secrets, m).map(Some)
+    });
     object.finish(m);
     sinks?;
     let policy = AuditPolicy {
         observer: observer?,
+        chain: chain?,
         base: String::new(),
         references: references?,
         address: address?,
@@ -104,6 +114,46 @@ fn repository(node: &Node<'_>, m: &mut Mistakes) -> Option<Repository> {
         full: full?,
         timeout: timeout?,
     })
+}
+
+fn chain(node: &Node<'_>, secrets: Option<&Secrets>, m: &mut Mistakes) -> Option<ChainPolicy> {
+    let mut object = node.object("an object with key_id, records or time", m)?;
+    let key = or(object.optional("key_id"), None, |node| {
+        Some(Some((name(node, m)?, node.clone())))
+    });
+    let records = or(object.optional("records"), 1000, |node| {
+        node.integer(1..=RECORDS, m)
+    });
+    let time = or(object.optional("time"), 60_000_000_000, |node| {
+        let time = node.duration(Duration::from_secs(1)..=DAY, m)?;
+        u64::try_from(time.as_nanos()).ok()
+    });
+    object.finish(m);
+    let (key, records, time) = (key?, records?, time?);
+    let signer = match key {
+        Some((id, place)) => Some(signer(id, &place, secrets, m)?),
+        None => None,
+    };
+    Some(ChainPolicy {
+        signer,
+        records,
+        time,
+    })
+}
+
+fn signer(
+    id: String,
+    place: &Node<'_>,
+    secrets: Option<&Secrets>,
+    m: &mut Mistakes,
+) -> Option<Rc<Signer>> {
+    // What is wrong with the secrets is said there.
+    let Some(der) = &secrets?.checkpoint_key else {
+        return place.refuse("secrets.checkpoint_key beside it", "no such key", m);
+    };
+    let expected = "secrets.checkpoint_key to be a private key on P-256, or of Ed25519, in DER";
+    let signer = Signer::read(der, id).map(Rc::new);
+    signer.or_else(|| place.refuse(expected, "another key", m))
 }
 
 const URI: &str = "the URL that batches are posted to, without user name and fragment";

@@ -94,6 +94,7 @@
 //! | `secrets.limit_key` | as `secrets.nonce_key` | none |
 //! | `secrets.page_key` | as `secrets.nonce_key` | none |
 //! | `secrets.watermark_key` | as `secrets.nonce_key` | none |
+//! | `secrets.checkpoint_key` | as `secrets.signing_key` | none |
 //! | `secrets.signing_key` | `{env: NAME}` or `{inline: TEXT}`: a private key in DER, in base64 | none |
 //! | `issuers[].introspection.uri` | URL without user name and fragment | none |
 //! | `issuers[].introspection.cluster` | 1 to 256 bytes of printable ASCII | required with it |
@@ -259,6 +260,10 @@
 //! | `audit.repository.timeout` | duration, 100ms to 30s | `5s` |
 //! | `audit.token_id` | `plain`, `hashed`, `none` | `hashed` where there is `secrets.audit_key`, else `none` |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |
+//! | `audit.chain` | an object | records are not chained |
+//! | `audit.chain.key_id` | name | checkpoints are not signed |
+//! | `audit.chain.records` | whole number, 1 to 100000 | 1000 |
+//! | `audit.chain.time` | duration, 1s to 24h | `60s` |
 //!
 //! `response.hold_limit` must stay below what Envoy lets a filter hold: the listener's
 //! `per_connection_buffer_limit_bytes` for callers with HTTP/1.1, `initial_stream_window_size` for

@@ -26,6 +26,8 @@ pub(super) struct Secrets {
     pub watermark_key: Option<MacKey>,
     /// The private key by which answers are signed, in DER.
     pub signing_key: Option<Vec<u8>>,
+    /// The private key by which checkpoints of audit records are signed, in DER.
+    pub checkpoint_key: Option<Vec<u8>>,
 }
 
 /// Bytes of the name of a variable.
@@ -48,11 +50,14 @@ pub(super) fn read(
     m: &mut Mistakes,
 ) -> Option<Secrets> {
     let mut object = node.object(
-        "an object with audit_key, limit_key, nonce_key, page_key, signing_key or watermark_key",
+        "an object with audit_key, checkpoint_key, limit_key, nonce_key, page_key, signing_key or watermark_key",
         m,
     )?;
     let audit_key = or(object.optional("audit_key"), None, |node| {
         key(node, outside, m).map(Some)
+    });
+    let checkpoint_key = or(object.optional("checkpoint_key"), None, |node| {
+        private_key(node, outside, m).map(Some)
     });
     let limit_key = or(object.optional("limit_key"), None, |node| {
         key(node, outside, m).map(Some)
@@ -64,11 +69,7 @@ pub(super) fn read(
         key(node, outside, m).map(Some)
     });
     let signing_key = or(object.optional("signing_key"), None, |node| {
-        let (place, text) = secret(node, outside, m)?;
-        let expected = "a private key in DER, in base64";
-        let der = STANDARD.decode(text.trim()).ok();
-        der.map(Some)
-            .or_else(|| place.refuse(expected, "other text", m))
+        private_key(node, outside, m).map(Some)
     });
     let watermark_key = or(object.optional("watermark_key"), None, |node| {
         key(node, outside, m).map(Some)
@@ -81,7 +82,15 @@ pub(super) fn read(
         page_key: page_key?,
         watermark_key: watermark_key?,
         signing_key: signing_key?,
+        checkpoint_key: checkpoint_key?,
     })
+}
+
+fn private_key(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<Vec<u8>> {
+    let (place, text) = secret(node, outside, m)?;
+    let expected = "a private key in DER, in base64";
+    let der = STANDARD.decode(text.trim()).ok();
+    der.or_else(|| place.refuse(expected, "other text", m))
 }
 
 fn key(node: &Node<'_>, outside: &mut Outside<'_>, m: &mut Mistakes) -> Option<MacKey> {

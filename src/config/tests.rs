@@ -121,7 +121,8 @@ fn complete() -> Value {
         "egress": egress::complete(),
         "response": {"hold_limit": "512KiB", "resource_limit": "8MiB"},
         "discovery": {"enabled": true, "scopes": ["patient/*.rs", "launch/patient"]},
-        "audit": {"observer": "fhir.example.org", "sinks": ["access_log"]},
+        "audit": {"observer": "fhir.example.org", "sinks": ["access_log"],
+            "chain": {"records": 1000, "time": "60s"}},
     })
 }
 

@@ -4,6 +4,7 @@ mod logger;
 mod meters;
 mod owed;
 mod stream;
+mod trail;
 mod worker;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -14,6 +15,7 @@ use crate::exchange::Guard;
 use crate::host::{self, Buffer};
 use crate::identity::HostAlgorithms;
 use stream::StreamContext;
+use trail::Trail;
 use worker::Worker;
 
 /// How often statistics are told at least, in milliseconds.
@@ -40,6 +42,7 @@ impl Context for Root {
     fn on_done(&mut self) -> bool {
         // Another configuration takes over, or the proxy ends.
         self.worker.tell();
+        self.worker.trail.end();
         true
     }
 }
@@ -62,6 +65,12 @@ impl RootContext for Root {
                 for warning in &policy.warnings {
                     log::warn!("fhir-guard: {warning}");
                 }
+                let Some(trail) = Trail::new(policy.audit.chain.clone()) else {
+                    log::error!(
+                        "fhir-guard: the proxy gives no random bytes, and without them records cannot be chained"
+                    );
+                    return false;
+                };
                 let mut guard = Guard::new(policy, algorithms);
                 let needed = guard.tick_period();
                 if !host::set_tick_period(needed.unwrap_or(STATISTICS)) && needed.is_some() {
@@ -71,7 +80,7 @@ impl RootContext for Root {
                     return false;
                 }
                 guard.meters().configured(host::now());
-                self.worker = Worker::new(guard);
+                self.worker = Worker::new(guard, trail);
                 self.worker.tell();
                 // Who is shut out stays out while a configuration takes over from another.
                 self.worker.look_at_quarantine(host::now());

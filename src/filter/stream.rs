@@ -8,6 +8,7 @@ use proxy_wasm::types::Action;
 
 use super::meters::count;
 use super::owed::{observe, renew, settle};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
@@ -30,6 +31,8 @@ impl StreamContext {
     pub fn new(id: u32, worker: Worker) -> Self {
         let stream = Stream {
             guard: worker.guard(),
+            trail: worker.trail.clone(),
+            ticket: None,
             exchange: Exchange::default(),
             over: Over::No,
         };
@@ -112,6 +115,9 @@ impl HttpContext for StreamContext {
 /// One HTTP stream.
 pub(super) struct Stream {
     guard: Option<Rc<RefCell<Guard>>>,
+    trail: Trail,
+    /// What its early copy and its record have in common, once it has gone on.
+    ticket: Option<u64>,
     exchange: Exchange,
     over: Over,
 }
@@ -251,7 +257,7 @@ impl Stream {
             .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
         let now = host::now();
         let line = self.exchange.record(now, status);
-        host::set_audit(&line);
+        let line = self.trail.keep(line, self.ticket.take(), now);
         if let Some(guard) = &self.guard
             && let Ok(mut guard) = guard.try_borrow_mut()
         {
@@ -342,7 +348,8 @@ impl Stream {
                 if action == Action::Continue {
                     // Kept early as well: should this worker die, the access log still tells.
                     // Not worth a look at the clock: it says `forwarded`, and nothing of durations.
-                    host::set_audit(&self.exchange.record(0, None));
+                    self.trail
+                        .early(self.exchange.record(0, None), &mut self.ticket);
                 }
                 action
             }

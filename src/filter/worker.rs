@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use super::meters::hand_over;
 use super::stream::Stream;
+use super::trail::Trail;
 use crate::exchange::{Batch, CallAnswer, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
 use crate::wire::{self, Pair};
@@ -19,6 +20,8 @@ pub(super) struct Worker {
     waiting: Rc<RefCell<Vec<Waiter>>>,
     /// The calls that are under way.
     calls: Rc<RefCell<HashMap<u32, Purpose>>>,
+    /// The records.
+    pub trail: Trail,
 }
 
 type Waiter = (u32, Weak<RefCell<Stream>>);
@@ -46,10 +49,11 @@ enum Purpose {
 }
 
 impl Worker {
-    /// A worker with this policy.
-    pub fn new(guard: Guard) -> Self {
+    /// A worker with this policy, and these records.
+    pub fn new(guard: Guard, trail: Trail) -> Self {
         Worker {
             guard: Some(Rc::new(RefCell::new(guard))),
+            trail,
             ..Worker::default()
         }
     }

@@ -118,8 +118,22 @@ impl Signer {
         }
     }
 
-    /// Both signatures are deterministic (RFC 6979, RFC 8032): nothing random is needed.
-    fn sign(&self, base: &[u8]) -> Vec<u8> {
+    /// The name of the key for those who verify.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name of the algorithm where JOSE is spoken (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    pub fn jose(&self) -> &'static str {
+        match self.key {
+            Key::P256(_) => "ES256",
+            Key::Ed25519(_) => "EdDSA",
+        }
+    }
+
+    /// The 64 bytes of a signature over these. Both kinds are deterministic (RFC 6979, RFC 8032): nothing
+    /// random is needed.
+    pub fn sign(&self, base: &[u8]) -> Vec<u8> {
         match &self.key {
             Key::P256(key) => {
                 let signature: Signature = key.sign(base);

@@ -82,12 +82,23 @@ for (let batch = 0; batch < BATCHES; batch += 1) {
   for (const one of both) one.best = Math.min(one.best, one.worker.time(answer, BATCH_NS));
 }
 const detectors = both[0].best - both[1].best;
+// Each record in the chain of its worker, with its early copy, and every thousandth signed.
+const chained = new Worker(module, policy(0, 1, {
+  secrets: { checkpoint_key: { inline: 'MC4CAQAwBQYDK2VwBCIEIPhKIBuDQZ719C1mcc8/lbJFdq18kNZ+Yvz/TA4EMdRd' } },
+  audit: { observer: 'bench', chain: { key_id: 'bench', records: 1000, time: '24h' } },
+}));
+const linked = [chained, plain].map((worker) => ({ worker, best: Infinity }));
+for (let batch = 0; batch < BATCHES; batch += 1) {
+  for (const one of linked) one.best = Math.min(one.best, one.worker.time(answer, BATCH_NS));
+}
+const chain = linked[0].best - linked[1].best;
 const rows = [
   ['read, no conditions', reading, 10],
   ['one condition more', Math.max(condition, 0), 10],
   ['one limit', Math.max(one, 0), 3],
   ['four limits', Math.max(four, 0), 8],
   ['all detectors', Math.max(detectors, 0), 5],
+  ['the record chained', Math.max(chain, 0), 8],
   ['search with ten parameters', cost(plain, request('GET', TEN, 'patient/*.rs')), 30],
   ['transaction of 100 entries', cost(plain, request('POST', '', 'patient/*.cruds', transaction())), 2000],
 ].map(([name, found, most]) => {

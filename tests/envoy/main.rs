@@ -84,6 +84,8 @@ mod subscriptions;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tamper;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod texts;

@@ -1,0 +1,70 @@
+//! What is left of a stream: its record, in the chain of this worker where there is one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::audit::{Chain, ChainPolicy};
+use crate::host;
+
+/// The records of one configuration on one worker.
+#[derive(Clone, Default)]
+pub(super) struct Trail {
+    chain: Option<Rc<RefCell<Chain>>>,
+}
+
+impl Trail {
+    /// Records that are chained as this says. Absent where the proxy has nothing random to tell the chain from
+    /// others by.
+    pub fn new(policy: Option<ChainPolicy>) -> Option<Self> {
+        let Some(policy) = policy else {
+            return Some(Trail::default());
+        };
+        let chain = Chain::new(policy, host::random()?);
+        Some(Trail {
+            chain: Some(Rc::new(RefCell::new(chain))),
+        })
+    }
+
+    /// Keeps the record of an exchange that goes on: should this worker die, the access log still tells.
+    pub fn early(&self, line: String, ticket: &mut Option<u64>) {
+        let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
+        match chain {
+            None => host::set_audit(&line),
+            Some(Ok(mut chain)) => {
+                let ticket = *ticket.get_or_insert_with(|| chain.ticket());
+                host::set_audit(&chain.early(line, ticket))
+            }
+            Some(Err(_)) => false,
+        };
+    }
+
+    /// Keeps the record of an exchange that is over; gives it back as it was kept.
+    pub fn keep(&self, line: String, ticket: Option<u64>, now: u64) -> String {
+        let Some(chain) = &self.chain else {
+            host::set_audit(&line);
+            return line;
+        };
+        let Ok(mut chain) = chain.try_borrow_mut() else {
+            return line;
+        };
+        let work = chain.publishing(now);
+        let others = work.and_then(|mut work| host::share(&mut work));
+        let sealed = chain.seal(line, ticket, others, now);
+        let line = sealed.line.clone();
+        if host::set_audit(&line) {
+            chain.commit(sealed);
+        }
+        line
+    }
+
+    /// Nothing comes any more. No stream is left that could carry the last record: it goes to the proxy's log, at
+    /// a level that is not dropped.
+    pub fn end(&self) {
+        let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
+        let Some(Ok(mut chain)) = chain else { return };
+        if let Some((line, mut told)) = chain.end(host::now()) {
+            host::share(&mut told);
+            log::warn!("{line}");
+        }
+    }
+}

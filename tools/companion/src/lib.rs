@@ -1,0 +1,17 @@
+//! The command-line companion of fhir-guard.
+//!
+//! | module | its one duty |
+//! | --- | --- |
+//! | [`keys`] | public keys, and whether a signature is theirs |
+//! | [`line`] | a line of a log, to what it says of a chain |
+//! | [`verify`] | what lines say, to what is wrong with the log |
+//! | [`read`] | files, line by line, on several threads |
+//! | [`audit`] | `audit verify` and `audit who-saw`: all of that together, and its report |
+//! | [`check`] | `check`: a configuration, to its mistakes |
+
+pub mod audit;
+pub mod check;
+pub mod keys;
+pub mod line;
+pub mod read;
+pub mod verify;

@@ -1,0 +1,135 @@
+//! `fhir-guard`: see [`USAGE`].
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use fhir_guard_companion::audit::{self, Wanted};
+use fhir_guard_companion::check::check;
+use fhir_guard_companion::keys::Keys;
+use lexopt::prelude::*;
+
+const USAGE: &str = "\
+fhir-guard audit verify [--key [NAME=]FILE]... [--part] [--json] [--threads N] LOG...
+    Verifies the chains of audit records. LOG: plain or gzip, - for standard input; records alone on their lines,
+    at the end of a line of text, or as a string in a line of JSON. All files of the log belong together, and so does
+    the proxy's own log, which has the ends of chains.
+    --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any
+    --part     the files are a part of the log: what came before may be elsewhere
+fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [the options of verify] LOG...
+    Who asked for a resource, one JSON object a line, with what proves it: signed, chained or none.
+    TIME: 2026-01-31, or with as much of T23:59:59.123Z as you like, in UTC.
+fhir-guard check FILE
+    Reads a configuration of the filter, YAML or JSON, and tells every mistake.
+
+Exit status: 0 nothing is wrong, 1 something is, 2 it could not be looked at.";
+
+#[derive(Default)]
+struct Options {
+    words: Vec<OsString>,
+    keys: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+    part: bool,
+    json: bool,
+    threads: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fhir-guard: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<bool, String> {
+    let options = options().map_err(|error| format!("{error}\n\n{USAGE}"))?;
+    let words = options.words.iter().map(|word| word.to_str());
+    let words: Option<Vec<&str>> = words.collect();
+    let words = words.ok_or("a word is not UTF-8")?;
+    match words.as_slice() {
+        ["audit", "verify", files @ ..] if !files.is_empty() => verify(&options, files, None),
+        ["audit", "who-saw", reference, files @ ..] if !files.is_empty() => {
+            let wanted = Wanted {
+                reference: (*reference).to_owned(),
+                from: options.from.clone(),
+                to: options.to.clone(),
+            };
+            verify(&options, files, Some(&wanted))
+        }
+        ["check", file] => configuration(file),
+        _ => Err(format!("what is to be done?\n\n{USAGE}")),
+    }
+}
+
+fn options() -> Result<Options, lexopt::Error> {
+    let mut options = Options::default();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("key") => options.keys.push(parser.value()?.string()?),
+            Long("from") => options.from = Some(parser.value()?.string()?),
+            Long("to") => options.to = Some(parser.value()?.string()?),
+            Long("part") => options.part = true,
+            Long("json") => options.json = true,
+            Long("threads") => options.threads = Some(parser.value()?.parse()?),
+            Long("help") | Short('h') => {
+                let _ = writeln!(io::stdout(), "{USAGE}");
+                std::process::exit(0);
+            }
+            Value(word) => options.words.push(word),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(options)
+}
+
+fn verify(options: &Options, files: &[&str], wanted: Option<&Wanted>) -> Result<bool, String> {
+    let mut keys = Keys::default();
+    for key in &options.keys {
+        let (name, file) = match key.split_once('=') {
+            Some((name, file)) => (Some(name), file),
+            None => (None, key.as_str()),
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        keys.add(&text, name)
+            .map_err(|error| format!("{file}: {error}"))?;
+    }
+    let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = options.threads.unwrap_or(threads).clamp(1, 64);
+    let report = audit::verify(&files, &keys, options.part, threads)?;
+    let out = &mut io::stdout().lock();
+    let written = match wanted {
+        None => audit::write(&report, &keys, options.json, out),
+        Some(wanted) => {
+            let mut written = Ok(());
+            audit::who_saw(&files, &report, wanted, threads, &mut |found| {
+                if written.is_ok() {
+                    written = writeln!(out, "{found}");
+                }
+            })?;
+            // What is wrong with the log belongs to the answer, and not into it.
+            written.and_then(|()| audit::write(&report, &keys, false, &mut io::stderr()))
+        }
+    };
+    written.map_err(|error| format!("standard output: {error}"))?;
+    Ok(report.findings.count == 0)
+}
+
+fn configuration(file: &str) -> Result<bool, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let (good, said) = match check(&text, &environment) {
+        Ok(warnings) => (true, warnings.join("\n")),
+        Err(mistakes) => (false, mistakes),
+    };
+    if !said.is_empty() {
+        writeln!(io::stdout(), "{said}").map_err(|error| format!("standard output: {error}"))?;
+    }
+    Ok(good)
+}

@@ -1,0 +1,87 @@
+//! What a line says beside its place in the chain: its ticket, and what makes it a checkpoint.
+
+use super::chain::Chain;
+use super::finding::{Findings, Kind, Place};
+use crate::keys::Verdict;
+use crate::line::Sealed;
+
+impl Chain {
+    /// Takes an early copy.
+    pub fn take_early(&mut self, place: Place, ticket: u64, f: &mut Findings) {
+        if self.tickets.contains(ticket) {
+            let text = format!("ticket {ticket} stands in another line, too");
+            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
+            return;
+        }
+        self.tickets.insert(ticket);
+        self.early.insert(ticket, place);
+    }
+
+    /// Takes the ticket of a record.
+    pub fn ticket(&mut self, ticket: u64, place: Place, f: &mut Findings) {
+        if !self.tickets.insert(ticket) && !self.early.contains_key(&ticket) {
+            let text = format!("ticket {ticket} was given twice");
+            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
+        }
+    }
+
+    /// What a checkpoint says of itself; whether its signature holds.
+    pub fn signatures(&mut self, place: Place, record: &Sealed, f: &mut Findings) -> bool {
+        let seq = record.seq;
+        if let Some((last, every)) = self.checked
+            && seq > last
+            && seq.saturating_sub(last) > every
+        {
+            let text = format!("none since record {last}, and there should be one every {every}");
+            f.add(
+                Kind::NoCheckpoint,
+                Some(place),
+                Some(self.id),
+                Some((seq, seq)),
+                text,
+            );
+            self.fault(last.saturating_add(1));
+            self.checked = Some((seq, every));
+        }
+        let Some(checkpoint) = &record.checkpoint else {
+            return false;
+        };
+        let last = self.checked.map_or(0, |(last, _)| last);
+        self.checked = Some((seq.max(last), checkpoint.every));
+        let Some((key, verdict)) = &checkpoint.signature else {
+            if self.is_signed && seq != 1 {
+                self.say(
+                    Kind::Unsigned,
+                    place,
+                    seq,
+                    "a checkpoint without a signature in a chain that is signed",
+                    f,
+                );
+            }
+            return false;
+        };
+        match verdict {
+            Verdict::Holds => {
+                self.signed.push(seq);
+                return true;
+            }
+            Verdict::NotChecked => {}
+            Verdict::Broken => {
+                let text = "the signature does not hold: this record was changed, or written by somebody else";
+                self.say(Kind::BadSignature, place, seq, text, f);
+            }
+            Verdict::UnknownKey => {
+                let text = format!("signed by \"{key}\", which is none of the keys given");
+                f.add(
+                    Kind::UnknownKey,
+                    Some(place),
+                    Some(self.id),
+                    Some((seq, seq)),
+                    text,
+                );
+                self.fault(seq);
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,300 @@
+//! The verifier: lines as facts in, findings out. It keeps what it needs to go on, not the log: a few hundred bytes
+//! for a chain, 100 for a checkpoint, and 100 for each thing that is wrong.
+
+mod chain;
+mod finding;
+mod members;
+mod ranges;
+
+use std::collections::BTreeMap;
+
+pub use finding::{Finding, Findings, KEPT, Kind, Place};
+
+use crate::line::{Fact, Id, Link, Sealed, hex};
+use chain::Chain;
+
+/// How a log is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judging {
+    /// Keys are known: every chain must be signed.
+    pub signed: bool,
+    /// The files are a part of the log: what came before may be elsewhere.
+    pub part: bool,
+}
+
+/// A log that is being read.
+#[derive(Debug)]
+pub struct Verifier {
+    judging: Judging,
+    chains: BTreeMap<Id, Chain>,
+    claims: Vec<Claim>,
+    ends: Vec<(Place, Sealed)>,
+    findings: Findings,
+    lines: u64,
+    records: u64,
+    early: u64,
+    others: u64,
+}
+
+/// What one chain says of another.
+#[derive(Debug)]
+struct Claim {
+    by: Id,
+    by_seq: u64,
+    place: Place,
+    link: Link,
+}
+
+/// What is known when all was read.
+#[derive(Debug)]
+pub struct Report {
+    /// What is wrong.
+    pub findings: Findings,
+    /// The chains.
+    pub chains: Vec<ChainReport>,
+    /// Chains that are told of and not in a part of a log, with the greatest number that is told of.
+    pub outside: Vec<(Id, u64)>,
+    /// Lines.
+    pub lines: u64,
+    /// Records in chains.
+    pub records: u64,
+    /// Early copies.
+    pub early: u64,
+    /// Lines that are in no chain.
+    pub others: u64,
+}
+
+/// What is known of a chain.
+#[derive(Debug)]
+pub struct ChainReport {
+    /// Which.
+    pub id: Id,
+    /// The number of its first record here.
+    pub first: u64,
+    /// The number of its last; 0 where there are early copies only.
+    pub last: u64,
+    /// The number up to which it is proved by signatures; 0 where it is not.
+    pub proved: u64,
+    /// The least number that is in question.
+    pub fault: Option<u64>,
+    /// Whether its end is here.
+    pub ended: bool,
+    /// Early copies whose record never came: their worker died.
+    pub early: u64,
+    /// Exchanges that had been forwarded when the log ends, and are not in it.
+    pub open: u64,
+}
+
+impl Verifier {
+    /// A log of which nothing was read. `files` are the names of its files.
+    pub fn new(judging: Judging, files: Vec<String>) -> Self {
+        Verifier {
+            judging,
+            chains: BTreeMap::new(),
+            claims: Vec::new(),
+            ends: Vec::new(),
+            findings: Findings {
+                files,
+                ..Findings::default()
+            },
+            lines: 0,
+            records: 0,
+            early: 0,
+            others: 0,
+        }
+    }
+
+    /// Takes what a line says.
+    pub fn take(&mut self, place: Place, fact: Fact) {
+        self.lines = self.lines.saturating_add(1);
+        let signed = self.judging.signed;
+        match fact {
+            Fact::Other => self.others = self.others.saturating_add(1),
+            Fact::Malformed(what) => {
+                let text = format!("expected {what}");
+                self.findings
+                    .add(Kind::Malformed, Some(place), None, None, text);
+            }
+            Fact::Early { id, ticket } => {
+                self.early = self.early.saturating_add(1);
+                let chain = self.chains.entry(id);
+                let chain = chain.or_insert_with(|| Chain::new(id, signed));
+                chain.take_early(place, ticket, &mut self.findings);
+            }
+            Fact::Sealed(record) => {
+                self.records = self.records.saturating_add(1);
+                self.take_record(place, *record);
+            }
+        }
+    }
+
+    fn take_record(&mut self, place: Place, record: Sealed) {
+        let signed = self.judging.signed;
+        for link in record.checkpoint.iter().flat_map(|found| &found.links) {
+            self.claims.push(Claim {
+                by: record.id,
+                by_seq: record.seq,
+                place,
+                link: link.clone(),
+            });
+        }
+        // The end of a chain may be in another file than its records.
+        let end = record.checkpoint.as_ref().and_then(|found| found.end);
+        if end.is_some() {
+            self.ends.push((place, record));
+            return;
+        }
+        let id = record.id;
+        let chain = self.chains.entry(id);
+        let chain = chain.or_insert_with(|| Chain::new(id, signed));
+        chain.take(place, record, self.judging.part, &mut self.findings);
+    }
+
+    /// All was read.
+    pub fn finish(mut self) -> Report {
+        let Judging { signed, part } = self.judging;
+        let mut ends: BTreeMap<Id, (Place, Sealed)> = BTreeMap::new();
+        for (place, record) in std::mem::take(&mut self.ends) {
+            let id = record.id;
+            self.chains
+                .entry(id)
+                .or_insert_with(|| Chain::new(id, signed));
+            if ends.contains_key(&id) {
+                let (text, seq) = ("a second end of the chain".to_owned(), record.seq);
+                let f = &mut self.findings;
+                f.add(
+                    Kind::Repeated,
+                    Some(place),
+                    Some(id),
+                    Some((seq, seq)),
+                    text,
+                );
+            } else {
+                ends.insert(id, (place, record));
+            }
+        }
+        for chain in self.chains.values_mut() {
+            let end = ends.get(&chain.id).map(|(place, record)| (*place, record));
+            chain.finish(end, part, &mut self.findings);
+        }
+        let outside = self.claims();
+        let chains = self.chains.values().map(report).collect();
+        Report {
+            findings: self.findings,
+            chains,
+            outside,
+            lines: self.lines,
+            records: self.records,
+            early: self.early,
+            others: self.others,
+        }
+    }
+
+    /// Compares what chains say of each other with what is there.
+    fn claims(&mut self) -> Vec<(Id, u64)> {
+        let mut missing: BTreeMap<Id, (u64, Place, Id, u64)> = BTreeMap::new();
+        let mut short: BTreeMap<Id, (u64, Place, Id, u64)> = BTreeMap::new();
+        let mut outside: BTreeMap<Id, u64> = BTreeMap::new();
+        let note = |map: &mut BTreeMap<Id, (u64, Place, Id, u64)>, claim: &Claim| {
+            let Claim {
+                by,
+                by_seq,
+                place,
+                link,
+            } = claim;
+            let known = map
+                .entry(link.id)
+                .or_insert((link.seq, *place, *by, *by_seq));
+            if link.seq > known.0 {
+                *known = (link.seq, *place, *by, *by_seq);
+            }
+        };
+        for claim in &self.claims {
+            let link = &claim.link;
+            let Some(chain) = self.chains.get_mut(&link.id) else {
+                if self.judging.part {
+                    let known = outside.entry(link.id).or_default();
+                    *known = link.seq.max(*known);
+                } else {
+                    note(&mut missing, claim);
+                }
+                continue;
+            };
+            let last = chain.last.map_or(0, |last| last.seq);
+            if link.seq == 0 || link.seq < chain.first {
+                continue;
+            }
+            if link.seq > last {
+                note(&mut short, claim);
+                continue;
+            }
+            let own = chain.kept.get(&link.seq).copied();
+            let own = own.or_else(|| {
+                chain
+                    .last
+                    .filter(|last| last.seq == link.seq)
+                    .map(|last| last.hash)
+            });
+            // What is before a fault, or is no more there, was said already.
+            let known = own.is_none()
+                && chain
+                    .fault
+                    .is_some_and(|fault| fault <= link.seq.saturating_add(1));
+            if own != Some(link.hash) && !known {
+                let text = format!(
+                    "record {} of chain {}, at {}, has another hash of it",
+                    claim.by_seq,
+                    hex(&claim.by),
+                    self.findings.name(claim.place)
+                );
+                chain.fault(link.seq);
+                let seqs = Some((link.seq, link.seq));
+                self.findings
+                    .add(Kind::Contradicted, None, Some(link.id), seqs, text);
+            }
+        }
+        let told = |f: &Findings, (_, place, by, seq): &(u64, Place, Id, u64)| {
+            format!(
+                "record {seq} of chain {}, at {}, tells of it",
+                hex(by),
+                f.name(*place)
+            )
+        };
+        for (id, found) in missing {
+            let text = told(&self.findings, &found);
+            let seqs = Some((1, found.0)).filter(|(_, last)| *last > 0);
+            self.findings
+                .add(Kind::MissingChain, None, Some(id), seqs, text);
+        }
+        for (id, found) in short {
+            let text = told(&self.findings, &found);
+            if let Some(chain) = self.chains.get_mut(&id) {
+                let last = chain.last.map_or(0, |last| last.seq);
+                chain.fault(last.saturating_add(1));
+                let seqs = Some((last.saturating_add(1), found.0));
+                self.findings
+                    .add(Kind::Truncated, None, Some(id), seqs, text);
+            }
+        }
+        outside.into_iter().collect()
+    }
+}
+
+fn report(chain: &Chain) -> ChainReport {
+    let missing = match (chain.first, chain.ended) {
+        (1, None) => chain.tickets.missing(chain.tickets.greatest()),
+        _ => Vec::new(),
+    };
+    ChainReport {
+        id: chain.id,
+        first: chain.first,
+        last: chain.last.map_or(0, |last| last.seq),
+        proved: chain.proved(),
+        fault: chain.fault,
+        ended: chain.ended.is_some(),
+        early: u64::try_from(chain.early.len()).unwrap_or(u64::MAX),
+        open: missing.iter().fold(0, |sum: u64, (from, to)| {
+            sum.saturating_add(to.saturating_sub(*from).saturating_add(1))
+        }),
+    }
+}

@@ -1,0 +1,6 @@
+//! The companion on logs that the filter's own code writes.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod simulated;
