@@ -1,6 +1,7 @@
 //! One chain, as far as it was seen.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::finding::{Findings, Kind, Place};
 use super::ranges::Ranges;
@@ -90,22 +91,17 @@ impl Chain {
         } else if seq == next {
             self.place(place, &record, part, f);
             self.reached(part, f);
-        } else if self.ahead.contains_key(&seq) {
-            self.say(
-                Kind::Repeated,
-                place,
-                seq,
-                "a record of this number was there before",
-                f,
-            );
-        } else {
+        } else if let Entry::Vacant(free) = self.ahead.entry(seq) {
             // Whether something is missing, or this one is not where it belongs, is seen by what comes next.
-            self.ahead.insert(seq, (place, record));
+            free.insert((place, record));
             let goes_on = self.ahead.contains_key(&seq.saturating_sub(1));
             if goes_on || self.ahead.len() > AHEAD {
                 let to = if goes_on { seq } else { 0 };
                 self.skip(to, part, f);
             }
+        } else {
+            let text = "a record of this number was there before";
+            self.say(Kind::Repeated, place, seq, text, f);
         }
     }
 

@@ -7,6 +7,7 @@ mod members;
 mod ranges;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 pub use finding::{Finding, Findings, KEPT, Kind, Place};
 
@@ -159,18 +160,21 @@ impl Verifier {
             self.chains
                 .entry(id)
                 .or_insert_with(|| Chain::new(id, signed));
-            if ends.contains_key(&id) {
-                let (text, seq) = ("a second end of the chain".to_owned(), record.seq);
-                let f = &mut self.findings;
-                f.add(
-                    Kind::Repeated,
-                    Some(place),
-                    Some(id),
-                    Some((seq, seq)),
-                    text,
-                );
-            } else {
-                ends.insert(id, (place, record));
+            match ends.entry(id) {
+                Entry::Vacant(free) => {
+                    free.insert((place, record));
+                }
+                Entry::Occupied(_) => {
+                    let (text, seq) = ("a second end of the chain".to_owned(), record.seq);
+                    let f = &mut self.findings;
+                    f.add(
+                        Kind::Repeated,
+                        Some(place),
+                        Some(id),
+                        Some((seq, seq)),
+                        text,
+                    );
+                }
             }
         }
         for chain in self.chains.values_mut() {

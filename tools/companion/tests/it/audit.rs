@@ -82,6 +82,10 @@ fn edit(lines: &mut Vec<Line>, at: usize, edit: Edit, random: &mut Random) -> Op
     if own.seq.is_none() || own.last_words {
         return None;
     }
+    // Nothing vouches for an end that is not signed.
+    if own.text.contains("\"end\":") && !own.text.contains("\"sig\":") {
+        return None;
+    }
     match edit {
         Edit::Alter => {
             let place = random.below(own.text.len());
