@@ -52,7 +52,7 @@ pub(super) struct About<'r> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Success {
     /// `0`
-    Success,
+    Full,
     /// `4`: it can be tried again, after another login, later, or in another form; or a part of it went.
     Minor,
     /// `8`: it is not permitted.
@@ -64,7 +64,7 @@ enum Success {
 impl Success {
     fn code(self) -> &'static str {
         match self {
-            Success::Success => "0",
+            Success::Full => "0",
             Success::Minor => "4",
             Success::Serious => "8",
             Success::Major => "12",
@@ -73,7 +73,7 @@ impl Success {
 
     fn of(outcome: Outcome, status: u16) -> Success {
         match (outcome, status) {
-            (Outcome::Allowed, 0..400) => Success::Success,
+            (Outcome::Allowed, 0..400) => Success::Full,
             (Outcome::Cut, _) => Success::Minor,
             (_, 403 | 404 | 410) => Success::Serious,
             (_, 400..500) => Success::Minor,
@@ -181,7 +181,7 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
     add("period", object(period));
     add("recorded", text(&rfc3339(now)));
     add("outcome", text(about.success.code()));
-    if about.success != Success::Success {
+    if about.success != Success::Full {
         add("outcomeDesc", text(about.rule));
     }
     let reasons: Vec<Value> = record.purposes.iter().map(|word| concept(word)).collect();
@@ -198,7 +198,7 @@ impl About<'_> {
     /// The names of the profiles that it follows.
     fn profiles(&self) -> Vec<String> {
         let mut names = Vec::new();
-        if self.success != Success::Success {
+        if self.success != Success::Full {
             return names;
         }
         match (self.pattern.profile, self.patient) {
@@ -221,7 +221,7 @@ impl About<'_> {
             code => Some(coding(RESTFUL, code)),
         };
         let mut subtypes: Vec<Value> = Vec::from_iter(interaction);
-        let by_consent = self.success != Success::Success && self.rule.starts_with("consent.");
+        let by_consent = self.success != Success::Full && self.rule.starts_with("consent.");
         let event_type = match (by_consent, self.pattern.profile) {
             (true, _) => {
                 subtypes.insert(0, coding(AUTHORIZATION, "AuthZ-Consent"));
