@@ -15,7 +15,9 @@ thread_local! {
 
 /// Counts an exchange that is over.
 pub(super) fn count(guard: &RefCell<Guard>, exchange: &Exchange, now: u64) {
-    let mut guard = guard.borrow_mut();
+    let Ok(mut guard) = guard.try_borrow_mut() else {
+        return;
+    };
     exchange.count_in(guard.meters(), now);
     if guard.meters().is_full() {
         hand_over(guard.changes());

@@ -1,5 +1,6 @@
 //! The contexts of proxy-wasm.
 
+mod ending;
 mod logger;
 mod meters;
 mod owed;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::meters::count;
-use super::owed::{observe, renew, settle};
+use super::ending::end;
+use super::owed::{renew, settle};
 use super::trail::Trail;
 use super::worker::Worker;
 use crate::exchange::{CallAnswer, Exchange, Guard, Step};
@@ -244,25 +244,8 @@ impl Stream {
     }
 
     fn log(&mut self) {
-        self.exchange.end();
-        settle(&mut self.exchange);
-        if let Some(guard) = &self.guard {
-            observe(guard, &mut self.exchange);
-            count(guard, &self.exchange, host::now());
-        }
-        let status = (!self.exchange.knows_status())
-            .then(|| host::property("response\0code"))
-            .flatten()
-            .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
-            .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
-        let now = host::now();
-        let line = self.exchange.record(now, status);
-        let line = self.trail.keep(line, self.ticket.take(), now);
-        if let Some(guard) = &self.guard
-            && let Ok(mut guard) = guard.try_borrow_mut()
-        {
-            guard.keep_record(&self.exchange, &line, now, status);
-        }
+        let guard = self.guard.as_deref();
+        end(&mut self.exchange, guard, &self.trail, self.ticket.take());
     }
 
     /// Goes on where the exchange can; whether it still waits.

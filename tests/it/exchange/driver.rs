@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 /// The time of every exchange, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;
-
 /// The hold limit of every deployment here, in bytes: the smallest, so that tests can cross it.
 pub const HOLD: usize = 1024;
 
@@ -220,8 +219,7 @@ impl Deployment {
                     exchange.verified(&mut self.guard, answer)
                 }
                 Step::Note => {
-                    let work = exchange.noting().expect("a proof");
-                    let outcome = carry_out(&self.shared, work);
+                    let outcome = carry_out(&self.shared, exchange.noting().expect("a proof"));
                     exchange.noted(&self.guard, outcome)
                 }
                 Step::ShutOut => {
@@ -233,9 +231,9 @@ impl Deployment {
                     exchange.charged(&self.guard, &verdict)
                 }
                 Step::Consult => {
-                    let work = exchange.consulting(NOW * 1_000_000_000).expect("a look");
-                    let outcome = carry_out(&self.shared, work);
-                    exchange.consulted(&self.guard, outcome)
+                    let now = NOW * 1_000_000_000;
+                    let found = carry_out(&self.shared, exchange.consulting(now).expect("a look"));
+                    exchange.consulted(&self.guard, found)
                 }
                 step => return step,
             };

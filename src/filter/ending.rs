@@ -1,0 +1,36 @@
+//! The end of a stream: what is owed is settled, what is known is noted, and the record is kept.
+
+use std::cell::RefCell;
+
+use super::meters::count;
+use super::owed::{observe, settle};
+use super::trail::Trail;
+use crate::exchange::{Exchange, Guard};
+use crate::host;
+
+/// Ends an exchange; `ticket` is that of its early copy.
+pub(super) fn end(
+    exchange: &mut Exchange,
+    guard: Option<&RefCell<Guard>>,
+    trail: &Trail,
+    ticket: Option<u64>,
+) {
+    exchange.end();
+    settle(exchange);
+    let now = host::now();
+    if let Some(guard) = guard {
+        observe(guard, exchange);
+        count(guard, exchange, now);
+    }
+    let status = (!exchange.knows_status())
+        .then(|| host::property("response\0code"))
+        .flatten()
+        .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
+        .and_then(|bytes| u16::try_from(u64::from_le_bytes(bytes)).ok());
+    let line = trail.keep(exchange.record(now, status), ticket, now);
+    if let Some(guard) = guard
+        && let Ok(mut guard) = guard.try_borrow_mut()
+    {
+        guard.keep_record(exchange, &line, now, status);
+    }
+}
