@@ -26,17 +26,6 @@ pub(super) struct Worker {
 
 type Waiter = (u32, Weak<RefCell<Stream>>);
 
-impl Purpose {
-    /// The label of the statistics.
-    fn name(self) -> &'static str {
-        match self {
-            Purpose::Document(_) => "document",
-            Purpose::Question(_) => "introspection",
-            Purpose::Stream(_) => "resource",
-        }
-    }
-}
-
 /// What a call is for.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -46,6 +35,18 @@ enum Purpose {
     Records(Batch),
     /// What the stream of this id wants to know for itself.
     Stream(u32),
+}
+
+impl Purpose {
+    /// The label of the statistics.
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Document(_) => "document",
+            Purpose::Question(_) => "introspection",
+            Purpose::Stream(_) => "request",
+            Purpose::Records(_) => "audit",
+        }
+    }
 }
 
 impl Worker {
