@@ -82,7 +82,11 @@ pub(super) const CUT: &str = concat!(
 
 /// What has left in one answer, by each rule that is for any part of it.
 #[derive(Default)]
-pub(super) struct Meter(Vec<(Rc<Egress>, Used)>);
+pub(super) struct Meter {
+    rules: Vec<(Rc<Egress>, Used)>,
+    /// The patient who was met last, and what that is counted by: most of an answer is about one.
+    last: Option<(String, Name)>,
+}
 
 #[derive(Default)]
 struct Used {
@@ -134,22 +138,24 @@ impl Meter {
     ) -> Result<Option<Broken>, Fault> {
         let resource_type = taken.resource_type();
         for rule in &cover.egress {
-            if !self.0.iter().any(|(known, _)| Rc::ptr_eq(known, rule)) {
-                self.0.push((Rc::clone(rule), Used::default()));
+            if !self.rules.iter().any(|(known, _)| Rc::ptr_eq(known, rule)) {
+                self.rules.push((Rc::clone(rule), Used::default()));
             }
         }
         let counts = |rule: &Rc<Egress>| {
             let active = cover.egress.iter().any(|own| Rc::ptr_eq(own, rule));
             active && rule.counts(resource_type)
         };
-        let mut counting = self.0.iter().filter(|(rule, _)| counts(rule));
+        let mut counting = self.rules.iter().filter(|(rule, _)| counts(rule));
+        // Where there is one rule, whoever was met last is known to it.
+        let known = self.rules.len() == 1;
         let patients = match counting.any(|(rule, _)| rule.asks_for_patients()) {
-            true => patients(cover, taken)?,
+            true => patients(cover, taken, &mut self.last, known)?,
             false => Met::default(),
         };
         let Met { patients, named } = patients;
         let mut broken: Option<Broken> = None;
-        for (rule, used) in self.0.iter().filter(|(rule, _)| counts(rule)) {
+        for (rule, used) in self.rules.iter().filter(|(rule, _)| counts(rule)) {
             let records = used.records.checked_add(1);
             let bytes = used.bytes.checked_add(bytes);
             let new = patients.difference(&used.patients).count();
@@ -171,8 +177,11 @@ impl Meter {
                 });
             }
         }
-        if broken.is_none() {
-            for (rule, used) in self.0.iter_mut().filter(|(rule, _)| counts(rule)) {
+        if broken.is_some() {
+            // Nobody was counted.
+            self.last = None;
+        } else {
+            for (rule, used) in self.rules.iter_mut().filter(|(rule, _)| counts(rule)) {
                 used.records = used.records.saturating_add(1);
                 used.bytes = used.bytes.saturating_add(bytes);
                 if rule.patients.is_some() {
@@ -195,7 +204,7 @@ impl Meter {
 
     /// A number for each patient that a rule tells of, the same in every answer.
     pub fn shown(&self) -> Vec<u64> {
-        let telling = self.0.iter().filter(|(rule, _)| rule.tells());
+        let telling = self.rules.iter().filter(|(rule, _)| rule.tells());
         let names = telling.flat_map(|(_, used)| &used.patients);
         let first = |name: &Name| name.first_chunk().copied().map_or(0, u64::from_be_bytes);
         names.map(first).collect()
@@ -204,15 +213,15 @@ impl Meter {
     /// The patients of this API that a rule tells of, those that were met first, and how many there are in
     /// all.
     pub fn named(&self) -> (&[String], usize) {
-        let mut telling = self.0.iter().filter(|(rule, _)| rule.tells());
+        let mut telling = self.rules.iter().filter(|(rule, _)| rule.tells());
         let used = telling.next().map(|(_, used)| used);
         used.map_or((&[], 0), |used| (&used.named, used.patients.len()))
     }
 
     /// Bytes that it holds, about.
     pub fn held(&self) -> usize {
-        let patients = self.0.iter().map(|(_, used)| used.patients.len());
-        let named = self.0.iter().map(|(_, used)| used.named.len());
+        let patients = self.rules.iter().map(|(_, used)| used.patients.len());
+        let named = self.rules.iter().map(|(_, used)| used.named.len());
         let all = patients.chain(named);
         all.fold(0, |all, own| all.saturating_add(own.saturating_mul(HELD)))
     }
@@ -226,8 +235,14 @@ struct Met {
     named: Vec<String>,
 }
 
-/// Whom it is about; not all, where they are more than any rule counts.
-fn patients(cover: &Cover, taken: &Taken<'_>) -> Result<Met, Fault> {
+/// Whom it is about; not all, where they are more than any rule counts, and not the one who was met last, where
+/// that one is known.
+fn patients(
+    cover: &Cover,
+    taken: &Taken<'_>,
+    last: &mut Option<(String, Name)>,
+    known: bool,
+) -> Result<Met, Fault> {
     let mut found = Met::default();
     let mut tell = |patient: &str| {
         if found.patients.len() > Egress::PATIENTS
@@ -235,9 +250,17 @@ fn patients(cover: &Cover, taken: &Taken<'_>) -> Result<Met, Fault> {
         {
             return;
         }
-        found
-            .patients
-            .insert(Sha256::digest(patient.as_bytes()).into());
+        let name = match last {
+            Some((own, _)) if known && own == patient => return,
+            Some((own, name)) if own == patient => *name,
+            _ => {
+                let name = Sha256::digest(patient.as_bytes()).into();
+                // What is no reference may be as long as a resource.
+                *last = (patient.len() <= 256).then(|| (patient.to_owned(), name));
+                name
+            }
+        };
+        found.patients.insert(name);
         // Anything else is a text of the resource, which is nobody's name.
         let own = patient.strip_prefix("Patient/").is_some_and(is_id);
         if own && found.named.len() < Egress::NAMED {

@@ -397,7 +397,7 @@ fn a_repeated_token_costs_as_few_host_calls_as_with_inline_keys() {
     let vm = fetched.vm();
     warm(&vm);
     assert_eq!(calls(&fetched, &vm), calls(&inline, &inline.vm()));
-    // An idle tick, once what was counted is told: the clock for the looks and for those who wait, and one read.
+    // An idle tick, once what was counted is told: the clock for the looks and for records, and one read.
     vm.tick();
     let before = fetched.host.world().calls.clone();
     vm.tick();
