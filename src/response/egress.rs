@@ -244,6 +244,8 @@ fn patients(
     known: bool,
 ) -> Result<Met, Fault> {
     let mut found = Met::default();
+    let met = last.as_ref().map(|(own, _)| own.clone());
+    let met = met.filter(|own| known && own.starts_with("Patient/"));
     let mut tell = |patient: &str| {
         if found.patients.len() > Egress::PATIENTS
             || found.named.iter().any(|known| known == patient)
@@ -272,7 +274,8 @@ fn patients(
             let shape = Shape::of_type(*resource, *resource_type).map_err(Fault::Uninspectable)?;
             // Who is asked for makes no difference: nobody has no id.
             let (compartment, base) = (&cover.compartment, &cover.base);
-            Membership::new(compartment, "", base, *resource, &shape).tell_patients(tell);
+            Membership::new(compartment, "", base, *resource, &shape)
+                .tell_patients(met.as_deref(), tell);
         }
         Taken::Deletion(resource_type, id) if resource_type.is_patient() => {
             tell(&format!("Patient/{id}"));
