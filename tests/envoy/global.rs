@@ -20,7 +20,7 @@ const PORT_OF_NOBODY: u16 = 1;
 async fn world_at(port: u16, more: Value) -> World {
     let setting = Setting {
         policy: Some(Box::new(move |policy| {
-            let mut service = json!({"cluster": "ratelimit", "domain": "fhir", "timeout": "300ms", "failures": 1000});
+            let mut service = json!({"cluster": "ratelimit", "domain": "fhir", "timeout": "1s", "failures": 1000});
             let members = more.as_object().expect("an object").clone();
             service.as_object_mut().expect("an object").extend(members);
             policy["global_limits"] = service;

@@ -28,7 +28,10 @@ fn insert(config: &mut Value) {
         let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
         let filters = manager["http_filters"].as_array_mut().expect("filters");
         let router = filters.len() - 1;
-        filters.insert(router, block("filter"));
+        let mut filter = block("filter");
+        // What is written there is for a machine that does nothing else.
+        filter["typed_config"]["timeout"] = json!("5s");
+        filters.insert(router, filter);
         let hosts = manager["route_config"]["virtual_hosts"].as_array_mut();
         for host in hosts.expect("hosts") {
             for route in host["routes"].as_array_mut().expect("routes") {
