@@ -22,8 +22,12 @@ LIBRARIES = [
     "joserfc==1.8.0",
     "cryptography==50.0.2",
     "pyyaml==6.0.3",
+    # The collector that reads OpenTelemetry logs, and a server of Envoy's access log service with its messages.
+    "rotel==0.0.1a15",
+    "grpcio==1.85.1",
+    "xds-protos==1.85.0",
 ]
-PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2", "redis-server"]
+PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2", "redis-server", "prometheus", "rsyslog"]
 # Recommended by none, but they spare a database server and its client.
 INSTEAD = ["dbconfig-no-thanks"]
 # What the packages depend on and nothing here uses.
@@ -35,7 +39,17 @@ GLEWLWYD_TABLES = "usr/share/dbconfig-common/data/glewlwyd/install/sqlite3"
 APACHE = "usr/sbin/apache2"
 REDIS = "usr/bin/redis-server"
 APACHE_MODULES = "usr/lib/apache2/modules"
-NEEDED = [GLEWLWYD, GLEWLWYD_MODULES, GLEWLWYD_TABLES, APACHE, REDIS, f"{APACHE_MODULES}/mod_oauth2.so"]
+PROMETHEUS = "usr/bin/prometheus"
+PROMTOOL = "usr/bin/promtool"
+RSYSLOG = "usr/sbin/rsyslogd"
+# Whoever needs which of the files.
+OF_LIMITS = [REDIS]
+OF_SINKS = [PROMETHEUS, PROMTOOL, RSYSLOG]
+NEEDED = [
+    *(GLEWLWYD, GLEWLWYD_MODULES, GLEWLWYD_TABLES, APACHE, f"{APACHE_MODULES}/mod_oauth2.so"),
+    *OF_LIMITS,
+    *OF_SINKS,
+]
 
 
 class Missing(Exception):
@@ -60,10 +74,22 @@ def environment():
     return kept
 
 
-def install(whole):
-    """Everything above, or what the shared limit takes of it; or `Missing`."""
+def rsyslog_modules():
+    """The folder of rsyslog's modules."""
+    for root in (DEBIAN / "root", Path("/")):
+        for module in sorted(root.glob("usr/lib/*-linux-gnu*/rsyslog/mmjsonparse.so")):
+            return module.parent
+    raise Missing("rsyslog has no mmjsonparse here")
+
+
+def rotel():
+    """The OpenTelemetry collector, a program of the Python libraries."""
+    return PYTHON / "rotel/rotel-agent"
+
+
+def install(needed):
+    """The Python libraries, and the packages that have these files; or `Missing`."""
     libraries()
-    needed = NEEDED if whole else [REDIS]
     if not _complete(needed):
         _packages()
     for path in needed:

@@ -1,7 +1,7 @@
 """Compares the filter with software that none of us wrote, and ends with one line:
 `N passed, N failed, N skipped`. Exits with 1 when anything failed, with 2 when something needed cannot
 be had here. `--docs` renews the table in docs/interop.md, `--hostile` tries the hostile server alone, `--limits`
-the limits that are shared.
+the limits that are shared, `--sinks` what reads records and statistics.
 
 The hostile server is a rule of its own: where `make hostile-server` was never run, that part is inapplicable.
 This is said aloud, and it counts as nothing: neither as passed nor as skipped."""
@@ -23,21 +23,27 @@ def main():
     say("== what is compared")
     alone = "--hostile" in sys.argv[1:]
     limits = "--limits" in sys.argv[1:]
+    sinks = "--sinks" in sys.argv[1:]
+    whole = not (alone or limits or sinks)
     try:
-        parts.libraries() if alone else parts.install(whole=not limits)
+        parts.install(parts.NEEDED if whole else parts.OF_LIMITS * limits + parts.OF_SINKS * sinks)
         # After the libraries are there.
         import hostile
         import hostile_server
         import judge
         import shared_limits
+        import sinks as readers
 
         tally = judge.Tally(say)
-        if not alone:
-            if not limits:
-                judge.compare(say, tally, docs="--docs" in sys.argv[1:])
+        if whole:
+            judge.compare(say, tally, docs="--docs" in sys.argv[1:])
+        if whole or limits:
             say("== a limit that two Envoys share")
             shared_limits.compare(say, tally)
-        if limits:
+        if whole or sinks:
+            say("== what reads records and statistics")
+            readers.compare(say, tally)
+        if not (whole or alone):
             say(tally.line)
             return 1 if tally.failed else 0
         say("== a server that ignores what it is asked")
