@@ -3,6 +3,7 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+mod batch;
 mod chain;
 pub mod event;
 mod heads;
@@ -13,11 +14,12 @@ mod queue;
 use std::rc::Rc;
 
 use crate::risk;
+pub use batch::{ANSWER, Format, Full, Repository, Word};
 pub use chain::{Chain, ChainPolicy, Sealed};
 pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
-pub use queue::{Format, Full, Queue, Repository};
+pub use queue::Queue;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -10,53 +10,11 @@
 //! under way when it got full leave their records all the same. What comes beyond that goes to the access log alone,
 //! and is counted. One batch is under way at a time.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
+use super::batch::{BATCH, Format, Full, Repository, Word};
 use crate::remote::Call;
-
-/// Where records go beside the access log.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Repository {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// `:authority`.
-    pub authority: String,
-    /// `:path`.
-    pub path: String,
-    /// What is sent.
-    pub format: Format,
-    /// Records, or events, of one batch.
-    pub batch: usize,
-    /// Bytes of records that a worker keeps before the queue is full.
-    pub queue: usize,
-    /// What becomes of requests while it is.
-    pub full: Full,
-    /// How long an answer may take, in nanoseconds.
-    pub timeout: u64,
-}
-
-/// What is sent to a repository.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Format {
-    /// Transactions of FHIR AuditEvents, each by `PUT` under an id of its own.
-    Events,
-    /// The lines of the access log, as NDJSON.
-    Records,
-}
-
-/// What becomes of requests while the queue is full.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Full {
-    /// Their records go to the access log alone.
-    AccessLog,
-    /// They are refused, 503.
-    Refuse,
-}
 
 /// The first pause after a failure, and the longest, in nanoseconds.
 const PAUSES: (u64, u64) = (500_000_000, 30_000_000_000);
@@ -64,8 +22,9 @@ const PAUSES: (u64, u64) = (500_000_000, 30_000_000_000);
 /// Added to the time an answer may take: one that has not come by then never will.
 const MARGIN: u64 = 1_000_000_000;
 
-/// The most bytes of a batch, unless its first record alone has more.
-const BATCH: usize = 1 << 20;
+/// As many lone records in a row are lost to a repository that refuses them. Then it is taken for one that takes
+/// nothing, and each further one has a pause before it.
+const REFUSED: u32 = 16;
 
 /// What waits for a repository.
 #[derive(Debug)]
@@ -80,9 +39,12 @@ pub struct Queue {
     /// No attempt before this, in nanoseconds since 1970.
     not_before: u64,
     pause: u64,
+    /// Lone records that were refused since a batch was taken.
+    refused: u32,
     lost: u64,
-    /// How many of them nobody was told of.
+    /// How many of them the log was not told of, and how many the statistics.
     untold: u64,
+    uncounted: u64,
 }
 
 /// A batch that is under way.
@@ -105,8 +67,10 @@ impl Queue {
             number: 0,
             not_before: 0,
             pause: PAUSES.0,
+            refused: 0,
             lost: 0,
             untold: 0,
+            uncounted: 0,
         }
     }
 
@@ -130,9 +94,15 @@ impl Queue {
         std::mem::take(&mut self.untold)
     }
 
+    /// For statistics: the bytes that wait, and how many of [`Queue::lost`] are new since this was asked.
+    pub fn news(&mut self) -> (usize, u64) {
+        (self.bytes, std::mem::take(&mut self.uncounted))
+    }
+
     fn lose(&mut self) {
         self.lost = self.lost.saturating_add(1);
         self.untold = self.untold.saturating_add(1);
+        self.uncounted = self.uncounted.saturating_add(1);
     }
 
     /// Adds a record, or an event; each is one JSON document on one line.
@@ -159,7 +129,7 @@ impl Queue {
             if !over {
                 return None;
             }
-            self.answered(sent.number, None, now);
+            self.answered(sent.number, Word::Failed, now);
         }
         let stepped = now.saturating_add(PAUSES.1) < self.not_before;
         if self.waiting.is_empty() || (now < self.not_before && !stepped) {
@@ -193,35 +163,47 @@ impl Queue {
         self.repository.timeout.saturating_add(MARGIN)
     }
 
-    /// Takes the status with which a batch was answered; `None` where there was no answer. That of an earlier
-    /// batch says nothing of this one.
-    pub fn answered(&mut self, number: u64, status: Option<u16>, now: u64) {
+    /// What an answer says of a batch; `None` where that is not under way. No answer at all is one, too.
+    pub fn word(&self, number: u64, answer: Option<(u16, &[u8])>) -> Option<Word> {
+        let sent = self.sent.filter(|sent| sent.number == number)?;
+        Some(self.repository.format.word(sent.records, answer))
+    }
+
+    /// Takes what was said of a batch. That of an earlier batch says nothing of this one.
+    pub fn answered(&mut self, number: u64, word: Word, now: u64) {
         let Some(sent) = self.sent.filter(|sent| sent.number == number) else {
             return;
         };
         self.sent = None;
-        match status {
-            Some(200..300) => {
+        match word {
+            Word::Taken => {
                 self.take(sent.records);
                 self.size = self.size.saturating_mul(2).min(self.repository.batch);
                 self.not_before = 0;
                 self.pause = PAUSES.0;
+                self.refused = 0;
             }
             // It will not be taken another time either. Which record is at fault is found by halves.
-            Some(400 | 413 | 422) if sent.records > 1 => {
+            Word::Refused if sent.records > 1 => {
                 self.size = sent.records / 2;
                 self.not_before = 0;
             }
-            Some(400 | 413 | 422) => {
+            Word::Refused => {
                 self.take(sent.records);
                 self.lose();
-                self.not_before = 0;
+                self.refused = self.refused.saturating_add(1);
+                match self.refused < REFUSED {
+                    true => self.not_before = 0,
+                    false => self.rest(now),
+                }
             }
-            _ => {
-                self.not_before = now.saturating_add(self.pause);
-                self.pause = self.pause.saturating_mul(2).min(PAUSES.1);
-            }
+            Word::Failed => self.rest(now),
         }
+    }
+
+    fn rest(&mut self, now: u64) {
+        self.not_before = now.saturating_add(self.pause);
+        self.pause = self.pause.saturating_mul(2).min(PAUSES.1);
     }
 
     fn take(&mut self, records: usize) {
@@ -238,54 +220,8 @@ fn held(record: &str) -> usize {
     record.len().saturating_add(size_of::<String>())
 }
 
-impl Repository {
-    fn call(&self, batch: &[&str]) -> Call {
-        let (media_type, body) = match self.format {
-            Format::Records => ("application/x-ndjson", batch.join("\n") + "\n"),
-            Format::Events => ("application/fhir+json", transaction(batch)),
-        };
-        let key: [u8; 32] = Sha256::digest(body.as_bytes()).into();
-        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        let field = |name: &'static str, value: &str| (Cow::Borrowed(name), value.to_owned());
-        Call {
-            cluster: self.cluster.clone(),
-            headers: vec![
-                field(":method", "POST"),
-                field(":path", &self.path),
-                field(":authority", &self.authority),
-                field("content-type", media_type),
-                field("idempotency-key", &key),
-            ],
-            body: body.into_bytes(),
-            timeout: Duration::from_nanos(self.timeout),
-        }
-    }
-}
-
-/// A Bundle that puts each event under its id: all of them, or none.
-fn transaction(events: &[&str]) -> String {
-    let entry = |event: &&str| {
-        let id = id(event);
-        format!(r#"{{"resource":{event},"request":{{"method":"PUT","url":"AuditEvent/{id}"}}}}"#)
-    };
-    let entries: Vec<String> = events.iter().map(entry).collect();
-    format!(
-        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#,
-        entries.join(",")
-    )
-}
-
-/// The id of an event of ours.
-fn id(event: &str) -> &str {
-    let after = event.split_once("\"id\":\"").map(|(_, rest)| rest);
-    let id = after.and_then(|rest| rest.split('"').next());
-    id.unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -322,12 +258,12 @@ mod tests {
         let (number, call) = queue.next(SECOND).expect("a batch");
         assert_eq!(lines(&call).len(), 4);
         assert!(queue.next(SECOND).is_none(), "one at a time");
-        queue.answered(number + 1, Some(200), SECOND);
+        queue.answered(number + 1, Word::Taken, SECOND);
         assert!(queue.next(SECOND).is_none(), "another's answer");
-        queue.answered(number, Some(200), SECOND);
+        queue.answered(number, Word::Taken, SECOND);
         let (number, call) = queue.next(SECOND).expect("the rest");
         assert_eq!(lines(&call), ["record-4"]);
-        queue.answered(number, Some(201), SECOND);
+        queue.answered(number, Word::Taken, SECOND);
         assert!(queue.next(SECOND).is_none());
         assert_eq!((queue.bytes, queue.lost()), (0, 0));
     }
@@ -335,6 +271,7 @@ mod tests {
     #[test]
     fn what_fails_is_sent_again_in_the_same_words_and_later_each_time() {
         for status in [None, Some(500), Some(503), Some(429), Some(401), Some(302)] {
+            let answer = status.map(|status| (status, &b""[..]));
             let mut queue = filled(Full::Refuse, 3);
             let mut now = SECOND;
             let mut first: Option<Call> = None;
@@ -342,7 +279,8 @@ mod tests {
                 let (number, call) = queue.next(now).expect("a batch");
                 let same = first.get_or_insert_with(|| call.clone());
                 assert!(*same == call, "{status:?}");
-                queue.answered(number, status, now);
+                let word = queue.word(number, answer).expect("under way");
+                queue.answered(number, word, now);
                 now += pause * SECOND / 2;
                 assert!(queue.next(now - 1).is_none(), "{status:?}: {pause}");
             }
@@ -357,9 +295,9 @@ mod tests {
         assert!(queue.next(4 * SECOND - 1).is_none());
         assert!(queue.next(4 * SECOND).is_none(), "it has failed");
         let (again, _) = queue.next(5 * SECOND).expect("the same");
-        queue.answered(number, Some(200), 5 * SECOND);
+        queue.answered(number, Word::Taken, 5 * SECOND);
         assert_eq!(queue.waiting.len(), 1, "an answer too late");
-        queue.answered(again, Some(200), 5 * SECOND);
+        queue.answered(again, Word::Taken, 5 * SECOND);
         assert_eq!(queue.waiting.len(), 0);
     }
 
@@ -371,7 +309,7 @@ mod tests {
         assert!(queue.next(2 * SECOND).is_some());
         let mut queue = filled(Full::Refuse, 1);
         let (number, _) = queue.next(1000 * SECOND).expect("a batch");
-        queue.answered(number, None, 1000 * SECOND);
+        queue.answered(number, Word::Failed, 1000 * SECOND);
         assert!(queue.next(SECOND).is_some());
     }
 
@@ -388,7 +326,9 @@ mod tests {
                 if !bad {
                     taken.extend(lines(&call));
                 }
-                queue.answered(number, Some(if bad { status } else { 200 }), SECOND);
+                let status = if bad { status } else { 200 };
+                let word = queue.word(number, Some((status, b""))).expect("under way");
+                queue.answered(number, word, SECOND);
             }
             let expected = ["record-0", "record-1", "record-3", "record-4", "record-5"];
             assert_eq!(taken, expected, "{status}");
@@ -414,19 +354,33 @@ mod tests {
     }
 
     #[test]
-    fn events_go_by_transaction_under_their_ids() {
-        let mut queue = queue(Format::Events, Full::Refuse);
-        for id in ["a1", "b2"] {
-            queue.push(format!(r#"{{"id":"{id}","resourceType":"AuditEvent"}}"#));
+    fn one_that_refuses_everything_does_not_get_all_at_once() {
+        let mut queue = Queue::new(Rc::new(Repository {
+            queue: 1 << 20,
+            batch: 8,
+            ..(*filled(Full::Refuse, 0).repository).clone()
+        }));
+        let all = 4 * REFUSED;
+        for number in 0..all {
+            queue.push(format!("record-{}", number % 10));
         }
-        let (_, call) = queue.next(SECOND).expect("a batch");
-        let bundle: Value = serde_json::from_slice(&call.body).expect("JSON");
-        assert_eq!(bundle["type"], "transaction");
-        for (place, id) in ["a1", "b2"].into_iter().enumerate() {
-            let entry = &bundle["entry"][place];
-            assert_eq!(entry["request"]["method"], "PUT");
-            assert_eq!(entry["request"]["url"], format!("AuditEvent/{id}"));
-            assert_eq!(entry["resource"]["id"], id);
-        }
+        let mut refuse = |now: u64| {
+            for _ in 0..200 {
+                let Some((number, _)) = queue.next(now) else {
+                    break;
+                };
+                queue.answered(number, Word::Refused, now);
+            }
+            queue.lost()
+        };
+        assert_eq!(refuse(SECOND), u64::from(REFUSED));
+        assert_eq!(refuse(SECOND), u64::from(REFUSED), "a pause");
+        assert_eq!(refuse(2 * SECOND), u64::from(REFUSED) + 1, "one more");
+        let (number, _) = queue.next(60 * SECOND).expect("one");
+        queue.answered(number, Word::Taken, 60 * SECOND);
+        assert_eq!(queue.refused, 0, "it takes some");
+        let news = queue.news();
+        assert_eq!((news.0, news.1), (queue.bytes, u64::from(REFUSED) + 1));
+        assert_eq!(queue.news().1, 0, "counted once");
     }
 }

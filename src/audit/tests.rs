@@ -38,10 +38,10 @@ fn a_record_is_one_line_whatever_is_in_it() {
     assert_eq!(value["outcome"], "undecided");
 }
 
-#[test]
-fn keys_are_the_closed_list_in_order() {
+/// A record that has everything.
+fn whole() -> Record {
     let some = || Some("x".to_owned());
-    let record = Record {
+    Record {
         request_id: "r".to_owned(),
         trace: some(),
         status: 200,
@@ -87,7 +87,12 @@ fn keys_are_the_closed_list_in_order() {
             would: Some(Action::Isolate),
         }),
         ..Record::default()
-    };
+    }
+}
+
+#[test]
+fn keys_are_the_closed_list_in_order() {
+    let record = whole();
     let line = record.line(2_000);
     let mut at = 0;
     for key in [
@@ -271,5 +276,49 @@ fn no_text_breaks_out_of_a_record_or_an_event() {
             assert!(!text.contains(['\n', '\r']), "{text}");
             assert_eq!(event["resourceType"], "AuditEvent");
         }
+    }
+}
+
+/// Every member of the line, of whatever outcome, has its meaning in the README and its form on docs/audit.md.
+#[test]
+fn every_key_is_documented() {
+    let page = |path: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(path).expect(path);
+        let (_, rest) = text.split_once(from).expect(from);
+        rest.split(to).next().unwrap_or_default().to_owned()
+    };
+    let pages = [
+        page("README.md", "## The audit record", "The reasons."),
+        page("docs/audit.md", "## The line", "## The chain"),
+    ];
+    // Those of the chain are in the specification of that.
+    for outcome in [
+        Outcome::Allowed,
+        Outcome::Cut,
+        Outcome::Forwarded,
+        Outcome::Proxy,
+        Outcome::Refused,
+        Outcome::Undecided,
+        Outcome::Withheld,
+    ] {
+        let record = whole();
+        let line = record.line_of(outcome, 200, 5);
+        let value: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(value["outcome"], outcome.name());
+        let keys = value.as_object().expect("an object").keys();
+        for key in keys.map(String::as_str).chain(["chain"]) {
+            for page in &pages {
+                let row = |line: &str| {
+                    let cell = line.split(" | ").next().unwrap_or_default();
+                    line.starts_with("| `") && cell.contains(&format!("`{key}`"))
+                };
+                assert!(page.lines().any(row), "{key} is in no row");
+            }
+        }
+        let told = page("README.md", "## The audit record", "The reasons.");
+        assert!(
+            told.contains(&format!("`{}`", outcome.name())),
+            "{outcome:?}"
+        );
     }
 }

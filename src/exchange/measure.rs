@@ -34,6 +34,7 @@ impl Guard {
     /// where the meters are full.
     pub fn changes(&mut self) -> Vec<Change> {
         self.meters.held(self.held.get());
+        self.tell_queue();
         for (document, fetched) in self.documents.news() {
             self.meters.fetched(&document, fetched);
         }

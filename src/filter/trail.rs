@@ -49,10 +49,15 @@ impl Trail {
         };
         let work = chain.publishing(now);
         let others = work.and_then(|mut work| host::share(&mut work));
+        let open = line.len().saturating_sub(1);
         let sealed = chain.seal(line, ticket, others, now);
-        let line = sealed.line.clone();
+        let mut line = sealed.line.clone();
         if host::set_audit(&line) {
             chain.commit(sealed);
+        } else {
+            // The next record gets its number: what goes elsewhere must not have it as well.
+            line.truncate(open);
+            line.push('}');
         }
         line
     }

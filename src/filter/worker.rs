@@ -175,18 +175,20 @@ impl Worker {
         let limit = match purpose {
             Purpose::Document(document) => guard.borrow().limit(document),
             Purpose::Question(_) => Question::LIMIT,
-            Purpose::Records(_) => Batch::LIMIT,
+            Purpose::Records(_) => guard.borrow().batch_limit(),
             Purpose::Stream(_) => Exchange::answer_limit(&guard.borrow()),
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
         let answer = status.zip(body.as_deref());
         let good = status.is_some_and(|status: u16| (200..300).contains(&status));
-        guard.borrow_mut().meters().called(purpose.name(), good);
+        if !matches!(purpose, Purpose::Records(_)) {
+            guard.borrow_mut().meters().called(purpose.name(), good);
+        }
         match purpose {
             Purpose::Document(document) => self.answered_document(guard, document, answer),
             Purpose::Question(question) => self.answered_question(guard, &question, answer),
             Purpose::Records(batch) => {
-                Self::answered_batch(guard, batch, status);
+                Self::answered_batch(guard, batch, answer);
                 // What has come meanwhile need not wait for a tick.
                 self.send_records();
             }
@@ -247,10 +249,10 @@ impl Worker {
         }
     }
 
-    fn answered_batch(guard: &RefCell<Guard>, batch: Batch, status: Option<u16>) {
+    fn answered_batch(guard: &RefCell<Guard>, batch: Batch, answer: Option<(u16, &[u8])>) {
         let said = guard
             .borrow_mut()
-            .batch_answered(batch, status, host::now());
+            .batch_answered(batch, answer, host::now());
         if let Err(found) = said {
             log::warn!("fhir-guard: {found}");
         }

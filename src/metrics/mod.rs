@@ -43,10 +43,16 @@ pub enum Metric {
     Priority,
     /// Exchanges of callers about whom a detector has spoken.
     Detections,
+    /// What was done about such callers.
+    Actions,
     /// Calls to other servers.
     Calls,
     /// Of those, the ones that brought nothing of use.
     FailedCalls,
+    /// What waits for the repository of records on one worker, looked at once a second where it is anything.
+    Queued,
+    /// Records that went to the access log alone.
+    Lost,
     /// When a document of another server was last fetched and good.
     Fetched,
     /// When the newest configuration was taken.
@@ -79,7 +85,7 @@ pub struct Change {
 
 impl Metric {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Metric; 13] = [
+    pub const ALL: [Metric; 16] = [
         Metric::Exchanges,
         Metric::Refusals,
         Metric::Interactions,
@@ -88,8 +94,11 @@ impl Metric {
         Metric::Reported,
         Metric::Priority,
         Metric::Detections,
+        Metric::Actions,
         Metric::Calls,
         Metric::FailedCalls,
+        Metric::Queued,
+        Metric::Lost,
         Metric::Fetched,
         Metric::Configured,
         Metric::Held,
@@ -106,8 +115,11 @@ impl Metric {
             Metric::Reported => "fhir_guard_reported_total",
             Metric::Priority => "fhir_guard_priority_total",
             Metric::Detections => "fhir_guard_detections_total",
+            Metric::Actions => "fhir_guard_actions_total",
             Metric::Calls => "fhir_guard_calls_total",
             Metric::FailedCalls => "fhir_guard_failed_calls_total",
+            Metric::Queued => "fhir_guard_audit_queued_bytes",
+            Metric::Lost => "fhir_guard_audit_lost_total",
             Metric::Fetched => "fhir_guard_fetched_seconds",
             Metric::Configured => "fhir_guard_configured_seconds",
             Metric::Held => "fhir_guard_held_bytes",
@@ -117,7 +129,7 @@ impl Metric {
     /// What it is.
     pub fn kind(self) -> Kind {
         match self {
-            Metric::Duration | Metric::Held => Kind::Histogram,
+            Metric::Duration | Metric::Held | Metric::Queued => Kind::Histogram,
             Metric::Fetched | Metric::Configured => Kind::Gauge,
             _ => Kind::Counter,
         }
@@ -132,9 +144,14 @@ impl Metric {
             Metric::Resources => Some("decision"),
             Metric::Priority => Some("limit"),
             Metric::Detections => Some("detector"),
+            Metric::Actions => Some("action"),
             Metric::Calls | Metric::FailedCalls => Some("purpose"),
             Metric::Fetched => Some("document"),
-            Metric::Duration | Metric::Configured | Metric::Held => None,
+            Metric::Duration
+            | Metric::Configured
+            | Metric::Held
+            | Metric::Queued
+            | Metric::Lost => None,
         }
     }
 
@@ -150,6 +167,7 @@ impl Metric {
                 "withheld",
             ],
             Metric::Resources => &["passed", "redacted", "removed"],
+            Metric::Lost => &[""],
             _ => &[],
         }
     }
@@ -228,6 +246,9 @@ impl Meters {
         for detector in record.risk.iter().flat_map(|risk| &risk.reasons) {
             self.add(Metric::Detections, detector.name(), 1);
         }
+        if let Some(risk) = &record.risk {
+            self.add(Metric::Actions, risk.action.name(), 1);
+        }
         if self.durations.len() < DURATIONS {
             self.durations.push(took / 1_000_000);
         }
@@ -248,6 +269,16 @@ impl Meters {
     pub fn held(&mut self, bytes: usize) {
         if bytes > 0 {
             self.set(Metric::Held, "", u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Tells how many bytes wait for a repository, and counts the records that it will not get.
+    pub fn queued(&mut self, bytes: usize, lost: u64) {
+        if bytes > 0 {
+            self.set(Metric::Queued, "", u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+        if lost > 0 {
+            self.add(Metric::Lost, "", lost);
         }
     }
 

@@ -92,6 +92,7 @@ fn an_exchange_is_counted() {
             "rule=.=consent;.;fhir_guard_reported_total 2",
             "limit=.=burst;.;fhir_guard_priority_total 1",
             "detector=.=theft;.;fhir_guard_detections_total 1",
+            "action=.=report;.;fhir_guard_actions_total 1",
         ],
     );
 }
@@ -103,7 +104,8 @@ fn what_is_known_begins_at_nothing() {
     let told = lines(&mut meters);
     assert!(told.contains(&"outcome=.=refused;.;fhir_guard_exchanges_total 0".to_owned()));
     assert!(told.contains(&"fhir_guard_configured_seconds 1800000000".to_owned()));
-    assert_eq!(told.len(), 10);
+    assert!(told.contains(&"fhir_guard_audit_lost_total 0".to_owned()));
+    assert_eq!(told.len(), 11);
 }
 
 #[test]
@@ -115,11 +117,16 @@ fn calls_documents_and_held_bytes_are_told() {
     meters.fetched("https://a.example/x", 5 * SECOND + 1);
     meters.held(0);
     meters.held(9);
+    meters.queued(0, 0);
+    meters.queued(7, 2);
+    meters.queued(5, 1);
     assert_eq!(
         lines(&mut meters),
         [
             "purpose=.=keys;.;fhir_guard_calls_total 2",
             "purpose=.=keys;.;fhir_guard_failed_calls_total 1",
+            "fhir_guard_audit_queued_bytes 5",
+            "fhir_guard_audit_lost_total 3",
             "document=.=https___a.example_x;.;fhir_guard_fetched_seconds 5",
             "fhir_guard_held_bytes 9",
         ]

@@ -72,7 +72,8 @@ fn a_server_is_read_with_what_it_is_by_default() {
 fn a_server_belongs_to_limits_that_are_global() {
     let with = |more: Value| vec![limits("client", true), service(more)];
     let missing = "/global_limits: expected secrets.limit_key beside it, because a global limit counts by address, patient, subject or token, found no such key";
-    let mut rows: Vec<(&str, Vec<(&str, Value)>, &str)> = vec![
+    type Row = (&'static str, Vec<(&'static str, Value)>, &'static str);
+    let mut rows: Vec<Row> = vec![
         ("good", with(json!({})), ""),
         (
             "no server",

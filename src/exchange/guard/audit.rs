@@ -3,18 +3,13 @@
 use std::rc::Rc;
 
 use super::Guard;
-use crate::audit::{Format, Queue};
+use crate::audit::{ANSWER, Format, Queue, Word};
 use crate::exchange::Exchange;
 use crate::remote::Call;
 
 /// A batch of records that is under way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Batch(u64);
-
-impl Batch {
-    /// The most bytes of an answer: none of it is looked at.
-    pub const LIMIT: usize = 0;
-}
 
 impl Guard {
     /// The queue of the repository, where there is one.
@@ -25,6 +20,22 @@ impl Guard {
     /// Whether requests are refused because their records would have no place.
     pub(in crate::exchange) fn refuses_for_audit(&self) -> bool {
         self.records.as_ref().is_some_and(Queue::refuses)
+    }
+
+    /// Tells the statistics what waits, and what is lost.
+    pub(in crate::exchange) fn tell_queue(&mut self) {
+        if let Some(queue) = &mut self.records {
+            let (bytes, lost) = queue.news();
+            self.meters.queued(bytes, lost);
+        }
+    }
+
+    /// The most bytes of an answer to a batch that are looked at; of one beyond that it takes one more.
+    pub fn batch_limit(&self) -> usize {
+        match self.records.as_ref().map(Queue::format) {
+            Some(Format::Events) => ANSWER,
+            Some(Format::Records) | None => 0,
+        }
     }
 
     /// Keeps the record of an exchange that is over until the repository has it; `line` is that of the access
@@ -50,29 +61,40 @@ impl Guard {
         Some((Batch(number), call))
     }
 
-    /// Takes the status with which a batch was answered; `None` where there was no answer in time.
+    /// Takes the answer to a batch, status and body; `None` where there was none in time. Whether the repository has
+    /// it now.
     ///
     /// # Errors
     /// What the repository will not take, for the log: the records are in the access log alone.
     pub fn batch_answered(
         &mut self,
         batch: Batch,
-        status: Option<u16>,
+        answer: Option<(u16, &[u8])>,
         now: u64,
     ) -> Result<(), String> {
         let Some(queue) = self.records.as_mut() else {
             return Ok(());
         };
-        queue.answered(batch.0, status, now);
-        match (status, queue.take_lost()) {
+        let word = queue.word(batch.0, answer);
+        self.meters.called("audit", word == Some(Word::Taken));
+        // That of a batch that is over already.
+        let Some(word) = word else {
+            return Ok(());
+        };
+        queue.answered(batch.0, word, now);
+        match (word, queue.take_lost()) {
             (_, 1..) => Err(format!(
                 "audit.repository: {} records went to the access log alone: the queue was full, or the repository refused them",
                 queue.lost()
             )),
-            (Some(200..300), _) => Ok(()),
-            (status, _) => Err(format!(
-                "audit.repository: expected the status 2xx, found {}; it is tried again",
-                status.map_or("no answer".to_owned(), |status| status.to_string())
+            (Word::Taken, _) => Ok(()),
+            (Word::Failed | Word::Refused, _) => Err(format!(
+                "audit.repository: expected the status 2xx, and of each entry of a transaction; found {}; it is tried again",
+                match answer {
+                    None => "no answer".to_owned(),
+                    Some((status @ 200..300, _)) => format!("{status} with another body"),
+                    Some((status, _)) => status.to_string(),
+                }
             )),
         }
     }

@@ -282,7 +282,7 @@ fn records_go_to_the_repository_and_requests_wait_for_room() {
         while let Some((batch, call)) = world.guard.next_batch(now) {
             let text = String::from_utf8(call.body).expect("text");
             sent.extend(text.lines().map(str::to_owned));
-            let _ = world.guard.batch_answered(batch, Some(200), now);
+            let _ = world.guard.batch_answered(batch, Some((200, b"")), now);
         }
         match refused {
             Some(()) => assert_eq!(sent, kept, "each that was let in, once, in order"),

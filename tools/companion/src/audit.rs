@@ -1,17 +1,17 @@
-//! `audit verify` and `audit who-saw`.
+//! `audit verify`, and its report.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 
-use memchr::memmem;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::keys::Keys;
-use crate::line::{self, Id, hex};
+use crate::line::{self, hex};
 use crate::read;
 use crate::verify::{ChainReport, Judging, KEPT, Place, Report, Verifier};
 
-/// Verifies a log. The files are read in the order of the times of their first records.
+/// Verifies a log. The files are read in the order in which their first records were written.
 ///
 /// # Errors
 /// A file cannot be read: which, and why.
@@ -48,17 +48,23 @@ fn in_order(files: &[String]) -> Result<Vec<String>, String> {
             "-" => Vec::new(),
             name => read::beginning(name, BEGINNING).map_err(|error| format!("{name}: {error}"))?,
         };
-        let keys = Keys::default();
-        let first =
-            text.split(|byte| *byte == b'\n')
-                .find_map(|text| match line::read(text, &keys) {
-                    line::Fact::Sealed(record) => record.time,
-                    _ => None,
-                });
+        let first = text.split(|byte| *byte == b'\n').find_map(written);
         timed.push((first, name.clone()));
     }
     timed.sort_by_key(|(first, _)| *first);
     Ok(timed.into_iter().map(|(_, name)| name).collect())
+}
+
+/// When a record was written, in nanoseconds since 1970: when its exchange ended. One that took an hour began before
+/// all the others of its file, and of the file before.
+fn written(text: &[u8]) -> Option<i128> {
+    let line::Fact::Sealed(_) = line::read(text, &Keys::default()) else {
+        return None;
+    };
+    let record: Value = serde_json::from_slice(&line::record(text)?).ok()?;
+    let began = OffsetDateTime::parse(record.get("time")?.as_str()?, &Rfc3339).ok()?;
+    let took = record.get("us").and_then(Value::as_u64).unwrap_or(0);
+    Some(began.unix_timestamp_nanos() + i128::from(took) * 1000)
 }
 
 /// Writes what was found: for people, or as one JSON document.
@@ -171,97 +177,4 @@ fn line_of(chain: &ChainReport, keys: &Keys) -> String {
         ));
     }
     out
-}
-
-/// Whose disclosures, and when.
-#[derive(Debug)]
-pub struct Wanted {
-    /// `Patient/123`.
-    pub reference: String,
-    /// Exchanges that began then or later: the beginning of a time such as `2026-01-31T23:59`.
-    pub from: Option<String>,
-    /// Exchanges that began before.
-    pub to: Option<String>,
-}
-
-/// Finds who asked for it, or for whom its records say that it was the patient: each exchange once, with what proves
-/// it. Only records count; what a line says is as good as its log, so the report of [`verify`] comes first.
-///
-/// # Errors
-/// A file cannot be read: which, and why.
-pub fn who_saw(
-    files: &[String],
-    report: &Report,
-    wanted: &Wanted,
-    threads: usize,
-    take: &mut dyn FnMut(Value),
-) -> Result<(), String> {
-    let chains: HashMap<Id, &ChainReport> = report
-        .chains
-        .iter()
-        .map(|chain| (chain.id, chain))
-        .collect();
-    let id = wanted.reference.rsplit('/').next().unwrap_or_default();
-    let keys = Keys::default();
-    let look = |text: &[u8]| {
-        memmem::find(text, id.as_bytes())?;
-        let record: Value = serde_json::from_slice(&line::record(text)).ok()?;
-        tells(&record, wanted).then(|| (line::read(text, &keys), record))
-    };
-    for name in &report.findings.files {
-        if !files.contains(name) || name == "-" {
-            return Err(format!("{name}: cannot be read again"));
-        }
-        let opened = read::open(name).map_err(|error| format!("{name}: {error}"))?;
-        read::each(opened, threads, &look, &mut |line, found| {
-            let Some((fact, record)) = found else { return };
-            let proof = match &fact {
-                line::Fact::Sealed(sealed) => proof(chains.get(&sealed.id).copied(), sealed.seq),
-                _ => "none",
-            };
-            let pick = |name: &str| record.get(name).cloned().unwrap_or(Value::Null);
-            take(json!({
-                "time": pick("time"), "issuer": pick("issuer"), "client": pick("client"),
-                "subject": pick("subject"), "certificate": pick("certificate"),
-                "interaction": pick("interaction"), "type": pick("type"), "refs": pick("refs"),
-                "outcome": pick("outcome"), "status": pick("status"), "rule": pick("rule"),
-                "request_id": pick("request_id"), "proof": proof, "file": name, "line": line,
-            }));
-        })
-        .map_err(|error| format!("{name}: {error}"))?;
-    }
-    Ok(())
-}
-
-/// What shows that a record is what was written.
-fn proof(chain: Option<&ChainReport>, seq: u64) -> &'static str {
-    match chain {
-        Some(chain) if seq <= chain.proved => "signed",
-        Some(chain) if chain.fault.is_none_or(|fault| seq < fault) => "chained",
-        _ => "none",
-    }
-}
-
-fn tells(record: &Value, wanted: &Wanted) -> bool {
-    let reference = wanted.reference.as_str();
-    let patient = reference.strip_prefix("Patient/");
-    let text =
-        |value: Option<&Value>, expected: &str| value.and_then(Value::as_str) == Some(expected);
-    let list = |name: &str| {
-        record
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    let named = list("refs").any(|found| text(Some(found), reference))
-        || list("entries").any(|entry| text(entry.get("ref"), reference))
-        || patient.is_some_and(|id| text(record.get("patient"), id));
-    let time = record
-        .get("time")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    named
-        && wanted.from.as_deref().is_none_or(|from| time >= from)
-        && wanted.to.as_deref().is_none_or(|to| time < to)
 }

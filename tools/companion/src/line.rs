@@ -91,27 +91,42 @@ const ESCAPED: &[u8] = br#"{\"v\":1,\"time\":\""#;
 /// What the member of the chain begins with.
 const MEMBER: &[u8] = br#","chain":{"#;
 
-/// The record in a line: the line itself, the end of it, or a JSON string in it.
-pub fn record(line: &[u8]) -> Cow<'_, [u8]> {
+/// The record in a line: the line itself, the end of it, or a JSON string in it. `None` where several strings would be
+/// the record: one of them is somebody else's text.
+pub fn record(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     if line.starts_with(BEGINNING) {
-        return Cow::Borrowed(line);
+        return Some(Cow::Borrowed(line));
     }
-    let escaped = memmem::rfind(line, ESCAPED).and_then(|at| line.get(at.checked_sub(1)?..));
-    let quoted = escaped.filter(|text| text.starts_with(b"\""));
-    if let Some(text) = quoted {
-        let mut texts = serde_json::Deserializer::from_slice(text).into_iter::<String>();
-        if let Some(Ok(text)) = texts.next() {
-            return Cow::Owned(text.into_bytes());
-        }
+    // What stands before may be anybody's; what is in a record, and in a JSON string, has its quotes escaped.
+    if let Some(begins) = memmem::rfind(line, BEGINNING).and_then(|at| line.get(at..)) {
+        return Some(Cow::Borrowed(begins));
     }
-    // What stands before may be anybody's; what is in a record has its quotes escaped.
-    let begins = memmem::rfind(line, BEGINNING).and_then(|at| line.get(at..));
-    Cow::Borrowed(begins.unwrap_or(line))
+    let mut found = memmem::find_iter(line, ESCAPED)
+        .filter_map(|at| quoted(line, at))
+        .filter(|text| memmem::find(text, MEMBER).is_some());
+    let record = found.next();
+    match found.next() {
+        Some(_) => None,
+        None => Some(record.map_or(Cow::Borrowed(line), Cow::Owned)),
+    }
+}
+
+/// The JSON string whose text begins here.
+fn quoted(line: &[u8], at: usize) -> Option<Vec<u8>> {
+    let (before, text) = line.split_at_checked(at.checked_sub(1)?)?;
+    // A quote behind a backslash is in the middle of a string.
+    if !text.starts_with(b"\"") || before.ends_with(b"\\") {
+        return None;
+    }
+    let mut texts = serde_json::Deserializer::from_slice(text).into_iter::<String>();
+    Some(texts.next()?.ok()?.into_bytes())
 }
 
 /// What a line says, without its line feed.
 pub fn read(line: &[u8], keys: &Keys) -> Fact {
-    let record = record(line);
+    let Some(record) = record(line) else {
+        return Fact::Malformed("one record in a line");
+    };
     let Some(at) = memmem::rfind(&record, MEMBER) else {
         return Fact::Other;
     };
@@ -119,7 +134,7 @@ pub fn read(line: &[u8], keys: &Keys) -> Fact {
     let mut cursor = Cursor { rest: member };
     match cursor.member(&record, keys) {
         Ok(fact) if cursor.rest.is_empty() => fact,
-        Ok(_) => Fact::Malformed("something stands behind the record"),
+        Ok(_) => Fact::Malformed("nothing behind the record"),
         Err(what) => Fact::Malformed(what),
     }
 }

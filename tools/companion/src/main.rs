@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use fhir_guard_companion::audit::{self, Wanted};
+use fhir_guard::identity::MacKey;
+use fhir_guard_companion::audit;
 use fhir_guard_companion::check::check;
+use fhir_guard_companion::disclosures::{self, Wanted};
 use fhir_guard_companion::keys::Keys;
 use lexopt::prelude::*;
 
@@ -16,9 +18,11 @@ fhir-guard audit verify [--key [NAME=]FILE]... [--part] [--json] [--threads N] L
     the proxy's own log, which has the ends of chains.
     --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any
     --part     the files are a part of the log: what came before may be elsewhere
-fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [the options of verify] LOG...
-    Who asked for a resource, one JSON object a line, with what proves it: signed, chained or none.
-    TIME: 2026-01-31, or with as much of T23:59:59.123Z as you like, in UTC.
+fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [--hash-secret FILE]... [the options of verify] LOG...
+    Who asked for a resource, or for what is a patient's, one JSON object a line, with what proves it: signed,
+    chained or none. TIME: 2026-01-31, or with as much of T23:59:59.123Z as you like, in UTC; of the exchange's
+    beginning, which is at --from or later, and before --to.
+    --hash-secret   secrets.audit_key, where records have hashes in the place of references
 fhir-guard check FILE
     Reads a configuration of the filter, YAML or JSON, and tells every mistake.
 
@@ -30,6 +34,7 @@ struct Options {
     keys: Vec<String>,
     from: Option<String>,
     to: Option<String>,
+    secrets: Vec<String>,
     part: bool,
     json: bool,
     threads: Option<usize>,
@@ -54,11 +59,10 @@ fn run() -> Result<bool, String> {
     match words.as_slice() {
         ["audit", "verify", files @ ..] if !files.is_empty() => verify(&options, files, None),
         ["audit", "who-saw", reference, files @ ..] if !files.is_empty() => {
-            let wanted = Wanted {
-                reference: (*reference).to_owned(),
-                from: options.from.clone(),
-                to: options.to.clone(),
-            };
+            let secrets: Result<Vec<MacKey>, String> =
+                options.secrets.iter().map(|file| secret(file)).collect();
+            let (from, to) = (options.from.as_deref(), options.to.as_deref());
+            let wanted = Wanted::new(reference, &secrets?, from, to)?;
             verify(&options, files, Some(&wanted))
         }
         ["check", file] => configuration(file),
@@ -74,6 +78,7 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("key") => options.keys.push(parser.value()?.string()?),
             Long("from") => options.from = Some(parser.value()?.string()?),
             Long("to") => options.to = Some(parser.value()?.string()?),
+            Long("hash-secret") => options.secrets.push(parser.value()?.string()?),
             Long("part") => options.part = true,
             Long("json") => options.json = true,
             Long("threads") => options.threads = Some(parser.value()?.parse()?),
@@ -108,17 +113,30 @@ fn verify(options: &Options, files: &[&str], wanted: Option<&Wanted>) -> Result<
         None => audit::write(&report, &keys, options.json, out),
         Some(wanted) => {
             let mut written = Ok(());
-            audit::who_saw(&files, &report, wanted, threads, &mut |found| {
+            let unnamed = disclosures::who_saw(&files, &report, wanted, threads, &mut |found| {
                 if written.is_ok() {
                     written = writeln!(out, "{found}");
                 }
             })?;
+            if unnamed > 0 {
+                let _ = writeln!(
+                    io::stderr(),
+                    "{unnamed} exchanges more may have: they concern more patients than their records name (patients_more)"
+                );
+            }
             // What is wrong with the log belongs to the answer, and not into it.
             written.and_then(|()| audit::write(&report, &keys, false, &mut io::stderr()))
         }
     };
     written.map_err(|error| format!("standard output: {error}"))?;
     Ok(report.findings.count == 0)
+}
+
+/// The key of keyed hashes in this file, in the form of `secrets.audit_key`.
+fn secret(file: &str) -> Result<MacKey, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    MacKey::read(&text)
+        .ok_or_else(|| format!("{file}: expected 32 to 256 bytes, in hexadecimal digits or base64"))
 }
 
 fn configuration(file: &str) -> Result<bool, String> {

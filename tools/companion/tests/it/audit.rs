@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::simulated::{Line, Random, jwks, log};
-use fhir_guard_companion::audit::{self, Wanted};
+use fhir_guard_companion::audit;
+use fhir_guard_companion::disclosures::{self, Wanted};
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
 use fhir_guard_companion::verify::{Judging, Kind, Place, Report, Verifier};
@@ -32,7 +33,7 @@ fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
     lines.iter().map(|line| line.text.as_str())
 }
 
-fn told(report: &Report) -> String {
+pub fn told(report: &Report) -> String {
     let findings = &report.findings;
     let lines = findings.kept.iter().map(|finding| findings.line(finding));
     lines.collect::<Vec<_>>().join("\n")
@@ -77,7 +78,7 @@ enum Edit {
 }
 
 /// Edits the record at this place; where it then stands, or stood. `None` where that would change nothing.
-fn edit(lines: &mut Vec<Line>, at: usize, edit: Edit, random: &mut Random) -> Option<()> {
+fn edit(lines: &mut [Line], at: usize, edit: Edit, random: &mut Random) -> Option<()> {
     let own = lines[at].clone();
     if own.seq.is_none() || own.last_words {
         return None;
@@ -150,7 +151,7 @@ fn chain_of(line: &Line) -> String {
         .text
         .rsplit_once("\"chain\":{\"v\":1,\"id\":\"")
         .expect("a chain");
-    rest[..32].to_owned()
+    rest.get(..32).expect("an id").to_owned()
 }
 
 const EDITS: [Edit; 5] = [
@@ -388,13 +389,11 @@ fn who_saw_tells_each_exchange_and_what_proves_it() {
     assert_eq!(report.findings.count, 0, "{}", told(&report));
     let first: serde_json::Value = serde_json::from_str(&lines[0].text).expect("JSON");
     let reference = first["refs"][0].as_str().expect("a reference").to_owned();
-    let wanted = Wanted {
-        reference: reference.clone(),
-        from: Some("2026-02-02".to_owned()),
-        to: None,
-    };
+    let wanted = |from, to| Wanted::new(&reference, &[], from, to).expect("wanted");
     let mut found = Vec::new();
-    audit::who_saw(&files, &report, &wanted, 2, &mut |line| found.push(line)).expect("it is read");
+    let all = wanted(Some("2026-02-02"), None);
+    let take = &mut |line| found.push(line);
+    disclosures::who_saw(&files, &report, &all, 2, take).expect("it is read");
     let expected = lines
         .iter()
         .filter(|line| line.text.contains(&format!("\"{reference}\"")))
@@ -403,13 +402,8 @@ fn who_saw_tells_each_exchange_and_what_proves_it() {
     assert!(expected > 0);
     assert!(found.iter().any(|line| line["proof"] == "signed"));
     for (from, to) in [(Some("2027"), None), (None, Some("2026-02"))] {
-        let wanted = Wanted {
-            reference: reference.clone(),
-            from: from.map(str::to_owned),
-            to: to.map(str::to_owned),
-        };
         let never = &mut |line| panic!("{line}");
-        audit::who_saw(&files, &report, &wanted, 2, never).expect("it is read");
+        disclosures::who_saw(&files, &report, &wanted(from, to), 2, never).expect("it is read");
     }
     for line in &found {
         assert!(["signed", "chained", "none"].contains(&line["proof"].as_str().expect("text")));

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod simulated;
