@@ -188,7 +188,7 @@ fn what_nobody_here_wrote_is_no_table() {
     large.resize(4 + 20 * (QUARANTINED + 1), 0xff);
     let damaged = [
         b"".to_vec(),
-        b"FGQ\x02".to_vec(),
+        b"FGQ\x01".to_vec(),
         bytes[..bytes.len() - 1].to_vec(),
         [&bytes[..], b"x"].concat(),
         large,
