@@ -1,6 +1,7 @@
 //! What limits hold of ten million distinct callers, in a map as the proxy has: memory, live entries, and
 //! whether those who stay are kept exactly. `make limits-measure` runs it. With `-- ask` it measures alone what one
-//! question to a server of several proxies costs here, without the way there and back.
+//! question to a server of several proxies costs here, without the way there and back; with `-- race` what a key costs
+//! that two workers charge at once.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,6 +10,7 @@
 )]
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use fhir_guard::identity::MacKey;
@@ -35,6 +37,9 @@ fn main() {
     // Tests build it too, and are not to wait for it.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
+    }
+    if std::env::args().any(|argument| argument == "race") {
+        return race();
     }
     ask();
     if std::env::args().any(|argument| argument == "ask") {
@@ -115,6 +120,80 @@ fn ask() {
         "a charge: {plain} ns; with a question to a shared server: {} ns more",
         shared.saturating_sub(plain)
     );
+}
+
+/// One hot key, charged by one worker, and by two at once, as fast as they can: nothing else to do is the worst that
+/// there is.
+fn race() {
+    const ROUNDS: u32 = 300_000;
+    let quota = Quota::new(1_000_000_000, Period::Second, 1_000_000_000).expect("a quota");
+    let limit = Limit::new("hot", &[KeyPart::Client], Measure::rate(quota)).expect("a limit");
+    for workers in [1_u32, 2] {
+        let map = Mutex::new(Map::new());
+        let began = Instant::now();
+        let counts = std::thread::scope(|scope| {
+            let worker = || hammer(&map, &limit, ROUNDS);
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended.map(|one| one.expect("no panic")).collect::<Vec<_>>()
+        });
+        let took = began.elapsed().as_nanos();
+        let conflicts: u64 = counts.iter().map(|(conflicts, _)| conflicts).sum();
+        let refused: u64 = counts.iter().map(|(_, refused)| refused).sum();
+        let all = u64::from(ROUNDS) * u64::from(workers);
+        println!(
+            "a hot key, workers: {workers}; {} ns a charge of each; conflicts of {all} charges: {conflicts}; \
+             refused as contended: {refused}",
+            took / u128::from(ROUNDS),
+        );
+    }
+}
+
+/// One worker; how many writes came too late, and how many charges were given up.
+fn hammer(map: &Mutex<Map>, limit: &Limit, rounds: u32) -> (u64, u64) {
+    let (mut conflicts, mut refused) = (0, 0);
+    for round in 0..rounds {
+        let caller = Caller {
+            client: Some("hot"),
+            ..Caller::default()
+        };
+        let charge = Charge {
+            limit,
+            caller,
+            count: 1,
+            priority: false,
+        };
+        let now = 1_700_000_000 * SECOND + u64::from(round);
+        let mut charging = Charging::new([charge], now);
+        let verdict = loop {
+            let answer = match charging.step() {
+                Step::Done(verdict) => break verdict,
+                Step::Read { key } => {
+                    let map = map.lock().expect("no panic");
+                    let (bytes, version) = map.get(key).cloned().unzip();
+                    Answer::Value { bytes, version }
+                }
+                Step::Write {
+                    key,
+                    value,
+                    version,
+                } => {
+                    let mut map = map.lock().expect("no panic");
+                    if map.get(key).map(|(_, own)| *own) == version {
+                        let next = version.unwrap_or(0) + 1;
+                        map.insert(key.to_owned(), (value.to_vec(), next));
+                        Answer::Written
+                    } else {
+                        conflicts += 1;
+                        Answer::Conflict
+                    }
+                }
+            };
+            charging.answer(answer);
+        };
+        refused += u64::from(!verdict.allowed);
+    }
+    (conflicts, refused)
 }
 
 /// So many callers with a slow quota use it up while strangers come and go.

@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod host;
 mod input;
 pub mod introspection;
+pub mod judgement;
 pub mod jwks;
 pub mod lexer;
 pub mod patch;
@@ -39,7 +40,7 @@ pub struct Target {
 }
 
 /// Every property.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "audit_log",
         check: audit_log::check,
@@ -94,6 +95,11 @@ pub const TARGETS: [Target; 17] = [
         name: "jwks",
         check: jwks::check,
         seeds: seeds::jwks,
+    },
+    Target {
+        name: "judgement",
+        check: judgement::check,
+        seeds: judgement::seeds,
     },
     Target {
         name: "remote",

@@ -267,7 +267,11 @@ fn watched(bytes: &[u8]) {
             panic!("watching does not end");
         };
         let score = found.map_or(0, |found| found.score);
-        let most = if after == 0 { 14 * policy.isolate_at } else { 0 };
+        let most = if after == 0 {
+            14 * policy.isolate_at
+        } else {
+            0
+        };
         assert!(score <= most, "{score}");
     }
 }

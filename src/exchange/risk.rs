@@ -161,13 +161,11 @@ impl Exchange {
         let is_address = matches!(suspected, Suspected::Address(_));
         let tenant = record.tenant.as_deref();
         let tenant = tenant.filter(|_| policy.isolates_tenants && watched.known);
-        let mut tenant = tenant.map(|name| Suspected::Tenant(name).observation(sights.clone()));
+        // What is brought on it is known once it is known what grew.
+        let tenant = tenant.map(|name| Suspected::Tenant(name).observation(Vec::new()));
         let mut seen = suspected.observation(sights);
         seen.token = watched.tried;
         seen.network = watched.address.map(risk::network).filter(|_| !is_address);
-        if let Some(tenant) = &mut tenant {
-            tenant.token = seen.token;
-        }
         if watched.known && !is_address {
             seen.asked = Some(risk::Asked {
                 shapes: match is_bundle {

@@ -2,8 +2,10 @@
 //!
 //! # Bounds
 //!
-//! One key, `fhir-guard.quarantine.v1`, of at most 256 entries: 4 + 256 * 20 = 5124 bytes. Where it is full
-//! the entry that ends first gives way. Adding one costs at most 8 reads and 8 writes, looking one read.
+//! One key, `fhir-guard.quarantine.v2`, of at most 256 entries: 4 + 256 * 20 = 5124 bytes. Where it is full
+//! the entry that ends first gives way: of tokens, where there are more than 128 of them, else of all. Tokens can be had
+//! in any number, so they never push out a certificate, a client, a subject or a tenant as long as there are at most 128
+//! of these. Adding one costs at most 8 reads and 8 writes, looking one read.
 //!
 //! # What is promised
 //!
@@ -21,9 +23,12 @@ pub const QUARANTINED: usize = 256;
 /// How often a write is tried.
 const TRIES: u32 = 8;
 
-const KEY: &str = "fhir-guard.quarantine.v1";
+/// Of these so many may be tokens, where others need the room.
+const TOKENS: usize = 128;
 
-const MAGIC: [u8; 4] = *b"FGQ\x01";
+const KEY: &str = "fhir-guard.quarantine.v2";
+
+const MAGIC: [u8; 4] = *b"FGQ\x02";
 
 /// Who is shut out.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +162,11 @@ impl Quarantine {
             None => self.entries.push(entry),
         }
         if self.entries.len() > QUARANTINED {
-            let ends_first = (0..).zip(&self.entries).min_by_key(|(_, one)| one.until);
+            let tokens = self.entries.iter().filter(|one| one.is_token()).count();
+            let may_go = |one: &Entry| tokens <= TOKENS || one.is_token();
+            let entries = (0..).zip(&self.entries);
+            let entries = entries.filter(|(_, one)| may_go(one));
+            let ends_first = entries.min_by_key(|(_, one)| one.until);
             if let Some(place) = ends_first.map(|(place, _)| place) {
                 self.entries.swap_remove(place);
             }
@@ -166,11 +175,21 @@ impl Quarantine {
     }
 }
 
+impl Entry {
+    /// Whether it is a token's.
+    fn is_token(&self) -> bool {
+        self.fingerprint.first() == Some(&TOKEN)
+    }
+}
+
+/// The kind of a token.
+const TOKEN: u8 = 0;
+
 impl Suspect<'_> {
-    /// Names it, so that no two are named alike.
+    /// Names it, so that no two are named alike: a byte that says what it is, and a hash.
     fn fingerprint(self) -> [u8; 16] {
         let (kind, name, issuer) = match self {
-            Suspect::Token(id, issuer) => (0_u8, id, issuer),
+            Suspect::Token(id, issuer) => (TOKEN, id, issuer),
             Suspect::Subject(name, issuer) => (1, name, issuer),
             Suspect::Client(name, issuer) => (2, name, issuer),
             Suspect::Certificate(thumbprint) => (3, thumbprint, ""),
@@ -182,7 +201,12 @@ impl Suspect<'_> {
         hash.update(issuer.as_bytes());
         hash.update(name.as_bytes());
         let digest = hash.finalize();
-        digest.as_bytes().first_chunk().copied().unwrap_or_default()
+        let mut fingerprint: [u8; 16] =
+            digest.as_bytes().first_chunk().copied().unwrap_or_default();
+        if let Some(first) = fingerprint.first_mut() {
+            *first = kind;
+        }
+        fingerprint
     }
 }
 

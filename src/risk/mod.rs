@@ -19,7 +19,8 @@
 //! 1024 keys `fhir-guard.risk.v2.a<000 to 3ff>` of shared data, each of at most 4 + 4 * 344 = 1380 bytes: together
 //! 2 826 240 bytes of values and 49 152 bytes of keys. Sessions are kept in 4096 keys
 //! `fhir-guard.session.v1.<000 to fff>` of at most 4 + 4 * 132 = 532 bytes: together 2 179 072 bytes of values and
-//! 102 400 bytes of keys. Each work costs at most 8 reads and 8 writes, and without races one of each. Where a key
+//! 102 400 bytes of keys; one half of them is for users, the other for tokens of services, which push out no user. Each
+//! work costs at most 8 reads and 8 writes, and without races one of each. Where a key
 //! has four entries, the one that has been quiet for longest gives way, and is begun anew. Addresses can be had
 //! in any number, so they never push out a certificate.
 //!

@@ -76,7 +76,9 @@ impl Session<'_> {
             .as_bytes()
             .split_first_chunk::<16>()
             .unwrap_or((&[0; 16], &[]));
-        let slot = rest.first_chunk().map_or(0, |two| u16::from_be_bytes(*two)) % 4096;
+        let slot = rest.first_chunk().map_or(0, |two| u16::from_be_bytes(*two));
+        // A service has as many tokens as it asks for: it must not push out anybody's users.
+        let slot = slot % 2048 + if user { 2048 } else { 0 };
         let known = |text: Option<&str>| text.map_or(0, |text| hash(text.as_bytes()).max(1));
         let network = |address: IpAddr| hash(&prefix(address, 16, 32)).max(1);
         let (v4, v6) = match self.address.map(|address| address.to_canonical()) {

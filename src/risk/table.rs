@@ -1,5 +1,6 @@
 //! What is known of all callers, in shared data.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 
 use super::detector::{DETECTORS, Detector, observe};
@@ -144,13 +145,13 @@ impl Observation {
     }
 }
 
-/// What stands for a text where it is only compared with others.
+/// What stands for a text where it is only compared with others: 32 bits, for which texts that are alike are found
+/// soon by whoever looks for them, with any function. So the one is taken that costs least.
 pub fn hash(text: &[u8]) -> u32 {
-    let digest = blake3::hash(text);
-    digest
-        .as_bytes()
-        .first_chunk()
-        .map_or(1, |four| u32::from_be_bytes(*four))
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    let [high, low] = [hasher.finish() >> 32, hasher.finish()];
+    u32::try_from((high ^ low) & u64::from(u32::MAX)).unwrap_or(1)
 }
 
 /// What stands for the network of an address: 24 bits of IPv4, 48 of IPv6.
@@ -209,13 +210,44 @@ pub struct Finding {
 #[derive(Debug)]
 pub struct Observing {
     seen: Observation,
+    /// What a caller brings on the tenant, in place of what was seen of the caller.
+    brought: Option<Growth>,
     policy: RiskPolicy,
     milliseconds: u64,
     swap: Swap<Observed>,
 }
 
-/// What looks wrong, if anything does, and whether the observation added to a score.
-type Observed = (Option<Finding>, bool);
+/// What looks wrong, if anything does, and what the observation added to the scores.
+type Observed = (Option<Finding>, Growth);
+
+/// What was added to scores, in thousandths of points; nothing where they were so high before that a caller is
+/// isolated.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Growth {
+    any: bool,
+    points: [u32; DETECTORS],
+}
+
+impl Growth {
+    /// Between these scores. Of one caller no more counts for others than brings it where callers are isolated,
+    /// whatever one request of it says.
+    fn between(
+        before: &[u32; DETECTORS],
+        after: &[u32; DETECTORS],
+        grew: bool,
+        policy: &RiskPolicy,
+    ) -> Growth {
+        let most = policy.isolate_at.saturating_mul(POINT);
+        let held = policy.acting(before).saturating_mul(POINT);
+        let mut left = most.saturating_sub(held);
+        let mut points = [0; DETECTORS];
+        for (own, (old, new)) in points.iter_mut().zip(before.iter().zip(after)) {
+            *own = new.saturating_sub(*old).min(left);
+            left -= *own;
+        }
+        Growth { any: grew, points }
+    }
+}
 
 impl Observing {
     /// Work that does so; `now` is in nanoseconds since 1970.
@@ -223,14 +255,21 @@ impl Observing {
         Observing {
             swap: Swap::new(seen.key.clone()),
             seen,
+            brought: None,
             policy,
             milliseconds: now / 1_000_000,
         }
     }
 
-    /// Whether the observation added to a score of the caller, once it is done.
-    pub(super) fn grew(&self) -> bool {
-        self.swap.done().is_some_and(|(_, grew)| *grew)
+    /// What the observation added to the scores of the caller, once it is done, if anything.
+    pub(super) fn growth(&self) -> Option<Growth> {
+        let (_, growth) = self.swap.done()?;
+        growth.any.then_some(*growth)
+    }
+
+    /// The same is added here, in place of what was seen.
+    pub(super) fn brings(&mut self, growth: Growth) {
+        self.brought.get_or_insert(growth);
     }
 }
 
@@ -247,14 +286,28 @@ impl Work for Observing {
 
     fn answer(&mut self, answer: Answer) {
         let (seen, policy, now) = (&self.seen, &self.policy, self.milliseconds);
+        let brought = self.brought;
         self.swap.answer(answer, |bytes| {
             change(bytes, seen.fingerprint, now, |entry: &mut Entry| {
                 entry.decay(now, policy.half_life);
-                let grew = observe(entry, seen, policy, now);
-                (finding(&entry.scores, &seen.session, policy, grew), grew)
+                let before = entry.scores;
+                let grew = match brought {
+                    Some(growth) => bring(entry, &growth, policy),
+                    None => observe(entry, seen, policy, now),
+                };
+                let growth = Growth::between(&before, &entry.scores, grew, policy);
+                (finding(&entry.scores, &seen.session, policy, grew), growth)
             })
         });
     }
+}
+
+/// Adds what a caller brings; whether that is anything.
+fn bring(entry: &mut Entry, growth: &Growth, policy: &RiskPolicy) -> bool {
+    for (detector, points) in growth.points.into_iter().enumerate() {
+        entry.add(detector, points, policy.most());
+    }
+    growth.points.iter().any(|points| *points > 0)
 }
 
 /// What is known of a caller before a request of theirs goes on.

@@ -4,6 +4,7 @@ mod day;
 mod habits;
 mod race;
 mod sessions;
+mod tenants;
 
 use std::collections::HashMap;
 

@@ -167,7 +167,8 @@ impl Work for Watching {
             Ok(caller) => caller,
             Err(step) => return step,
         };
-        let tenant = self.tenant.as_ref().filter(|_| self.caller.grew());
+        let tenant = self.tenant.as_ref();
+        let tenant = tenant.filter(|_| self.caller.growth().is_some());
         let tenant = match tenant.map(|tenant| tenant.step().outcome()) {
             Some(Ok(tenant)) => tenant,
             Some(Err(step)) => return step,
@@ -179,7 +180,12 @@ impl Work for Watching {
     fn answer(&mut self, answer: Answer) {
         match (self.caller.step(), &mut self.tenant) {
             (Step::Done(_), Some(tenant)) => tenant.answer(answer),
-            _ => self.caller.answer(answer),
+            _ => {
+                self.caller.answer(answer);
+                if let (Some(tenant), Some(growth)) = (&mut self.tenant, self.caller.growth()) {
+                    tenant.brings(growth);
+                }
+            }
         }
     }
 }

@@ -140,6 +140,42 @@ fn where_the_table_is_full_the_entry_that_ends_first_gives_way() {
 }
 
 #[test]
+fn tokens_without_number_push_out_nobody_else() {
+    let (mut shared, mut one) = <(Shared, Quarantine)>::default();
+    let others = [
+        Suspect::Client("c1", AS),
+        Suspect::Subject("s7", AS),
+        Suspect::Certificate("bb"),
+        Suspect::Tenant("t1"),
+    ];
+    let held = |one: &Quarantine| others.map(|who| one.remaining(who, NOW).is_some());
+    for who in others {
+        shared.add(&mut one, who, NOW + 10);
+    }
+    for number in 0..2 * QUARANTINED {
+        let id = format!("x{number}");
+        shared.add(&mut one, Suspect::Token(&id, AS), NOW + 60);
+        assert_eq!(held(&one), [true; 4], "{number}");
+    }
+    // Others have the half of it, and take no more from tokens.
+    for number in 0..QUARANTINED {
+        let name = format!("y{number}");
+        shared.add(
+            &mut one,
+            Suspect::Client(&name, AS),
+            NOW + 60 + number as u64,
+        );
+    }
+    let tokens = (0..2 * QUARANTINED).filter(|number| {
+        let id = format!("x{number}");
+        one.remaining(Suspect::Token(&id, AS), NOW).is_some()
+    });
+    assert!(tokens.count() <= QUARANTINED / 2);
+    let last = format!("y{}", QUARANTINED - 1);
+    assert!(one.remaining(Suspect::Client(&last, AS), NOW).is_some());
+}
+
+#[test]
 fn workers_that_race_lose_nothing() {
     // Every interleaving of the steps of three workers.
     let mut orders = BTreeMap::new();
@@ -188,7 +224,7 @@ fn what_nobody_here_wrote_is_no_table() {
     large.resize(4 + 20 * (QUARANTINED + 1), 0xff);
     let damaged = [
         b"".to_vec(),
-        b"FGQ\x02".to_vec(),
+        b"FGQ\x01".to_vec(),
         bytes[..bytes.len() - 1].to_vec(),
         [&bytes[..], b"x"].concat(),
         large,

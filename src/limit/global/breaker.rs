@@ -1,7 +1,8 @@
 //! Whether the server is asked at all: one that is away must not cost each request its whole time-out.
 //!
 //! After so many failures without an answer between them nobody asks for a while; then one request tries, and so one
-//! in each such while, until one is answered. What all workers of a proxy know of it is one value of shared data:
+//! after each such while, until one is answered. Whoever tries has twice as long as an answer may take: a client
+//! that goes away meanwhile says nothing of the server, and keeps nobody else from trying. What all workers of a proxy know of it is one value of shared data:
 //! `FGB\x01, failures u32, until u64`, numbers big-endian, times in nanoseconds since 1970.
 
 use super::GlobalLimits;
@@ -20,6 +21,8 @@ pub struct BreakerPolicy {
 pub struct Breaker {
     key: String,
     policy: BreakerPolicy,
+    /// How long whoever tries is waited for, in nanoseconds.
+    trial: u64,
     purpose: Purpose,
     now: u64,
     tries: u32,
@@ -82,6 +85,8 @@ impl Breaker {
         Breaker {
             key: format!("fhir-guard.breaker.v1.{short}"),
             policy: service.breaker,
+            // No longer than a pause: what lies further ahead than that is taken for damage.
+            trial: service.timeout.saturating_mul(2).min(service.breaker.pause),
             purpose,
             now: 0,
             tries: 0,
@@ -110,7 +115,7 @@ impl Breaker {
             }
             Purpose::Look if tripped => State {
                 failures,
-                until: pause,
+                until: self.now.saturating_add(self.trial),
             },
             Purpose::Look => {
                 return self.finish(Found {

@@ -185,6 +185,23 @@ fn the_tokens_of_a_service_are_not_one_session() {
 }
 
 #[test]
+fn the_tokens_of_a_service_push_out_no_user() {
+    let mut shared = Shared::default();
+    let policy = RiskPolicy::default();
+    shared.carry_out(Following::new(moment("user", "t", HOME), policy, NOW));
+    // A client of its own, with as many tokens as it asks for: more than the table has room for.
+    for number in 0..20_000 {
+        let own = moment("app", &format!("t{number}"), HOME);
+        shared.carry_out(Following::new(own, policy, NOW + SECOND));
+    }
+    assert!(shared.0.len() <= 2049, "{}", shared.0.len());
+    let far = ("cert-a", "198.51.100.1", "NO");
+    let moved = Following::new(moment("user", "t", far), policy, NOW + 2 * SECOND);
+    let travel = shared.carry_out(moved).scores[Detector::Travel as usize];
+    assert_eq!(travel, 12 * POINT, "the user is still known");
+}
+
+#[test]
 fn whatever_is_stored_of_sessions_has_a_bound() {
     let policy = RiskPolicy::default();
     let far = ("cert-b", "198.51.100.1", "SE");

@@ -16,7 +16,7 @@ use crate::vm::Vm;
 
 const URI: &str = "https://fhir.example.org/r4/Patient/p1";
 
-const KEY: &[u8] = b"fhir-guard.quarantine.v1";
+const KEY: &[u8] = b"fhir-guard.quarantine.v2";
 
 /// The configuration of these scenarios: a token is shut out for so long.
 fn quarantines(policy: &mut Value, time: &str) {
@@ -127,11 +127,11 @@ fn rubbish_in_shared_data_lets_nobody_in_and_shuts_nobody_out() {
     advance(&deployment, 1000);
     two.tick();
     let rubbish = damaged().into_iter().chain([
-        b"FGQ\x01".to_vec(),
-        [b"FGQ\x01".as_slice(), &[0xff; 20]].concat(),
-        [b"FGQ\x01".as_slice(), &[0xff; 19]].concat(),
-        [b"FGQ\x01".as_slice(), &[0; 20 * 257]].concat(),
+        b"FGQ\x02".to_vec(),
         [b"FGQ\x02".as_slice(), &[0xff; 20]].concat(),
+        [b"FGQ\x02".as_slice(), &[0xff; 19]].concat(),
+        [b"FGQ\x02".as_slice(), &[0; 20 * 257]].concat(),
+        [b"FGQ\x01".as_slice(), &[0xff; 20]].concat(),
     ]);
     for (index, bytes) in rubbish.enumerate() {
         deployment.host.world().shared.set(KEY, &bytes, 0);
@@ -184,7 +184,7 @@ fn a_token_is_shut_out_here_at_least_where_it_cannot_be_written_down() {
     let (mine, theirs) = (token(&deployment, "mine"), token(&deployment, "theirs"));
     replay(&deployment, &theirs, &two);
     let (table, _) = deployment.host.world().shared.get(KEY).expect("a table");
-    deployment.host.world().shared.set(KEY, b"FGQ\x01", 0);
+    deployment.host.world().shared.set(KEY, b"FGQ\x02", 0);
     let script = read(&deployment, &mine);
     check("first", &script, &one, 200, "scope:patient/*.rs");
     let race = move |shared: &mut Shared| {

@@ -71,6 +71,50 @@ fn a_server_that_fails_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn clients_that_try_and_go_keep_nobody_else_from_trying() {
+    let mut cell = Cell::default();
+    for _ in 0..3 {
+        cell.note(false, NOW);
+    }
+    let trial = 2 * service().timeout;
+    assert!(trial < service().breaker.pause);
+    let mut later = NOW + 5 * SECOND;
+    for round in 0..20 {
+        assert!(
+            cell.asks(later),
+            "{round}: one tries, and is never heard of"
+        );
+        assert!(!cell.asks(later + trial - 1), "{round}: it is waited for");
+        later += trial;
+    }
+    cell.note(false, later);
+    assert!(!cell.asks(later + 5 * SECOND - 1), "a failure is a pause");
+    assert!(cell.asks(later + 5 * SECOND));
+    cell.note(true, later + 5 * SECOND);
+    assert!(cell.asks(later + 5 * SECOND) && cell.asks(later + 5 * SECOND));
+    let slow = GlobalLimits {
+        timeout: 2 * SECOND,
+        breaker: BreakerPolicy {
+            failures: 1,
+            pause: SECOND / 10,
+        },
+        ..service()
+    };
+    let mut cell = Cell::default();
+    cell.carry_out(Breaker::note(&slow, false), NOW);
+    let later = NOW + SECOND / 10;
+    assert!(cell.carry_out(Breaker::look(&slow), later).asks);
+    assert!(
+        !cell.carry_out(Breaker::look(&slow), later).asks,
+        "not further ahead than a pause"
+    );
+    assert!(
+        cell.carry_out(Breaker::look(&slow), later + SECOND / 10)
+            .asks
+    );
+}
+
+#[test]
 fn a_clock_that_steps_and_a_value_that_is_damaged_end_no_pause_for_ever() {
     let tripped = || {
         let mut cell = Cell::default();
