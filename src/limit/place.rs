@@ -68,7 +68,7 @@ impl Places {
         }
     }
 
-    /// A hash of the parts, as [`write`] wrote them.
+    /// A hash of the parts, as [`write()`] wrote them.
     fn digest(&mut self, limit: &Limit, caller: &Caller<'_>) -> [u8; 32] {
         let start = self.texts.len();
         write(&mut self.texts, limit, caller);

@@ -3,7 +3,7 @@
 //! | module | its one duty |
 //! | --- | --- |
 //! | [`keys`] | public keys, and whether a signature is theirs |
-//! | [`line`] | a line of a log, to what it says of a chain |
+//! | [`mod@line`] | a line of a log, to what it says of a chain |
 //! | [`verify`] | what lines say, to what is wrong with the log |
 //! | [`read`] | files, line by line, on several threads |
 //! | [`audit`] | `audit verify`: all of that together, and its report |
