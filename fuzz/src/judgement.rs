@@ -121,28 +121,28 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut negative = vec![8, 2, 18, 15, 8, 2, 34, 11, 8];
     negative.extend([0xff; 9]);
     negative.push(1);
-    vec![
-        framed(1, &[8, 1]),
-        framed(
-            1,
-            &[
-                8, 1, 18, 14, 8, 1, 18, 4, 8, 60, 16, 2, 24, 59, 34, 2, 8, 30,
-            ],
-        ),
-        framed(1, over),
-        framed(2, over),
-        framed(2, &[8, 2, 18, 2, 8, 1, 18, 2, 8, 2]),
+    let messages: [&[u8]; 8] = [
+        &[8, 1],
+        &[
+            8, 1, 18, 14, 8, 1, 18, 4, 8, 60, 16, 2, 24, 59, 34, 2, 8, 30,
+        ],
+        over,
+        &[8, 2, 18, 2, 8, 1, 18, 2, 8, 2],
         // The one field twice, and a time that has passed.
-        framed(1, &[8, 1, 8, 2]),
-        framed(1, &negative),
-        // UNKNOWN, without a status, and without a call that went well.
-        framed(1, &[8, 0]),
-        framed(0x11, &[8, 1]),
-        [&[0x41][..], &chunk(b"grpc-status"), &chunk(b"14")].concat(),
-        // Not compressed, it says, and shorter than it says.
-        [&[1][..], &[1, 0, 0, 0, 2, 8, 1]].concat(),
-        [&[1][..], &[0, 0, 0, 0, 9, 8, 1]].concat(),
-        // Groups in groups.
-        framed(1, &[0x0b; 300]),
-    ]
+        &[8, 1, 8, 2],
+        &negative,
+        // UNKNOWN, and groups in groups.
+        &[8, 0],
+        &[0x0b; 300],
+    ];
+    let mut seeds = vec![[&[0x41][..], &chunk(b"grpc-status"), &chunk(b"14")].concat()];
+    for asked in [1, 2] {
+        seeds.extend(messages.map(|message| framed(asked, message)));
+        // Without a status.
+        seeds.extend([over, &[8, 1]].map(|message| framed(0x10 | asked, message)));
+        // Compressed, it says; and shorter than it says.
+        seeds.push([&[asked][..], &[1, 0, 0, 0, 2, 8, 1]].concat());
+        seeds.push([&[asked][..], &[0, 0, 0, 0, 9, 8, 1]].concat());
+    }
+    seeds
 }

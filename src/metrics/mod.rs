@@ -144,7 +144,7 @@ impl Metric {
             Metric::Resources => Some("decision"),
             Metric::Priority => Some("limit"),
             Metric::Detections => Some("detector"),
-            Metric::Actions => Some("action"),
+            Metric::Actions => Some("response"),
             Metric::Calls | Metric::FailedCalls => Some("purpose"),
             Metric::Fetched => Some("document"),
             Metric::Duration

@@ -92,7 +92,7 @@ fn an_exchange_is_counted() {
             "rule=.=consent;.;fhir_guard_reported_total 2",
             "limit=.=burst;.;fhir_guard_priority_total 1",
             "detector=.=theft;.;fhir_guard_detections_total 1",
-            "action=.=report;.;fhir_guard_actions_total 1",
+            "response=.=report;.;fhir_guard_actions_total 1",
         ],
     );
 }
@@ -230,6 +230,14 @@ fn what_is_shipped_asks_for_metrics_that_there_are() {
         );
     }
     let manifest = std::fs::read_to_string("envoy/envoy.yaml").expect("envoy.yaml");
+    let labels: Vec<&str> = Metric::ALL.into_iter().filter_map(Metric::label).collect();
+    for label in &labels {
+        // Envoy looks for a label anywhere: one that ends another would be found in it.
+        let within = labels
+            .iter()
+            .find(|other| *other != label && other.ends_with(label));
+        assert_eq!(within, None, "{label}");
+    }
     for label in Metric::ALL.into_iter().filter_map(Metric::label) {
         let tag = format!(r"{{ tag_name: {label}, regex: '({label}=\.=(.*?);\.;)' }}");
         assert!(manifest.contains(&tag), "envoy.yaml does not know {label}");
