@@ -124,7 +124,8 @@ impl Chain {
     }
 
     /// The host has taken the record: the next one comes behind it. One that the host has not taken leaves no gap.
-    pub fn commit(&mut self, sealed: Sealed) {
+    /// Gives the line back.
+    pub fn commit(&mut self, sealed: Sealed) -> String {
         self.seq = self.seq.saturating_add(1);
         self.hash = sealed.hash;
         self.since = self.since.saturating_add(1);
@@ -133,6 +134,7 @@ impl Chain {
             self.checked = now;
             self.told = others.unwrap_or_else(|| std::mem::take(&mut self.told));
         }
+        sealed.line
     }
 
     /// Ends the chain: its last record, which belongs to no exchange, and work that tells others. Neither where

@@ -170,12 +170,18 @@ impl Settling {
         }
     }
 
-    /// Goes on with the next slot.
+    /// Goes on with the next slot. What was not written of this one is as it was.
     fn next(&mut self) {
         let slot = self.owed.get(self.at).map(|owed| owed.place.slot);
-        let rest = self.owed.get(self.at..).unwrap_or_default();
-        let same = rest.iter().take_while(|owed| Some(owed.place.slot) == slot);
-        self.at += same.count().max(1);
+        let rest = self.owed.iter_mut().skip(self.at);
+        let mut passed = 0;
+        for owed in rest.take_while(|owed| Some(owed.place.slot) == slot) {
+            if let What::Lease { renewed, .. } = &mut owed.what {
+                *renewed = None;
+            }
+            passed += 1;
+        }
+        self.at += passed.max(1);
         self.write = None;
         self.tries = 0;
         self.pass();

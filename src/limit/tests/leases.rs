@@ -109,6 +109,43 @@ fn a_lease_ends_by_itself_and_lives_while_it_is_renewed() {
 }
 
 #[test]
+fn a_lease_that_could_not_be_renewed_is_given_back_as_it_was() {
+    let of = |key, most| {
+        let cap = Cap::new(most, LEASE).unwrap();
+        Limit::new("cap", &[key], Measure::Concurrent(cap)).unwrap()
+    };
+    // Two slots, which lie before and behind each other.
+    let (own, limits) = (
+        [of(KeyPart::Client, 2)],
+        [of(KeyPart::Client, 2), of(KeyPart::Subject, 9)],
+    );
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let caller = client(name);
+        let mut map = Map::default();
+        begin(&mut map, &own, &caller, START).expect("room");
+        let failing = map.values.keys().next().cloned();
+        let mut map = Map::default();
+        let owed = begin(&mut map, &limits, &caller, START).expect("room");
+        let now = START + 16 * SECOND;
+        begin(&mut map, &limits, &caller, now).expect("room");
+        let mut renewing = Settling::renewing(owed, now);
+        let owed = loop {
+            let answer = match renewing.step() {
+                Step::Done(owed) => break owed,
+                Step::Write { key, .. } if Some(key) == failing.as_deref() => Answer::Failed,
+                step => map.carry_out(&step).expect("a step"),
+            };
+            renewing.answer(answer);
+        };
+        finish(&mut map, owed, now);
+        begin(&mut map, &limits, &caller, now).expect("the place that was given back");
+        // Those of the other two last, also when the first would have ended by itself.
+        let found = begin(&mut map, &limits, &caller, START + 82 * SECOND);
+        assert!(found.is_err(), "{name}");
+    }
+}
+
+#[test]
 fn whoever_was_heard_of_at_any_instant_keeps_the_place_for_a_lease_from_then() {
     let (limits, caller) = ([cap(1)], client("a"));
     for offset in [0, 1, 5 * SECOND, 10 * SECOND - 1] {
