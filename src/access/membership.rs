@@ -161,9 +161,9 @@ impl<'a> Membership<'a> {
             .strip_prefix(self.base)
             .and_then(|rest| rest.strip_prefix('/'));
         if let Some((resource_type, id)) = instance(local.unwrap_or(target)) {
-            return match resource_type.name() {
-                "Patient" => (id == self.patient).then_some(true),
-                _ => Some(false),
+            return match resource_type.is_patient() {
+                true => (id == self.patient).then_some(true),
+                false => Some(false),
             };
         }
         let foreign = ["http://", "https://"]
@@ -185,6 +185,12 @@ impl<'a> Membership<'a> {
 
 /// `Type/id` or `Type/id/_history/version`, exactly.
 pub(crate) fn instance(text: &str) -> Option<(ResourceType, &str)> {
+    // What most references are.
+    let slash = text.bytes().position(|byte| byte == b'/')?;
+    let id = text.get(slash + 1..).filter(|rest| is_id(rest));
+    if let (Some(name), Some(id)) = (text.get(..slash), id) {
+        return Some((ResourceType::parse(name)?, id));
+    }
     let mut segments = text.split('/');
     let resource_type = ResourceType::parse(segments.next()?)?;
     let id = segments.next().filter(|id| is_id(id))?;

@@ -7,18 +7,47 @@ use super::tables::structure::RESOURCE_TYPES as NAMES;
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ResourceType(u8);
 
+/// Where the names begin that have each capital as their initial, and where those with `Z` end.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler works it out, and refuses what is out of bounds"
+)]
+static BY_INITIAL: [u8; 27] = {
+    let mut places = [0; 27];
+    let mut index = 0;
+    while index < NAMES.len() {
+        // Names of the tables are sorted, and begin with a capital.
+        let mut behind = (NAMES[index].as_bytes()[0] - b'A') as usize + 1;
+        index += 1;
+        while behind < places.len() {
+            places[behind] = index as u8;
+            behind += 1;
+        }
+    }
+    places
+};
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler works it out, and refuses what is out of bounds"
+)]
+const PATIENT: ResourceType = {
+    let mut index = 0;
+    while !matches!(NAMES[index].as_bytes(), b"Patient") {
+        index += 1;
+    }
+    ResourceType(index as u8)
+};
+
 impl ResourceType {
     /// The type of exactly this name; `patient` is not `Patient`.
     pub fn parse(name: &str) -> Option<Self> {
-        // A binary search by the first byte, which costs no comparison of texts; of the names that
-        // share it nearly all have another length.
-        let first = |name: &str| name.as_bytes().first().copied();
-        let from = NAMES.partition_point(|other| first(other) < first(name));
-        let near = (from..).zip(NAMES.iter().skip(from));
-        let (index, _) = near
-            .take_while(|(_, other)| first(other) == first(name))
-            .find(|(_, other)| **other == name)?;
-        u8::try_from(index).ok().map(ResourceType)
+        // Of the names that share an initial nearly all have another length.
+        let initial = usize::from(name.as_bytes().first()?.checked_sub(b'A')?);
+        let (from, behind) = (*BY_INITIAL.get(initial)?, *BY_INITIAL.get(initial + 1)?);
+        let near = NAMES.get(usize::from(from)..usize::from(behind))?;
+        let found = (from..).zip(near).find(|(_, other)| **other == name);
+        found.map(|(index, _)| ResourceType(index))
     }
 
     /// Every type, by name.
@@ -44,7 +73,7 @@ impl ResourceType {
 
     /// Whether it is a Patient, the type that patient compartments are about.
     pub fn is_patient(self) -> bool {
-        self.name() == "Patient"
+        self == PATIENT
     }
 
     /// Whether resources of this type carry other resources (or opaque bytes) inside, so that
@@ -87,13 +116,29 @@ impl std::fmt::Display for ResourceType {
     }
 }
 
+/// Whether ids may have a byte; nearly every resource has several ids.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler works it out, and refuses what is out of bounds"
+)]
+static IN_IDS: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0;
+    while byte < known.len() {
+        let own = byte as u8;
+        known[byte] = own.is_ascii_alphanumeric() || own == b'-' || own == b'.';
+        byte += 1;
+    }
+    known
+};
+
 /// Whether these characters are a logical id: 1 to 64 of `A-Z a-z 0-9 - .`
 /// (<https://hl7.org/fhir/R4/datatypes.html#id>), and not a path segment that changes a path.
 pub fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+            .all(|byte| IN_IDS.get(usize::from(byte)) == Some(&true))
         && text != "."
         && text != ".."
 }
@@ -110,8 +155,17 @@ mod tests {
             ResourceType::parse("Patient").map(ResourceType::name),
             Some("Patient")
         );
+        for resource_type in ResourceType::all() {
+            let name = resource_type.name();
+            assert_eq!(ResourceType::parse(name), Some(resource_type), "{name}");
+            assert_eq!(resource_type.is_patient(), name == "Patient", "{name}");
+        }
         for unknown in [
             "",
+            "@",
+            "[",
+            "Z",
+            "é",
             "patient",
             "PATIENT",
             "Patient ",

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::lexer::{ends, lex};
 use super::tape::{Entry, Tag, Tape};
-use super::text::unescape;
+use super::text::{same, unescape};
 use super::{Fault, FaultKind, Limits};
 
 /// One JSON text, read strictly. It borrows the bytes and holds 16 bytes for each value and key, in
@@ -260,14 +260,19 @@ impl<'d> Node<'d> {
     }
 
     fn member_of(self, name: &str, tag: Tag) -> Option<Node<'d>> {
-        let Children { mut index, end, .. } = self.children(Kind::Object);
+        let entries = self.document.tape.entries();
+        let own = entries.get(self.index)?;
+        if own.tag.kind() != Kind::Object {
+            return None;
+        }
+        let (mut index, end) = (self.index + 1, own.next as usize);
         while index < end {
             // The value stands behind its key, and the next key behind the value.
-            let (key, value) = (self.at(index), self.at(index + 1));
-            if key.is_named(name, tag) {
-                return Some(value);
+            let (key, value) = (entries.get(index)?, entries.get(index + 1)?);
+            if (key.tag == tag || key.tag.is_escaped_key()) && self.says(key, name) {
+                return Some(self.at(index + 1));
             }
-            index = value.entry()?.next as usize;
+            index = value.next as usize;
         }
         None
     }
@@ -324,7 +329,10 @@ impl<'d> Node<'d> {
         let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
         let own = self.document.text;
         match entry.tag.escaped() {
-            false => own.as_bytes().get(inner) == Some(text.as_bytes()),
+            false => {
+                let inner = own.as_bytes().get(inner);
+                inner.is_some_and(|inner| same(inner, text.as_bytes()))
+            }
             true => unescape(own.get(inner).unwrap_or_default()) == text,
         }
     }

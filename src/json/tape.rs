@@ -1,6 +1,7 @@
 //! What was read, as a flat list of values.
 
 use super::Kind;
+use super::text::word_of;
 
 /// One value or key. Values stand in document order; an object's children alternate key, value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,21 +98,6 @@ pub(super) fn signature(from: &[u8], length: usize) -> u64 {
         (None, _) => word_of(from.get(..length).unwrap_or_default()),
     };
     own ^ (length as u64) << 56
-}
-
-/// Fewer than eight bytes as a word, the first the lowest.
-fn word_of(bytes: &[u8]) -> u64 {
-    match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(first), Some(last)) => {
-            // Where they overlap they agree.
-            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-            u64::from(first) | u64::from(last) << (8 * (bytes.len() & 7) - 32)
-        }
-        _ => {
-            let bytes = bytes.iter().rev();
-            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
-        }
-    }
 }
 
 /// The memory of a reading, which the next one can use again.

@@ -22,6 +22,40 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
+/// Whether two texts are the same. Names are short: of most, two words each are all that is looked at, without a
+/// call.
+#[inline(always)]
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let words = |text: &[u8]| {
+        let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
+    };
+    match (words(one), words(other)) {
+        // Up to sixteen bytes they overlap.
+        (Some(own), Some(others)) => own == others && (one.len() <= 16 || one == other),
+        _ => word_of(one) == word_of(other),
+    }
+}
+
+/// Fewer than eight bytes as a word, the first the lowest.
+#[inline(always)]
+pub(super) fn word_of(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            // Where they overlap they agree.
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            u64::from(first) | u64::from(last) << (8 * (bytes.len() & 7) - 32)
+        }
+        _ => {
+            let bytes = bytes.iter().rev();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+        }
+    }
+}
+
 /// The text between the quotes with its escapes resolved. The text has passed the lexer: what is
 /// no escape cannot occur and is left out.
 pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
@@ -119,4 +153,33 @@ fn attention(word: u64) -> u64 {
     let control_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
     (control_or_quote | backslash) & !word & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_the_same_only_when_every_byte_is() {
+        let text: Vec<u8> = (1..=40).collect();
+        for length in 0..=text.len() {
+            let one = &text[..length];
+            assert!(same(one, &one.to_vec()), "{length}");
+            for at in 0..length {
+                let mut other = one.to_vec();
+                other[at] ^= 0x80;
+                assert!(!same(one, &other), "{length}, {at}");
+            }
+            for other in 0..=text.len() {
+                assert_eq!(
+                    same(one, &text[..other]),
+                    other == length,
+                    "{length}, {other}"
+                );
+            }
+        }
+        // What the shorter one lacks is not taken for a zero.
+        assert!(!same(b"ab", b"ab\0"));
+        assert!(!same(b"", b"\0"));
+    }
 }

@@ -45,14 +45,15 @@ pub(super) struct Rule<'a> {
     pub kind: BundleKind,
     pub resource_type: ResourceType,
     pub id: Option<&'a str>,
-    /// What [`head`] makes of it, for this type.
+    /// What [`head`] makes of it.
     pub head: &'a str,
 }
 
-/// What an entry begins with, up to the id of its resource.
-pub(super) fn head(cover: &Cover, resource_type: ResourceType) -> String {
+/// What an entry begins with, up to the type of its resource.
+pub(super) fn head(cover: &Cover) -> String {
     let mut head = "{\"fullUrl\":\"".to_owned();
-    escape_into(&mut head, &format!("{}/{resource_type}/", cover.base));
+    escape_into(&mut head, &cover.base);
+    head.push('/');
     head
 }
 
@@ -144,24 +145,16 @@ impl Rule<'_> {
             id,
             resource,
         } = kept;
-        let other;
-        let head = match resource_type == self.resource_type {
-            true => self.head,
-            false => {
-                other = head(self.cover, resource_type);
-                &other
-            }
-        };
         let own = entry.get("fullUrl").and_then(|url| url.str());
         let urn = own.filter(|url| {
             let rest = url.strip_prefix("urn:uuid:");
             rest.is_some_and(|uuid| uuid.len() == 36 && is_id(uuid))
         });
-        // Neither an id nor such a URL needs escapes.
-        let begun = match (&urn, &id) {
-            (Some(urn), _) => ["{\"fullUrl\":\"", urn, "\""],
-            (None, Some(id)) => [head, id, "\""],
-            (None, None) => ["{", "", ""],
+        // Neither an id nor a type nor such a URL needs escapes.
+        let begun: &[&str] = match (&urn, &id) {
+            (Some(urn), _) => &["{\"fullUrl\":\"", urn, "\""],
+            (None, Some(id)) => &[self.head, resource_type.name(), "/", id, "\""],
+            (None, None) => &["{"],
         };
         for part in begun {
             out.push_str(part);

@@ -59,9 +59,7 @@ impl Screen {
     /// A screen at the start of a body.
     pub fn new(cover: Rc<Cover>, limits: Limits) -> Screen {
         let (form, head) = match &cover.expected {
-            Expected::Bundle { resource_type, .. } => {
-                (Form::Bundle, bundle::head(&cover, *resource_type))
-            }
+            Expected::Bundle { .. } => (Form::Bundle, bundle::head(&cover)),
             Expected::Lines(_) => (Form::Lines, String::new()),
             Expected::Resource { .. }
             | Expected::Plain(_)
