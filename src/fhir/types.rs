@@ -1,6 +1,7 @@
 //! Resource types and ids.
 
 use super::tables::structure::RESOURCE_TYPES as NAMES;
+use crate::json::same;
 
 /// A resource type of FHIR R4; it exists only for the names that the standard defines
 /// (<https://hl7.org/fhir/R4/resourcelist.html>).
@@ -46,7 +47,8 @@ impl ResourceType {
         let initial = usize::from(name.as_bytes().first()?.checked_sub(b'A')?);
         let (from, behind) = (*BY_INITIAL.get(initial)?, *BY_INITIAL.get(initial + 1)?);
         let near = NAMES.get(usize::from(from)..usize::from(behind))?;
-        let found = (from..).zip(near).find(|(_, other)| **other == name);
+        let is_it = |other: &str| same(other.as_bytes(), name.as_bytes());
+        let found = (from..).zip(near).find(|(_, other)| is_it(other));
         found.map(|(index, _)| ResourceType(index))
     }
 

@@ -25,7 +25,7 @@ pub struct Memory(Box<Tape>);
 impl Memory {
     /// None yet, for documents in which members of these names will be looked for at every depth
     /// ([`Node::all_named`]): they are noted while a document is read.
-    pub fn noting(names: [&'static str; 4]) -> Memory {
+    pub fn noting(names: [&'static str; 5]) -> Memory {
         Memory(Box::new(Tape::noting(names)))
     }
 
@@ -325,16 +325,21 @@ impl<'d> Node<'d> {
     }
 
     /// Whether a string or key says exactly this text.
+    #[inline(always)]
     fn says(self, entry: &Entry, text: &str) -> bool {
-        let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
-        let own = self.document.text;
-        match entry.tag.escaped() {
-            false => {
-                let inner = own.as_bytes().get(inner);
-                inner.is_some_and(|inner| same(inner, text.as_bytes()))
-            }
-            true => unescape(own.get(inner).unwrap_or_default()) == text,
+        if entry.tag.escaped() {
+            return self.says_in_other_words(entry, text);
         }
+        let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
+        let inner = self.document.text.as_bytes().get(inner);
+        inner.is_some_and(|inner| same(inner, text.as_bytes()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn says_in_other_words(self, entry: &Entry, text: &str) -> bool {
+        let inner = entry.start as usize + 1..(entry.end as usize).saturating_sub(1);
+        unescape(self.document.text.get(inner).unwrap_or_default()) == text
     }
 
     /// Its position on the tape, and that of the first entry that is not below it.

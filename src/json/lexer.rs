@@ -76,7 +76,7 @@ struct Lexer<'a> {
     entries: Vec<Entry>,
     used: usize,
     /// The tags of keys that are noted.
-    noted: [Tag; 4],
+    noted: [Tag; 5],
     /// What else there is of the tape.
     tape: &'a mut Tape,
     limits: &'a Limits,

@@ -19,7 +19,7 @@ mod value;
 pub use document::{Document, Items, Kind, Member, Members, Memory, Node};
 pub use fault::{Fault, FaultKind};
 pub use text::quote;
-pub(crate) use text::{escape_into, plain_prefix};
+pub(crate) use text::{escape_into, plain_prefix, same};
 pub use value::{object, value};
 
 /// What a document may cost. Both bounds are inclusive.

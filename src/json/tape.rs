@@ -111,15 +111,15 @@ pub(super) struct Tape {
     /// is among them.
     pub suspects: Vec<u32>,
     /// The names of keys that are noted, and the tags of such keys.
-    names: Option<[&'static str; 4]>,
-    pub tags: [Tag; 4],
+    names: Option<[&'static str; 5]>,
+    pub tags: [Tag; 5],
     /// The keys that have one of these tags, or an escape, by their index.
     pub noted: Vec<u32>,
 }
 
 impl Tape {
     /// A tape that notes keys of these names.
-    pub fn noting(names: [&'static str; 4]) -> Tape {
+    pub fn noting(names: [&'static str; 5]) -> Tape {
         Tape {
             names: Some(names),
             tags: names.map(Tag::name),

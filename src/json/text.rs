@@ -25,7 +25,7 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
 /// Whether two texts are the same. Names are short: of most, two words each are all that is looked at, without a
 /// call.
 #[inline(always)]
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }

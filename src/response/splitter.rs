@@ -14,7 +14,7 @@ const KEY: usize = 256;
 /// What is looked for at every depth of every resource: others that hide in it
 /// ([`Shape`](crate::request::body::Shape)), and where a rule hides something, narratives and what may lead to
 /// the one of whom it is hidden.
-const NOTED: [&str; 4] = ["resourceType", "text", "reference", "extension"];
+const NOTED: [&str; 5] = ["resourceType", "text", "reference", "extension", "type"];
 
 /// One piece of a body.
 #[derive(Debug)]

@@ -91,7 +91,7 @@ fn members_are_found_at_every_depth_whether_noted_or_not() {
     let text =
         r#"{"other":1,"a":[{"text":{"text":2},"t\u0065xt2":0}],"t\u0065xt":3,"texts":4} rest"#;
     let limits = Limits::default();
-    let noting = Memory::noting(["text", "other", "no", "none"]);
+    let noting = Memory::noting(["text", "other", "no", "none", "never"]);
     let (noted, end) = Document::parse_first(text.as_bytes(), &limits, noting).unwrap();
     let scanned = Document::parse(&text.as_bytes()[..end], &limits).unwrap();
     let found = |node: Node<'_>, name| node.all_named(name).map(|n| n.raw().to_owned()).collect();
