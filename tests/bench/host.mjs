@@ -197,6 +197,8 @@ export class Worker {
   ask({ head, body, answer }) {
     this.head = head;
     this.body = body;
+    // No two come at the same nanosecond.
+    this.now += 1009n;
     const context = ++this.contexts;
     this.filter.proxy_on_context_create(context, 1);
     let action = this.filter.proxy_on_request_headers(context, 8, body ? 0 : 1);
