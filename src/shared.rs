@@ -90,9 +90,9 @@ pub const TRIES: u32 = 8;
 /// was faster, at most [`TRIES`] times.
 #[derive(Debug)]
 pub struct Swap<T> {
-    key: Cow<'static, str>,
-    tries: u32,
-    phase: Phase<T>,
+    rounds: Rounds,
+    /// What came of the value that was read last.
+    outcome: Option<T>,
 }
 
 /// How a [`Swap`] has ended.
@@ -106,70 +106,53 @@ pub enum Swapped<T> {
     Unread,
 }
 
-#[derive(Debug)]
-enum Phase<T> {
-    Read,
-    Write {
-        value: Vec<u8>,
-        version: Option<u32>,
-        outcome: T,
-    },
-    Done(Swapped<T>),
-}
-
 impl<T> Swap<T> {
     /// Work on this key.
     pub fn new(key: impl Into<Cow<'static, str>>) -> Self {
         Swap {
-            key: key.into(),
-            tries: 0,
-            phase: Phase::Read,
+            rounds: Rounds {
+                key: key.into(),
+                tries: 0,
+                phase: Phase::Read,
+            },
+            outcome: None,
         }
     }
 
     /// What to do next.
-    pub fn step(&self) -> Step<'_, &Swapped<T>> {
-        match &self.phase {
-            Phase::Read => Step::Read { key: &self.key },
-            Phase::Write { value, version, .. } => Step::Write {
-                key: &self.key,
-                value,
-                version: *version,
-            },
-            Phase::Done(swapped) => Step::Done(swapped),
-        }
+    pub fn step(&self) -> Step<'_, Swapped<&T>> {
+        let stored = match self.rounds.step().outcome() {
+            Ok(stored) => stored,
+            Err(step) => return step,
+        };
+        Step::Done(match &self.outcome {
+            Some(outcome) if stored => Swapped::Stored(outcome),
+            Some(outcome) => Swapped::Unstored(outcome),
+            None => Swapped::Unread,
+        })
     }
 
     /// Takes the answer to the step. `change` says what becomes of the bytes that were read, none where there is
     /// no value: what comes of it, and the value to write, if one is to be.
     pub fn answer(&mut self, answer: Answer, change: impl FnOnce(Vec<u8>) -> (T, Option<Vec<u8>>)) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Read);
-        self.phase = match (phase, answer) {
-            (Phase::Done(swapped), _) => Phase::Done(swapped),
-            (Phase::Read, Answer::Value { bytes, version }) => {
-                self.tries += 1;
-                match change(bytes.unwrap_or_default()) {
-                    (outcome, None) => Phase::Done(Swapped::Stored(outcome)),
-                    (outcome, Some(value)) => Phase::Write {
-                        value,
-                        version,
-                        outcome,
-                    },
-                }
+        match self.rounds.answer(answer) {
+            Found::Value(bytes, version) => {
+                let (outcome, value) = change(bytes);
+                self.outcome = Some(outcome);
+                self.rounds.phase = match value {
+                    Some(value) => Phase::Write(value, version),
+                    None => Phase::Done(true),
+                };
             }
-            (Phase::Read, _) => Phase::Done(Swapped::Unread),
-            (Phase::Write { outcome, .. }, Answer::Written) => {
-                Phase::Done(Swapped::Stored(outcome))
-            }
-            (Phase::Write { .. }, Answer::Conflict) if self.tries < TRIES => Phase::Read,
-            (Phase::Write { outcome, .. }, _) => Phase::Done(Swapped::Unstored(outcome)),
-        };
+            Found::Nothing => self.outcome = None,
+            Found::Ended => {}
+        }
     }
 }
 
 impl<T> Swapped<T> {
     /// What came of it, stored or not.
-    pub fn outcome(&self) -> Option<&T> {
+    pub fn outcome(self) -> Option<T> {
         match self {
             Swapped::Stored(outcome) | Swapped::Unstored(outcome) => Some(outcome),
             Swapped::Unread => None,
@@ -177,11 +160,70 @@ impl<T> Swapped<T> {
     }
 
     /// What came of it, where it is stored.
-    pub fn stored(&self) -> Option<&T> {
+    pub fn stored(self) -> Option<T> {
         match self {
             Swapped::Stored(outcome) => Some(outcome),
             Swapped::Unstored(_) | Swapped::Unread => None,
         }
+    }
+}
+
+/// The rounds of a [`Swap`], whatever comes of it.
+#[derive(Debug)]
+struct Rounds {
+    key: Cow<'static, str>,
+    tries: u32,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Read,
+    /// To be written over this version.
+    Write(Vec<u8>, Option<u32>),
+    /// Whether what came of it is stored.
+    Done(bool),
+}
+
+/// What an answer was.
+enum Found {
+    /// What was read, and its version.
+    Value(Vec<u8>, Option<u32>),
+    /// Nothing could be read, or it is to be read again.
+    Nothing,
+    /// That of a write, or of nothing.
+    Ended,
+}
+
+impl Rounds {
+    fn step(&self) -> Step<'_, bool> {
+        match &self.phase {
+            Phase::Read => Step::Read { key: &self.key },
+            Phase::Write(value, version) => Step::Write {
+                key: &self.key,
+                value,
+                version: *version,
+            },
+            Phase::Done(stored) => Step::Done(*stored),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Found {
+        let (phase, found) = match (&self.phase, answer) {
+            (Phase::Done(_), _) => return Found::Ended,
+            (Phase::Read, Answer::Value { bytes, version }) => {
+                self.tries += 1;
+                return Found::Value(bytes.unwrap_or_default(), version);
+            }
+            (Phase::Read, _) => (Phase::Done(false), Found::Nothing),
+            (Phase::Write(..), Answer::Written) => (Phase::Done(true), Found::Ended),
+            (Phase::Write(..), Answer::Conflict) if self.tries < TRIES => {
+                (Phase::Read, Found::Nothing)
+            }
+            (Phase::Write(..), _) => (Phase::Done(false), Found::Ended),
+        };
+        self.phase = phase;
+        found
     }
 }
 
@@ -207,7 +249,11 @@ mod tests {
         let mut reads = 0;
         loop {
             match swap.step() {
-                Step::Done(swapped) => return (*swapped, reads),
+                Step::Done(Swapped::Stored(found)) => return (Swapped::Stored(*found), reads),
+                Step::Done(Swapped::Unstored(found)) => {
+                    return (Swapped::Unstored(*found), reads);
+                }
+                Step::Done(Swapped::Unread) => return (Swapped::Unread, reads),
                 Step::Read { key } => {
                     assert_eq!(key, "key");
                     reads += 1;

@@ -50,6 +50,7 @@ impl Entry {
     }
 
     /// The entry in these bytes: any [`ENTRY`] of them are one.
+    #[inline(never)]
     pub fn read(bytes: &[u8]) -> Entry {
         let mut reader = Reader(bytes);
         Entry {

@@ -127,6 +127,7 @@ impl Kept for Entry {
         }
     }
 
+    #[inline(never)]
     fn read(bytes: &[u8]) -> Entry {
         let mut reader = Reader(bytes);
         Entry {
