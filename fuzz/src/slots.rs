@@ -290,8 +290,8 @@ fn followed(bytes: &[u8]) {
             address: None,
             place: None,
         };
-        let caller = Observation::new(Suspected::Certificate("aa"), Vec::new());
-        let mut work = Weighing::new(session.moment(), &caller, policy, START + after);
+        let caller = Suspected::Certificate("aa").scored();
+        let mut work = Weighing::new(session.moment(), caller, policy, START + after);
         work.answer(Answer::Value {
             bytes: Some(bytes.clone()),
             version: Some(1),

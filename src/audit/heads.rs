@@ -1,15 +1,12 @@
 //! How far each chain has come, in shared data: what one worker says of itself, others put on record.
 
-use crate::shared::{Answer, Step, Work};
+use crate::shared::{Answer, Step, Swap, Work};
 
 /// The key of shared data.
 const KEY: &str = "fhir-guard.audit.v1.heads";
 
 /// Chains that are told of. The one that has said nothing for longest gives way.
 pub(super) const HEADS: usize = 64;
-
-/// How often a write is tried.
-const TRIES: u32 = 8;
 
 const MAGIC: [u8; 4] = *b"FGA\x01";
 
@@ -33,86 +30,60 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Publishing {
     own: Head,
-    phase: Phase,
-    tries: u32,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Read,
-    Write {
-        value: Vec<u8>,
-        version: Option<u32>,
-        others: Vec<Head>,
-    },
-    Done(Option<Vec<Head>>),
+    swap: Swap<Vec<Head>>,
 }
 
 impl Publishing {
     pub(super) fn new(own: Head) -> Self {
         Publishing {
             own,
-            phase: Phase::Read,
-            tries: 0,
-        }
-    }
-
-    fn read(&self, bytes: &[u8], version: Option<u32>) -> Phase {
-        let mut heads = heads(bytes);
-        heads.retain(|head| head.id != self.own.id);
-        let others = heads.clone();
-        if heads.len() >= HEADS {
-            let quiet = (0..).zip(&heads).min_by_key(|(_, head)| head.at);
-            if let Some(place) = quiet.map(|(place, _)| place) {
-                heads.swap_remove(place);
-            }
-        }
-        heads.push(self.own.clone());
-        let mut value = Vec::with_capacity(MAGIC.len() + heads.len() * ENTRY);
-        value.extend(MAGIC);
-        for head in &heads {
-            value.extend(head.id);
-            value.extend(head.seq.to_be_bytes());
-            value.extend(head.hash);
-            value.extend(head.at.to_be_bytes());
-        }
-        Phase::Write {
-            value,
-            version,
-            others,
+            swap: Swap::new(KEY),
         }
     }
 }
 
 impl Work for Publishing {
-    /// The other chains; absent where shared data failed, or other workers were faster 8 times.
+    /// The other chains; absent where shared data failed, or other workers were faster 8 times: nobody was told
+    /// then.
     type Outcome = Option<Vec<Head>>;
 
     fn step(&self) -> Step<'_, Self::Outcome> {
-        match &self.phase {
-            Phase::Read => Step::Read { key: KEY },
-            Phase::Write { value, version, .. } => Step::Write {
-                key: KEY,
-                value,
-                version: *version,
-            },
-            Phase::Done(others) => Step::Done(others.clone()),
+        match self.swap.step().outcome() {
+            Ok(swapped) => Step::Done(swapped.stored().cloned()),
+            Err(step) => step,
         }
     }
 
     fn answer(&mut self, answer: Answer) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Read);
-        self.phase = match (phase, answer) {
-            (Phase::Done(others), _) => Phase::Done(others),
-            (Phase::Read, Answer::Value { bytes, version }) => {
-                self.tries += 1;
-                self.read(&bytes.unwrap_or_default(), version)
-            }
-            (Phase::Write { .. }, Answer::Conflict) if self.tries < TRIES => Phase::Read,
-            (Phase::Write { others, .. }, Answer::Written) => Phase::Done(Some(others)),
-            _ => Phase::Done(None),
-        };
+        let own = &self.own;
+        self.swap.answer(answer, |bytes| {
+            let (others, value) = with(own, &bytes);
+            (others, Some(value))
+        });
     }
+}
+
+/// The other chains in these bytes, and the bytes with this one.
+fn with(own: &Head, bytes: &[u8]) -> (Vec<Head>, Vec<u8>) {
+    let mut heads = heads(bytes);
+    heads.retain(|head| head.id != own.id);
+    let others = heads.clone();
+    if heads.len() >= HEADS {
+        let quiet = (0..).zip(&heads).min_by_key(|(_, head)| head.at);
+        if let Some(place) = quiet.map(|(place, _)| place) {
+            heads.swap_remove(place);
+        }
+    }
+    heads.push(own.clone());
+    let mut value = Vec::with_capacity(MAGIC.len() + heads.len() * ENTRY);
+    value.extend(MAGIC);
+    for head in &heads {
+        value.extend(head.id);
+        value.extend(head.seq.to_be_bytes());
+        value.extend(head.hash);
+        value.extend(head.at.to_be_bytes());
+    }
+    (others, value)
 }
 
 /// The chains in these bytes; none in bytes that nobody here wrote.

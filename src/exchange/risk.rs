@@ -162,8 +162,11 @@ impl Exchange {
         let tenant = record.tenant.as_deref();
         let tenant = tenant.filter(|_| policy.isolates_tenants && watched.known);
         // What is brought on it is known once it is known what grew.
-        let tenant = tenant.map(|name| Suspected::Tenant(name).observation(Vec::new()));
-        let mut seen = suspected.observation(sights);
+        let tenant = tenant.map(|name| Suspected::Tenant(name).scored().observation(Vec::new()));
+        let caller = watched.passed.as_ref().and_then(|passed| passed.caller);
+        debug_assert!(caller.is_none_or(|own| own == suspected.scored()));
+        let caller = caller.unwrap_or_else(|| suspected.scored());
+        let mut seen = caller.observation(sights);
         seen.token = watched.tried;
         seen.network = watched.address.map(risk::network).filter(|_| !is_address);
         if watched.known && !is_address {

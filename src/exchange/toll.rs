@@ -6,13 +6,13 @@ use crate::access::Rules;
 use crate::denial::Denial;
 use crate::identity::Principal;
 use crate::limit::{Charging, Owed, Question, Verdict};
-use crate::risk::{Action, RiskPolicy, Session, Weighed, Weighing};
+use crate::risk::{Action, RiskPolicy, Scored, Session, Suspected, Weighed, Weighing};
 use crate::shared::{Answer, Step, Work};
 
 /// Weighs what is known of the caller where callers are watched, then charges the limits, tightened where the
 /// score says so. Who is to log in anew is charged nothing.
 pub struct Toll {
-    weighing: Option<Weighing>,
+    weighing: Option<(Scored, Weighing)>,
     charging: Charging,
     /// What a caller over the threshold is asked for; `None` where the login is enough.
     challenge: Option<Denial>,
@@ -23,6 +23,8 @@ pub struct Toll {
 /// What was found about the caller, and what was done about it.
 #[derive(Debug, Default)]
 pub(super) struct Passed {
+    /// Where it is kept what is known of him.
+    pub caller: Option<Scored>,
     pub weighed: Weighed,
     pub action: Action,
     pub would: Option<Action>,
@@ -57,13 +59,17 @@ impl Toll {
 
     /// What remains of it, once it is done.
     pub(super) fn paid(&mut self) -> Paid {
+        let question = self.charging.question();
         Paid {
             owed: self.charging.owed(),
             borrowed: self.charging.borrowed(),
             crowded: self.charging.crowded(),
             weighed: self.weighed.take(),
-            question: self.charging.question(),
-            refunds: self.charging.refunds(),
+            refunds: match question.is_empty() {
+                true => Vec::new(),
+                false => self.charging.refunds(),
+            },
+            question,
         }
     }
 
@@ -75,7 +81,7 @@ impl Toll {
     }
 
     /// Does what the score says.
-    fn act(&mut self, weighed: Weighed) {
+    fn act(&mut self, caller: Scored, weighed: Weighed) {
         // An emergency does not wait for a login.
         let may_ask = self.challenge.is_some() && !self.charging.goes_first();
         let asks = weighed.steps_up && may_ask;
@@ -95,6 +101,7 @@ impl Toll {
         };
         let refused = self.challenge.take().filter(|_| action == Action::StepUp);
         self.weighed = Some(Passed {
+            caller: Some(caller),
             weighed,
             action,
             would,
@@ -108,7 +115,7 @@ impl Work for Toll {
     type Outcome = Verdict;
 
     fn step(&self) -> Step<'_, Verdict> {
-        if let Some(Err(step)) = self.weighing.as_ref().map(|own| own.step().outcome()) {
+        if let Some(Err(step)) = self.weighing.as_ref().map(|(_, own)| own.step().outcome()) {
             return step;
         }
         match self.is_refused() {
@@ -124,19 +131,20 @@ impl Work for Toll {
     }
 
     fn answer(&mut self, answer: Answer) {
-        let Some(weighing) = &mut self.weighing else {
+        let Some((caller, weighing)) = &mut self.weighing else {
             if !self.is_refused() {
                 self.charging.answer(answer);
             }
             return;
         };
+        let caller = *caller;
         weighing.answer(answer);
         let weighed = match weighing.step() {
             Step::Done(weighed) => weighed,
             Step::Read { .. } | Step::Write { .. } => return,
         };
         self.weighing = None;
-        self.act(weighed);
+        self.act(caller, weighed);
     }
 }
 
@@ -152,7 +160,7 @@ impl Exchange {
         let Some(policy) = guard.policy().risk else {
             return Toll::free(charging);
         };
-        let Some(caller) = self.suspected().map(|who| who.observation(Vec::new())) else {
+        let Some(caller) = self.suspected().map(Suspected::scored) else {
             return Toll::free(charging);
         };
         let shown = principal.token().shown(None);
@@ -165,11 +173,11 @@ impl Exchange {
             address: Rules::address(&asked.address),
             place: self.watched.place(),
         };
-        let weighing = Weighing::new(session.moment(), &caller, policy, asked.now);
+        let weighing = Weighing::new(session.moment(), caller, policy, asked.now);
         let requirement = &guard.policy().risk_step_up;
         let enough = requirement.check("risk", principal.login(), asked.now / 1_000_000_000);
         Toll {
-            weighing: Some(weighing),
+            weighing: Some((caller, weighing)),
             charging,
             challenge: enough.err(),
             policy,

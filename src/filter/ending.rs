@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::meters::count;
-use super::owed::{observe, settle};
+use super::owed::{observe, settle_at};
 use super::trail::Trail;
 use crate::exchange::{Exchange, Guard};
 use crate::host;
@@ -16,10 +16,10 @@ pub(super) fn end(
     ticket: Option<u64>,
 ) {
     exchange.end();
-    settle(exchange);
     let now = host::now();
+    settle_at(exchange, now);
     if let Some(guard) = guard {
-        observe(guard, exchange);
+        observe(guard, exchange, now);
         count(guard, exchange, now);
     }
     let status = (!exchange.knows_status())

@@ -8,9 +8,14 @@ use crate::host;
 /// Settles with an exchange that has ended, before the last of its answer leaves: whoever asks next finds
 /// it done.
 pub(super) fn settle(exchange: &mut Exchange) {
-    if exchange.owes()
-        && let Some(mut work) = exchange.settling(host::now())
-    {
+    if exchange.owes() {
+        settle_at(exchange, host::now());
+    }
+}
+
+/// The same at this time, in nanoseconds since 1970.
+pub(super) fn settle_at(exchange: &mut Exchange, now: u64) {
+    if let Some(mut work) = exchange.settling(now) {
         host::share(&mut work);
     }
 }
@@ -25,12 +30,12 @@ pub(super) fn renew(exchange: &mut Exchange) {
     }
 }
 
-/// Notes what an exchange that has ended says about its caller, and shuts out whom that is due for.
-pub(super) fn observe(guard: &RefCell<Guard>, exchange: &mut Exchange) {
+/// Notes what an exchange that has ended says about its caller, and shuts out whom that is due for; `now` is in
+/// nanoseconds since 1970.
+pub(super) fn observe(guard: &RefCell<Guard>, exchange: &mut Exchange, now: u64) {
     let Some(work) = exchange.observing() else {
         return;
     };
-    let now = host::now();
     let watched = host::share(&mut work.at(now));
     let adds = exchange.found(&guard.borrow(), watched, now);
     for mut add in adds {

@@ -15,13 +15,10 @@
 //! writes that down again.
 
 use super::Shown;
-use crate::shared::{Answer, Step, Work};
+use crate::shared::{Answer, Step, Swap, Work};
 
 /// The most entries.
 pub const QUARANTINED: usize = 256;
-
-/// How often a write is tried.
-const TRIES: u32 = 8;
 
 /// Of these so many may be tokens, where others need the room.
 const TOKENS: usize = 128;
@@ -117,8 +114,7 @@ impl Quarantine {
             own: self.clone(),
             entry,
             now,
-            phase: Phase::Read,
-            tries: 0,
+            swap: Swap::new(KEY),
         }
     }
 
@@ -243,19 +239,7 @@ pub struct QuarantineAdd {
     own: Quarantine,
     entry: Entry,
     now: u64,
-    phase: Phase,
-    tries: u32,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Read,
-    Write {
-        table: Quarantine,
-        value: Vec<u8>,
-        version: Option<u32>,
-    },
-    Done(Quarantine),
+    swap: Swap<Quarantine>,
 }
 
 impl Work for QuarantineAdd {
@@ -263,36 +247,21 @@ impl Work for QuarantineAdd {
     type Outcome = Option<Quarantine>;
 
     fn step(&self) -> Step<'_, Self::Outcome> {
-        match &self.phase {
-            Phase::Read => Step::Read { key: KEY },
-            Phase::Write { value, version, .. } => Step::Write {
-                key: KEY,
-                value,
-                version: *version,
-            },
-            Phase::Done(table) => Step::Done(Some(table.clone())),
-        }
+        let swapped = match self.swap.step().outcome() {
+            Ok(swapped) => swapped,
+            Err(step) => return step,
+        };
+        let alone = || self.own.clone().with(self.entry, self.now);
+        Step::Done(Some(swapped.outcome().cloned().unwrap_or_else(alone)))
     }
 
     fn answer(&mut self, answer: Answer) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Read);
-        self.phase = match (phase, answer) {
-            (Phase::Done(table), _) => Phase::Done(table),
-            (Phase::Read, Answer::Value { bytes, version }) => {
-                self.tries += 1;
-                let found = bytes.as_deref().and_then(Quarantine::read);
-                let table = found.unwrap_or_default().and(&self.own, self.now);
-                let table = table.with(self.entry, self.now);
-                Phase::Write {
-                    value: table.bytes(),
-                    version,
-                    table,
-                }
-            }
-            (Phase::Write { table, .. }, Answer::Written) => Phase::Done(table),
-            (Phase::Write { .. }, Answer::Conflict) if self.tries < TRIES => Phase::Read,
-            (Phase::Write { table, .. }, _) => Phase::Done(table),
-            (Phase::Read, _) => Phase::Done(self.own.clone().with(self.entry, self.now)),
-        };
+        let (own, entry, now) = (&self.own, self.entry, self.now);
+        self.swap.answer(answer, |bytes| {
+            let found = Quarantine::read(&bytes).unwrap_or_default();
+            let table = found.and(own, now).with(entry, now);
+            let value = table.bytes();
+            (table, Some(value))
+        });
     }
 }

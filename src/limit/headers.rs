@@ -13,7 +13,7 @@ use super::key::is_name_byte;
 /// limits there are no fields. Names are in lower case, as HTTP/2 writes them.
 pub fn headers(verdict: &Verdict) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(3);
-    let mut policies = String::new();
+    let mut policies = String::with_capacity(48 * verdict.remaining.len());
     for (index, limit) in verdict.remaining.iter().enumerate() {
         // A Bundle of requests may be charged for in several buckets of one limit.
         let mut before = verdict.remaining.iter().take(index);
@@ -65,7 +65,7 @@ fn told(verdict: &Verdict) -> Option<&Remaining> {
 }
 
 fn state(limit: &Remaining) -> String {
-    let mut state = String::new();
+    let mut state = String::with_capacity(64);
     quote(&limit.name, &mut state);
     parameter(";r=", limit.remaining.into(), &mut state);
     // Of what is under way nobody knows when it ends.
@@ -90,15 +90,20 @@ fn parameter(name: &str, number: u64, out: &mut String) {
         }
     }
     let (_, written) = digits.split_at(digits.len().saturating_sub(length));
-    out.extend(written.iter().copied().map(char::from));
+    out.push_str(str::from_utf8(written).unwrap_or_default());
 }
 
 /// A structured string (RFC 9651). A name is checked when its limit is made; what could end the
 /// string early is left out here as well, because the name is a public field.
 fn quote(name: &str, out: &mut String) {
-    let checked = name.bytes().filter(|byte| is_name_byte(*byte));
     out.push('"');
-    out.extend(checked.map(char::from));
+    match name.bytes().all(is_name_byte) {
+        true => out.push_str(name),
+        false => {
+            let checked = name.bytes().filter(|byte| is_name_byte(*byte));
+            out.extend(checked.map(char::from));
+        }
+    }
     out.push('"');
 }
 

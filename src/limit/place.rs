@@ -2,6 +2,7 @@
 
 use super::key::{Caller, KeyPart, Limit, Measure};
 use super::slot::{Fingerprint, Kind, Table};
+use crate::shared::slot_key;
 
 /// Where an entry lies. Limits by the same key have theirs in one slot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,16 +22,11 @@ pub(super) struct SlotNumber {
 impl SlotNumber {
     /// The key of the shared data.
     pub fn key(self) -> String {
-        let mut key = String::with_capacity(26);
-        key.push_str(match self.table {
+        let prefix = match self.table {
             Table::Limits => "fhir-guard.limit.v2.",
             Table::Patients => "fhir-guard.patients.v2.",
-        });
-        for shift in [8, 4, 0] {
-            let digit = char::from_digit(u32::from(self.number >> shift & 0xf), 16);
-            key.extend(digit);
-        }
-        key
+        };
+        slot_key(prefix, self.number)
     }
 }
 

@@ -104,13 +104,14 @@ const AGAIN: u32 = 4;
 /// Ids one after the other before it counts.
 const RUN: u32 = 8;
 
-/// Adds an observation to what is known of its caller; whether any score grew.
+/// Adds an observation to what is known of its caller; whether any score grew. `now` is in nanoseconds since 1970.
 pub(super) fn observe(
     entry: &mut Entry,
     seen: &Observation,
     policy: &RiskPolicy,
-    milliseconds: u64,
+    now: u64,
 ) -> bool {
+    let milliseconds = now / 1_000_000;
     let mut scores = Scores {
         entry,
         policy,
@@ -125,9 +126,22 @@ pub(super) fn observe(
         scores.see(sight, seen.token, milliseconds);
     }
     if let Some(asked) = &seen.asked {
-        scores.compare(asked, milliseconds);
+        scores.compare(asked, milliseconds, chance(&scores.entry.fingerprint, now));
     }
     scores.grew
+}
+
+/// A number as good as drawn, of whom it is about and when: by SplitMix64 (Steele, Lea and Flood, 2014). Nobody can
+/// say to a nanosecond when an exchange ends.
+fn chance(fingerprint: &[u8; 16], now: u64) -> u32 {
+    let own = fingerprint
+        .first_chunk()
+        .copied()
+        .map_or(0, u64::from_be_bytes);
+    let mixed = (own ^ now).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default()
 }
 
 /// The scores of one caller, and what they are judged by.
@@ -184,7 +198,7 @@ impl Scores<'_> {
     }
 
     /// Compares with what is usual for the caller.
-    fn compare(&mut self, asked: &Asked, milliseconds: u64) {
+    fn compare(&mut self, asked: &Asked, milliseconds: u64, chance: u32) {
         let learns = self.entry.shapes.learns(milliseconds, self.policy.learn);
         if learns {
             self.entry.shapes.count(milliseconds);
@@ -195,7 +209,7 @@ impl Scores<'_> {
             }
         }
         let volumes = &mut self.entry.volumes;
-        for _ in 0..volumes.add(asked.records, asked.bytes, learns, self.policy) {
+        for _ in 0..volumes.add(asked, learns, self.policy, chance) {
             self.add(Detector::Volume, 1);
         }
     }

@@ -50,6 +50,7 @@ impl Entry {
     }
 
     /// The entry in these bytes: any [`ENTRY`] of them are one.
+    #[inline(never)]
     pub fn read(bytes: &[u8]) -> Entry {
         let mut reader = Reader(bytes);
         Entry {
@@ -75,6 +76,15 @@ impl Entry {
                 usual: reader.longs(),
             },
         }
+    }
+
+    /// What the scores in these bytes have fallen to; nothing else is read.
+    pub fn scores(bytes: &[u8], milliseconds: u64, half_life: u32) -> [u32; DETECTORS] {
+        let mut reader = Reader(bytes);
+        let [_, _] = reader.longs();
+        let mut updated = reader.u64();
+        let fall = Fall::until(&mut updated, milliseconds, half_life);
+        reader.words().map(|score| fall.of(score))
     }
 
     /// Adds the bytes to store.
@@ -195,5 +205,34 @@ impl Reader<'_> {
 
     pub fn words<const N: usize>(&mut self) -> [u32; N] {
         std::array::from_fn(|_| u32::from_be_bytes(self.take()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_read_alone_are_those_of_the_whole_entry() {
+        let mut number = 1_u64;
+        for round in 0..1000_u64 {
+            let mut bytes = Vec::new();
+            while bytes.len() < ENTRY {
+                number = number
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                bytes.extend((number >> 8).to_be_bytes());
+            }
+            bytes.truncate(ENTRY);
+            let mut entry = Entry::read(&bytes);
+            let now = match round % 4 {
+                0 => round,
+                _ => entry.updated.saturating_add(number >> (20 + round % 40)),
+            };
+            let half_life = u32::try_from(round).expect("small");
+            let alone = Entry::scores(&bytes, now, half_life);
+            entry.decay(now, half_life);
+            assert_eq!(alone, entry.scores, "round {round}");
+        }
     }
 }

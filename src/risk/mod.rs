@@ -31,12 +31,12 @@
 //! observation is not kept.
 
 mod detector;
+mod entries;
 mod entry;
 mod habit;
 mod policy;
 mod session;
 mod sketch;
-mod swap;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,5 +45,7 @@ mod weighing;
 pub use detector::Detector;
 pub use policy::{RiskPolicy, Volume, Weights};
 pub use session::{Following, Moment, Session, Suspicion};
-pub use table::{Asked, Fact, Finding, Observation, Observing, Sight, Suspected, hash, network};
+pub use table::{
+    Asked, Fact, Finding, Observation, Observing, Scored, Sight, Suspected, hash, network,
+};
 pub use weighing::{Action, Told, Watched, Watching, Weighed, Weighing};

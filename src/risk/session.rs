@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::detector::{DETECTORS, Detector};
+use super::entries::{Kept, change};
 use super::entry::{Fall, Reader, longs, words};
 use super::policy::RiskPolicy;
-use super::swap::{Kept, Swap, change};
 use super::table::{hash, prefix};
-use crate::shared::{Answer, Step, Work};
+use crate::shared::{Answer, Step, Swap, Work, slot_key};
 
 /// The detectors whose scores are a session's.
 const OWN: [Detector; 3] = [Detector::Certificates, Detector::Places, Detector::Travel];
@@ -34,7 +34,7 @@ type Origin = [u32; 4];
 /// One request whose token and proof hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Moment {
-    key: String,
+    slot: u16,
     fingerprint: [u8; 16],
     user: bool,
     token: u32,
@@ -87,7 +87,7 @@ impl Session<'_> {
             None => (0, 0),
         };
         Moment {
-            key: format!("fhir-guard.session.v1.{slot:03x}"),
+            slot,
             fingerprint: *fingerprint,
             user,
             token: hash(self.token.as_bytes()).max(1),
@@ -127,6 +127,7 @@ impl Kept for Entry {
         }
     }
 
+    #[inline(never)]
     fn read(bytes: &[u8]) -> Entry {
         let mut reader = Reader(bytes);
         Entry {
@@ -151,10 +152,6 @@ impl Kept for Entry {
             words(out, &seen.origin);
             words(out, &[seen.at]);
         }
-    }
-
-    fn fingerprint(&self) -> &[u8; 16] {
-        &self.fingerprint
     }
 
     fn updated(&self) -> u64 {
@@ -185,7 +182,7 @@ impl Following {
     /// Work that does so; `now` is in nanoseconds since 1970.
     pub fn new(moment: Moment, policy: RiskPolicy, now: u64) -> Self {
         Following {
-            swap: Swap::new(moment.key.clone()),
+            swap: Swap::new(slot_key("fhir-guard.session.v1.", moment.slot)),
             moment,
             policy,
             milliseconds: now / 1_000_000,
@@ -198,7 +195,10 @@ impl Work for Following {
     type Outcome = Suspicion;
 
     fn step(&self) -> Step<'_, Suspicion> {
-        self.swap.step()
+        match self.swap.step().outcome() {
+            Ok(swapped) => Step::Done(swapped.outcome().copied().unwrap_or_default()),
+            Err(step) => step,
+        }
     }
 
     fn answer(&mut self, answer: Answer) {

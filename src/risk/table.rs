@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 
 use super::detector::{DETECTORS, Detector, observe};
+use super::entries::{Kept, change, find};
 use super::entry::{ENTRY, Entry, POINT};
 use super::policy::RiskPolicy;
 use super::session::Suspicion;
-use super::swap::{Kept, Swap, change, find};
-use crate::shared::{Answer, Step, Work};
+use crate::shared::{Answer, Step, Swap, Work, slot_key};
 
 /// Who showed it.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +42,25 @@ pub enum Fact {
     Theft,
 }
 
+/// Where it is kept what is known of somebody: found once for an exchange, for what comes before it and what after.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Scored {
+    table: Table,
+    slot: u16,
+    fingerprint: [u8; 16],
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Table {
+    /// Of certificates, clients and tenants.
+    Callers,
+    Addresses,
+}
+
 /// One exchange that has ended, without a word of what was in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observation {
-    key: String,
-    fingerprint: [u8; 16],
+    who: Scored,
     /// What was asked for, and what came of it: of a Bundle, each of its requests.
     pub sights: Vec<Sight>,
     /// Which token it was, where it did not hold: see [`hash`].
@@ -97,34 +111,27 @@ impl Sight {
 }
 
 impl Suspected<'_> {
-    /// That this came of an exchange of this caller.
-    pub fn observation(self, sights: Vec<Sight>) -> Observation {
-        Observation::new(self, sights)
-    }
-}
-
-impl Observation {
-    /// That this came of an exchange of this caller.
-    pub fn new(suspected: Suspected<'_>, sights: Vec<Sight>) -> Self {
+    /// Where it is kept what is known of this one.
+    pub fn scored(self) -> Scored {
         let mut hash = blake3::Hasher::new();
-        let table = match suspected {
+        let table = match self {
             Suspected::Certificate(thumbprint) => {
                 hash.update(&[0]).update(thumbprint.as_bytes());
-                'c'
+                Table::Callers
             }
             Suspected::Client(name, issuer) => {
                 hash.update(&[1])
                     .update(&(issuer.len() as u64).to_be_bytes());
                 hash.update(issuer.as_bytes()).update(name.as_bytes());
-                'c'
+                Table::Callers
             }
             Suspected::Address(address) => {
                 hash.update(&[2]).update(&prefix(address, 32, 64));
-                'a'
+                Table::Addresses
             }
             Suspected::Tenant(name) => {
                 hash.update(&[3]).update(name.as_bytes());
-                'c'
+                Table::Callers
             }
         };
         let digest = hash.finalize();
@@ -133,15 +140,41 @@ impl Observation {
             .split_first_chunk::<16>()
             .unwrap_or((&[0; 16], &[]));
         let slot = rest.first_chunk().map_or(0, |two| u16::from_be_bytes(*two)) % 1024;
-        Observation {
-            key: format!("fhir-guard.risk.v2.{table}{slot:03x}"),
+        Scored {
+            table,
+            slot,
             fingerprint: *fingerprint,
+        }
+    }
+}
+
+impl Scored {
+    /// The key of the shared data.
+    fn key(&self) -> String {
+        let prefix = match self.table {
+            Table::Callers => "fhir-guard.risk.v2.c",
+            Table::Addresses => "fhir-guard.risk.v2.a",
+        };
+        slot_key(prefix, self.slot)
+    }
+
+    /// That this came of an exchange of this caller.
+    pub fn observation(self, sights: Vec<Sight>) -> Observation {
+        Observation {
+            who: self,
             sights,
             token: None,
             network: None,
             asked: None,
             session: Suspicion::default(),
         }
+    }
+}
+
+impl Observation {
+    /// That this came of an exchange of this caller.
+    pub fn new(suspected: Suspected<'_>, sights: Vec<Sight>) -> Self {
+        suspected.scored().observation(sights)
     }
 }
 
@@ -159,13 +192,17 @@ pub fn network(address: IpAddr) -> u32 {
     hash(&prefix(address, 24, 48))
 }
 
-pub(super) fn prefix(address: IpAddr, v4: u32, v6: u32) -> Vec<u8> {
+pub(super) fn prefix(address: IpAddr, v4: u32, v6: u32) -> [u8; 17] {
     let (bits, whole, length) = match address.to_canonical() {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32, v4),
         IpAddr::V6(address) => (u128::from(address), 128, v6),
     };
     let network = bits.checked_shr(whole - length).unwrap_or_default();
-    [&[u8::from(whole == 32)], &network.to_be_bytes()[..]].concat()
+    let mut bytes = [u8::from(whole == 32); 17];
+    if let Some(rest) = bytes.last_chunk_mut() {
+        *rest = network.to_be_bytes();
+    }
+    bytes
 }
 
 impl Kept for Entry {
@@ -182,10 +219,6 @@ impl Kept for Entry {
 
     fn write(&self, out: &mut Vec<u8>) {
         self.write(out);
-    }
-
-    fn fingerprint(&self) -> &[u8; 16] {
-        &self.fingerprint
     }
 
     fn updated(&self) -> u64 {
@@ -213,7 +246,7 @@ pub struct Observing {
     /// What a caller brings on the tenant, in place of what was seen of the caller.
     brought: Option<Growth>,
     policy: RiskPolicy,
-    milliseconds: u64,
+    now: u64,
     swap: Swap<Observed>,
 }
 
@@ -253,17 +286,20 @@ impl Observing {
     /// Work that does so; `now` is in nanoseconds since 1970.
     pub fn new(seen: Observation, policy: RiskPolicy, now: u64) -> Self {
         Observing {
-            swap: Swap::new(seen.key.clone()),
+            swap: Swap::new(seen.who.key()),
             seen,
             brought: None,
             policy,
-            milliseconds: now / 1_000_000,
+            now,
         }
     }
 
     /// What the observation added to the scores of the caller, once it is done, if anything.
     pub(super) fn growth(&self) -> Option<Growth> {
-        let (_, growth) = self.swap.done()?;
+        let Step::Done(swapped) = self.swap.step() else {
+            return None;
+        };
+        let (_, growth) = swapped.outcome()?;
         growth.any.then_some(*growth)
     }
 
@@ -279,17 +315,22 @@ impl Work for Observing {
 
     fn step(&self) -> Step<'_, Self::Outcome> {
         match self.swap.step().outcome() {
-            Ok((finding, _)) => Step::Done(finding),
+            Ok(swapped) => {
+                let finding = swapped.outcome().map(|(finding, _)| finding.clone());
+                Step::Done(finding.flatten())
+            }
             Err(step) => step,
         }
     }
 
     fn answer(&mut self, answer: Answer) {
-        let (seen, policy, now) = (&self.seen, &self.policy, self.milliseconds);
+        let (seen, policy, now) = (&self.seen, &self.policy, self.now);
         let brought = self.brought;
+        let milliseconds = now / 1_000_000;
+        let who = seen.who.fingerprint;
         self.swap.answer(answer, |bytes| {
-            change(bytes, seen.fingerprint, now, |entry: &mut Entry| {
-                entry.decay(now, policy.half_life);
+            change(bytes, who, milliseconds, |entry: &mut Entry| {
+                entry.decay(milliseconds, policy.half_life);
                 let before = entry.scores;
                 let grew = match brought {
                     Some(growth) => bring(entry, &growth, policy),
@@ -321,11 +362,11 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    /// Of the caller of this observation; `now` is in nanoseconds since 1970.
-    pub fn new(of: &Observation, policy: &RiskPolicy, now: u64) -> Self {
+    /// Of this caller; `now` is in nanoseconds since 1970.
+    pub fn new(who: Scored, policy: &RiskPolicy, now: u64) -> Self {
         Judging {
-            key: of.key.clone(),
-            fingerprint: of.fingerprint,
+            key: who.key(),
+            fingerprint: who.fingerprint,
             half_life: policy.half_life,
             milliseconds: now / 1_000_000,
             scores: None,
@@ -345,16 +386,13 @@ impl Work for Judging {
     }
 
     fn answer(&mut self, answer: Answer) {
-        let known = match answer {
-            Answer::Value { bytes, .. } => {
-                find::<Entry>(&bytes.unwrap_or_default(), &self.fingerprint)
-            }
+        let scores = match &answer {
+            Answer::Value {
+                bytes: Some(bytes), ..
+            } => find::<Entry>(bytes, &self.fingerprint)
+                .map(|entry| Entry::scores(entry, self.milliseconds, self.half_life)),
             _ => None,
         };
-        let scores = known.map(|mut entry| {
-            entry.decay(self.milliseconds, self.half_life);
-            entry.scores
-        });
         self.scores.get_or_insert(scores.unwrap_or_default());
     }
 }

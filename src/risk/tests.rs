@@ -9,9 +9,9 @@ mod tenants;
 use std::collections::HashMap;
 
 use super::detector::DETECTORS;
+use super::entries::ENTRIES;
 use super::entry::{ENTRY, Entry, POINT};
 use super::sketch::{Distinct, Recent};
-use super::swap::ENTRIES;
 use super::*;
 use crate::shared::{Answer, Step, Work};
 

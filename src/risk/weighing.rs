@@ -3,7 +3,7 @@
 use super::detector::{DETECTORS, Detector};
 use super::policy::RiskPolicy;
 use super::session::{Following, Moment, Suspicion};
-use super::table::{Finding, Judging, Observation, Observing, reasons, together};
+use super::table::{Finding, Judging, Observation, Observing, Scored, reasons, together};
 use crate::shared::{Answer, Step, Work};
 
 /// What a score brings about; the later is the harder.
@@ -73,8 +73,8 @@ pub struct Weighing {
 }
 
 impl Weighing {
-    /// Work that does so for a request of the caller of this observation; `now` is in nanoseconds since 1970.
-    pub fn new(moment: Moment, caller: &Observation, policy: RiskPolicy, now: u64) -> Self {
+    /// Work that does so for a request of this caller; `now` is in nanoseconds since 1970.
+    pub fn new(moment: Moment, caller: Scored, policy: RiskPolicy, now: u64) -> Self {
         let judges = policy.acts_before();
         Weighing {
             following: Following::new(moment, policy, now),

@@ -61,6 +61,8 @@ export class Worker {
     this.environment = Object.entries(environment).map(([name, value]) => bytes(`${name}=${value}\0`));
     this.shared = new Map();
     this.version = 0;
+    /** What was asked of shared data so far. */
+    this.asked = { reads: 0, writes: 0, bytes: 0 };
     this.now = BigInt(seconds) * 1_000_000_000n;
     this.contexts = 1;
     const instance = new WebAssembly.Instance(module, this.imports(module));
@@ -132,12 +134,16 @@ export class Worker {
       },
       proxy_get_shared_data: (name, length, at, size, version) => {
         const found = this.shared.get(this.text(name, length));
+        this.asked.reads += 1;
         if (found === undefined) return 1;
+        this.asked.bytes += found.size;
         this.view.data.setUint32(version, found.version, true);
         return this.give(found.room, at, size, found.size);
       },
       proxy_set_shared_data: (name, length, at, size) => {
         const key = this.text(name, length);
+        this.asked.writes += 1;
+        this.asked.bytes += size;
         let entry = this.shared.get(key);
         if (entry === undefined || entry.room.length < size) {
           entry = { room: Buffer.allocUnsafeSlow(2 * size) };
@@ -197,6 +203,8 @@ export class Worker {
   ask({ head, body, answer }) {
     this.head = head;
     this.body = body;
+    // No two come at the same nanosecond.
+    this.now += 1009n;
     const context = ++this.contexts;
     this.filter.proxy_on_context_create(context, 1);
     let action = this.filter.proxy_on_request_headers(context, 8, body ? 0 : 1);

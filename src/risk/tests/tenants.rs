@@ -14,8 +14,10 @@ fn isolated(callers: usize, ids: u64, requests: u64) -> Option<u64> {
         for name in &names {
             let first = request * ids;
             let sights = (first..first + ids).map(|id| sight(Fact::Absent, id * 7));
-            let caller = Suspected::Certificate(name).observation(sights.collect());
-            let tenant = Suspected::Tenant("clinic").observation(Vec::new());
+            let caller = Suspected::Certificate(name)
+                .scored()
+                .observation(sights.collect());
+            let tenant = Suspected::Tenant("clinic").scored().observation(Vec::new());
             let now = NOW + request * SECOND;
             let watching = Watching::new(caller, Some(tenant), policy, now);
             let found = shared.carry_out(watching);
