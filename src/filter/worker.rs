@@ -35,6 +35,8 @@ enum Purpose {
     Records(Batch),
     /// What the stream of this id wants to know for itself.
     Stream(u32),
+    /// What the stream of this id is about to do.
+    Intent(u32),
 }
 
 impl Purpose {
@@ -44,6 +46,7 @@ impl Purpose {
             Purpose::Document(_) => "document",
             Purpose::Question(_) => "introspection",
             Purpose::Stream(_) => "request",
+            Purpose::Intent(_) => "intent",
             Purpose::Records(_) => "audit",
         }
     }
@@ -117,16 +120,26 @@ impl Worker {
             }
         }
         for (id, stream) in self.streams() {
-            let call = stream.try_borrow_mut().ok();
-            let Some(call) = call.and_then(|mut stream| stream.call()) else {
+            let Ok(mut stream) = stream.try_borrow_mut() else {
                 continue;
             };
-            match host::call(&call) {
-                Some(call) => {
+            let (intent, call) = match stream.intent() {
+                Some(call) => (true, Some(call)),
+                None => (false, stream.call()),
+            };
+            drop(stream);
+            let Some(call) = call else { continue };
+            match (host::call(&call), intent) {
+                (Some(call), true) => {
+                    self.note(call, Purpose::Intent(id));
+                    sent.push(call);
+                }
+                (Some(call), false) => {
                     self.note(call, Purpose::Stream(id));
                     sent.push(call);
                 }
-                None => self.answered_stream(id, None),
+                (None, true) => self.announced_stream(id, None),
+                (None, false) => self.answered_stream(id, None),
             }
         }
         sent
@@ -149,7 +162,7 @@ impl Worker {
         for call in calls {
             match (known.remove(call), guard.try_borrow_mut()) {
                 (Some(Purpose::Question(question)), Ok(mut guard)) => guard.orphaned(&question),
-                (Some(Purpose::Stream(id)), _) => self.orphaned_stream(id),
+                (Some(Purpose::Stream(id) | Purpose::Intent(id)), _) => self.orphaned_stream(id),
                 _ => {}
             }
         }
@@ -175,7 +188,7 @@ impl Worker {
         let limit = match purpose {
             Purpose::Document(document) => guard.borrow().limit(document),
             Purpose::Question(_) => Question::LIMIT,
-            Purpose::Records(_) => guard.borrow().batch_limit(),
+            Purpose::Records(_) | Purpose::Intent(_) => guard.borrow().batch_limit(),
             Purpose::Stream(_) => Exchange::answer_limit(&guard.borrow()),
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
@@ -192,6 +205,7 @@ impl Worker {
                 // What has come meanwhile need not wait for a tick.
                 self.send_records();
             }
+            Purpose::Intent(id) => self.announced_stream(id, answer),
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
                 // gRPC says behind the body whether it went well.
@@ -326,6 +340,14 @@ impl Worker {
         // effect, and is asked for again.
         if host::set_context(id) {
             self.with_stream(id, |stream| stream.answered(answer));
+        } else {
+            self.orphaned_stream(id);
+        }
+    }
+
+    fn announced_stream(&self, id: u32, answer: Option<(u16, &[u8])>) {
+        if host::set_context(id) {
+            self.with_stream(id, |stream| stream.announced(answer));
         } else {
             self.orphaned_stream(id);
         }
