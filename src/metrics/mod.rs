@@ -133,9 +133,7 @@ impl Metric {
     /// What it is.
     pub fn kind(self) -> Kind {
         match self {
-            Metric::Announced | Metric::Duration | Metric::Held | Metric::Queued => {
-                Kind::Histogram
-            }
+            Metric::Announced | Metric::Duration | Metric::Held | Metric::Queued => Kind::Histogram,
             Metric::Fetched | Metric::Configured => Kind::Gauge,
             _ => Kind::Counter,
         }
@@ -256,7 +254,9 @@ impl Meters {
         if let Some(risk) = &record.risk {
             self.add(Metric::Actions, risk.action.name(), 1);
         }
-        let announced = record.announced.map(|time| (Metric::Announced, time / 1000));
+        let announced = record
+            .announced
+            .map(|time| (Metric::Announced, time / 1000));
         let durations = announced.into_iter();
         for one in durations.chain([(Metric::Duration, took / 1_000_000)]) {
             if self.durations.len() < DURATIONS {

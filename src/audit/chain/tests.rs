@@ -21,7 +21,7 @@ fn policy(signed: bool, records: u32) -> ChainPolicy {
 
 fn seal(chain: &mut Chain, line: &str, ticket: Option<u64>, others: Vec<Head>, now: u64) -> String {
     let others = chain.publishing(now).map(|_| others);
-    let sealed = chain.seal(line.to_owned(), ticket, others, now);
+    let sealed = chain.seal(line.to_owned(), ticket.map(Ticket::Given), others, now);
     let line = sealed.line.clone();
     chain.commit(sealed);
     line
