@@ -61,6 +61,11 @@ impl Exchange {
         }
     }
 
+    /// Whether there is an intent of which nobody has told the repository.
+    pub fn wants_intent(&self) -> bool {
+        matches!(&self.phase, Phase::Announcing(announcing) if announcing.called.is_none())
+    }
+
     /// The call that tells the repository of the intent, where there is one to be made. Its answer goes to
     /// [`Exchange::announced`]; where nobody will hear it, [`Exchange::orphaned`] is to be called. `place` gives a line
     /// its place in the chain of the worker; `now` is in nanoseconds since 1970.

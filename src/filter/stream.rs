@@ -71,8 +71,10 @@ impl StreamContext {
 impl Context for StreamContext {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
         self.sent.retain(|sent| *sent != call);
-        self.worker.answered(call, size, trailers);
-        self.sent.extend(self.worker.wake());
+        // What is said of one intent is nothing new for others.
+        if self.worker.answered(call, size, trailers) {
+            self.sent.extend(self.worker.wake());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use super::meters::hand_over;
 use super::stream::Stream;
 use super::trail::Trail;
-use crate::exchange::{Batch, CallAnswer, Exchange, Guard, Question};
+use crate::exchange::{Batch, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
 use crate::wire::{self, Pair};
 
@@ -129,17 +129,19 @@ impl Worker {
             };
             drop(stream);
             let Some(call) = call else { continue };
-            match (host::call(&call), intent) {
-                (Some(call), true) => {
-                    self.note(call, Purpose::Intent(id));
+            match host::call(&call) {
+                Some(call) => {
+                    let purpose = match intent {
+                        true => Purpose::Intent(id),
+                        false => Purpose::Stream(id),
+                    };
+                    self.note(call, purpose);
                     sent.push(call);
                 }
-                (Some(call), false) => {
-                    self.note(call, Purpose::Stream(id));
-                    sent.push(call);
-                }
-                (None, true) => self.announced_stream(id, None),
-                (None, false) => self.answered_stream(id, None),
+                None => self.in_stream(id, |stream| match intent {
+                    true => self.announced(id, stream, None),
+                    false => stream.answered(None),
+                }),
             }
         }
         sent
@@ -168,14 +170,15 @@ impl Worker {
         }
     }
 
-    /// Takes the answer to a call, of this many bytes and fields of trailers.
-    pub fn answered(&self, call: u32, size: usize, trailers: usize) {
+    /// Takes the answer to a call, of this many bytes and fields of trailers. Whether there may be something new for
+    /// streams that wait.
+    pub fn answered(&self, call: u32, size: usize, trailers: usize) -> bool {
         let purpose = match self.calls.try_borrow_mut() {
             Ok(mut calls) => calls.remove(&call),
             Err(_) => None,
         };
         let (Some(guard), Some(purpose)) = (&self.guard, purpose) else {
-            return;
+            return true;
         };
         let head = host::header_map(Map::CallAnswer);
         let head = head.and_then(|bytes| wire::decode(&bytes));
@@ -205,7 +208,7 @@ impl Worker {
                 // What has come meanwhile need not wait for a tick.
                 self.send_records();
             }
-            Purpose::Intent(id) => self.announced_stream(id, answer),
+            Purpose::Intent(id) => self.in_stream(id, |stream| self.announced(id, stream, answer)),
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
                 // gRPC says behind the body whether it went well.
@@ -214,9 +217,11 @@ impl Worker {
                 let grpc = |pair: &Pair| pair.0.starts_with(b"grpc-");
                 head.extend(behind.unwrap_or_default().into_iter().filter(grpc));
                 let body = body.as_deref().filter(|_| !head.is_empty());
-                self.answered_stream(id, body.map(|body| (head.as_slice(), body)));
+                let answer = body.map(|body| (head.as_slice(), body));
+                self.in_stream(id, |stream| stream.answered(answer));
             }
         }
+        !matches!(purpose, Purpose::Intent(_))
     }
 
     /// Hands what was counted to the proxy.
@@ -335,21 +340,21 @@ impl Worker {
         }
     }
 
-    fn answered_stream(&self, id: u32, answer: Option<CallAnswer<'_>>) {
-        // The proxy is told which stream is meant; where it does not take that, the answer can have no
-        // effect, and is asked for again.
+    /// An answer for the stream of this id. The proxy is told which stream is meant; where it does not take that, the
+    /// answer can have no effect, and is asked for again.
+    fn in_stream(&self, id: u32, act: impl FnOnce(&mut Stream)) {
         if host::set_context(id) {
-            self.with_stream(id, |stream| stream.answered(answer));
+            self.with_stream(id, act);
         } else {
             self.orphaned_stream(id);
         }
     }
 
-    fn announced_stream(&self, id: u32, answer: Option<(u16, &[u8])>) {
-        if host::set_context(id) {
-            self.with_stream(id, |stream| stream.announced(answer));
-        } else {
-            self.orphaned_stream(id);
+    /// It waits for nothing else.
+    fn announced(&self, id: u32, stream: &mut Stream, answer: Option<(u16, &[u8])>) {
+        stream.announced(answer);
+        if let Ok(mut list) = self.waiting.try_borrow_mut() {
+            list.retain(|(own, _)| *own != id);
         }
     }
 

@@ -193,6 +193,28 @@ fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
 }
 
 #[test]
+fn an_intent_is_told_from_an_early_copy_and_its_record_from_others() {
+    let mut chain = Chain::new(policy(false, 10), [9; 16]);
+    let ticket = chain.ticket();
+    let intent = member(&chain.intent(r#"{"v":1}"#.to_owned(), ticket));
+    assert_eq!(
+        intent,
+        json!({"v": 1, "id": "09".repeat(16), "intent": ticket})
+    );
+    let sealed = chain.seal(
+        "{\"v\":1}".to_owned(),
+        Some(Ticket::Announced(ticket)),
+        None,
+        0,
+    );
+    let record = member(&sealed.line);
+    assert_eq!(
+        (&record["seq"], &record["intent"], record.get("ticket")),
+        (&json!(1), &json!(ticket), None)
+    );
+}
+
+#[test]
 fn the_end_is_the_last_and_says_how_many_tickets_there_were() {
     let mut chain = Chain::new(policy(false, 10), [9; 16]);
     assert!(chain.end(5).is_none(), "nothing was written");

@@ -28,7 +28,8 @@ impl Stream {
 
     /// The call that tells the repository of what is about to go on.
     pub fn intent(&mut self) -> Option<Call> {
-        let guard = self.guard.clone().filter(|_| self.over == Over::No)?;
+        let wanted = self.over == Over::No && self.exchange.wants_intent();
+        let guard = self.guard.clone().filter(|_| wanted)?;
         let (trail, ticket) = (&self.trail, &mut self.ticket);
         let place = |line| trail.intent(line, ticket);
         self.exchange.intent(&guard.borrow(), host::now(), place)

@@ -164,7 +164,7 @@ fn intents_and_records_pair() {
         (
             "both lack one",
             vec![&[r[0].clone(), r[2].clone()], i],
-            "gap",
+            "gap unfinished",
             0,
         ),
     ] {
