@@ -251,6 +251,16 @@ impl Stream {
         end(&mut self.exchange, guard, &self.trail, self.ticket.take());
     }
 
+    /// Carries out a step outside of a callback of the request.
+    fn go_on(&mut self, guard: &RefCell<Guard>, step: Step) {
+        // Whatever of the body is in the proxy's buffer makes way for what is written.
+        let all = u32::MAX as usize;
+        if self.request_step(guard, step, all) == Action::Continue && !host::continue_request() {
+            let step = self.exchange.host_failed();
+            self.stop(step);
+        }
+    }
+
     /// Carries out a step on the way in; `size` is that of the piece at hand.
     fn request_step(&mut self, guard: &RefCell<Guard>, step: Step, size: usize) -> Action {
         let Some(step) = self.asked(guard, step) else {

@@ -1,11 +1,7 @@
 //! What a stream that waits asks of other servers, and how it goes on.
 
-use std::cell::RefCell;
-
-use proxy_wasm::types::Action;
-
 use super::{Over, Stream};
-use crate::exchange::{CallAnswer, Guard, Step};
+use crate::exchange::CallAnswer;
 use crate::host;
 use crate::remote::Call;
 
@@ -56,15 +52,5 @@ impl Stream {
     /// Nobody will hear that answer.
     pub fn orphaned(&mut self) {
         self.exchange.orphaned();
-    }
-
-    /// Carries out a step outside of a callback of the request.
-    fn go_on(&mut self, guard: &RefCell<Guard>, step: Step) {
-        // Whatever of the body is in the proxy's buffer makes way for what is written.
-        let all = u32::MAX as usize;
-        if self.request_step(guard, step, all) == Action::Continue && !host::continue_request() {
-            let step = self.exchange.host_failed();
-            self.stop(step);
-        }
     }
 }
