@@ -34,6 +34,8 @@ const NOT_ACKNOWLEDGED: &str = "audit-intent";
 
 impl Exchange {
     /// What is decided goes on by this step: at once, or as soon as its intent is acknowledged.
+    // Called in many places, and never inlined: the module has a size.
+    #[inline(never)]
     pub(super) fn send(
         &mut self,
         guard: &Guard,

@@ -138,7 +138,7 @@ impl Worker {
                     self.note(call, purpose);
                     sent.push(call);
                 }
-                None => self.in_stream(id, |stream| match intent {
+                None => self.in_stream(id, &|stream| match intent {
                     true => self.announced(id, stream, None),
                     false => stream.answered(None),
                 }),
@@ -208,7 +208,7 @@ impl Worker {
                 // What has come meanwhile need not wait for a tick.
                 self.send_records();
             }
-            Purpose::Intent(id) => self.in_stream(id, |stream| self.announced(id, stream, answer)),
+            Purpose::Intent(id) => self.in_stream(id, &|stream| self.announced(id, stream, answer)),
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
                 // gRPC says behind the body whether it went well.
@@ -218,7 +218,7 @@ impl Worker {
                 head.extend(behind.unwrap_or_default().into_iter().filter(grpc));
                 let body = body.as_deref().filter(|_| !head.is_empty());
                 let answer = body.map(|body| (head.as_slice(), body));
-                self.in_stream(id, |stream| stream.answered(answer));
+                self.in_stream(id, &|stream| stream.answered(answer));
             }
         }
         !matches!(purpose, Purpose::Intent(_))
@@ -342,7 +342,7 @@ impl Worker {
 
     /// An answer for the stream of this id. The proxy is told which stream is meant; where it does not take that, the
     /// answer can have no effect, and is asked for again.
-    fn in_stream(&self, id: u32, act: impl FnOnce(&mut Stream)) {
+    fn in_stream(&self, id: u32, act: &dyn Fn(&mut Stream)) {
         if host::set_context(id) {
             self.with_stream(id, act);
         } else {
@@ -359,10 +359,10 @@ impl Worker {
     }
 
     fn orphaned_stream(&self, id: u32) {
-        self.with_stream(id, Stream::orphaned);
+        self.with_stream(id, &Stream::orphaned);
     }
 
-    fn with_stream(&self, id: u32, act: impl FnOnce(&mut Stream)) {
+    fn with_stream(&self, id: u32, act: &dyn Fn(&mut Stream)) {
         let mut streams = self.streams().into_iter();
         let stream = streams.find_map(|(own, stream)| (own == id).then_some(stream));
         if let Some(stream) = stream

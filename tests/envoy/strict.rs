@@ -56,9 +56,10 @@ impl Taken {
     }
 }
 
-async fn world(timeout: &str) -> (World, AuthorizationServer) {
+async fn world(timeout: &str, format: &str) -> (World, AuthorizationServer) {
     let server = AuthorizationServer::start().await;
     let (port, timeout) = (server.address().port(), timeout.to_owned());
+    let format = format.to_owned();
     let setting = Setting {
         policy: Some(Box::new(move |policy| {
             policy["limits"] = json!([]);
@@ -68,7 +69,7 @@ async fn world(timeout: &str) -> (World, AuthorizationServer) {
                 "cluster": "repository",
                 "uri": format!("http://127.0.0.1:{port}{PATH}"),
                 "timeout": timeout,
-                "format": "records",
+                "format": format,
                 "strict": true,
             });
         })),
@@ -103,7 +104,7 @@ fn id(answer: &Response) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_on_was_announced_and_pairs_with_what_became_of_it() {
-    let (world, server) = world("5s").await;
+    let (world, server) = world("5s", "records").await;
     let taken = Taken::default();
     taken.take_on(&server);
     let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
@@ -178,8 +179,23 @@ async fn what_goes_on_was_announced_and_pairs_with_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_intent_can_be_events() {
+    let (world, server) = world("5s", "audit-events").await;
+    let taken = Taken::default();
+    taken.take_on(&server);
+    let answer = ask(&world, "GET", "/r4/Patient/p1", "").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let bundles = taken.lines();
+    let event = &bundles[0]["entry"][0]["resource"];
+    assert_eq!(event["resourceType"], "AuditEvent");
+    assert_eq!(event["outcomeDesc"], "announced", "{event}");
+    assert_eq!(event["outcome"], Value::Null, "{event}");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_on_where_the_repository_does_not_acknowledge() {
-    let (world, server) = world("500ms").await;
+    let (world, server) = world("500ms", "records").await;
     let late = Box::new(Answer::Status(200));
     let mut effects = Vec::new();
     for (name, state) in [
@@ -237,7 +253,7 @@ async fn no_answer_leaves_without_its_intent_whoever_dies() {
     if std::env::var("FHIR_GUARD_ENVOY").is_ok_and(|form| form == "compose") {
         return;
     }
-    let (world, server) = world("1s").await;
+    let (world, server) = world("1s", "records").await;
     let taken = Taken::default();
     taken.take_on(&server);
     let port = server.address().port();
@@ -318,6 +334,22 @@ async fn no_answer_leaves_without_its_intent_whoever_dies() {
         }
     }
     assert!(released >= ANSWERS && refused > 0, "{released}, {refused}");
+    // What the repository has is whole, but for what nobody could send any more.
+    let [own, none] = ["repository.log", "none.log"].map(|name| {
+        let path = world.envoy.directory().join(name);
+        path.display().to_string()
+    });
+    std::fs::write(&own, taken.text()).expect("a file");
+    std::fs::write(&none, "").expect("a file");
+    let report = verify(&[own, none], &Keys::default(), false, 1).expect("it is read");
+    let found = report.findings.kept.iter();
+    let found: HashSet<&str> = found.map(|finding| finding.kind.name()).collect();
+    assert!(
+        found.iter().all(|kind| *kind == "truncated"),
+        "{:?}",
+        report.findings
+    );
+    assert!(report.intents as usize >= released, "{report:?}");
     let mut times: Vec<u64> = taken
         .lines()
         .iter()
