@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::keys::{check_passes, check_unavailable};
-use crate::deployment::{Deployment, End, Script};
+use crate::deployment::{AUDIT, Deployment, End, Script};
 use crate::host::Fault;
 use crate::memory::Headers;
 use crate::stream::{Stream, lines};
@@ -79,7 +79,7 @@ fn a_request_goes_on_when_its_intent_is_acknowledged() {
         assert_eq!(stream.upstream().body, script.request_body.concat());
         assert!(stream.upstream().ended);
         let told = member(&call.body);
-        let early = stream.filter_state("wasm.fhir_guard.audit");
+        let early = stream.filter_state(AUDIT);
         let early = member(&early.expect("an early copy"));
         assert_eq!(
             (&early["id"], &early["ticket"]),
