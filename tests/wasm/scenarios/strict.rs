@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::faults::faults;
 use super::keys::{check_passes, check_unavailable};
 use crate::deployment::{AUDIT, Deployment, End, Script};
 use crate::host::Fault;
@@ -199,4 +200,53 @@ fn a_stream_that_cannot_be_named_is_announced_again_in_the_same_words() {
     assert_eq!(first.body, again.body);
     answer(&vm, &again, "200");
     check_passes("again", &stream, &script);
+}
+
+/// Whatever call fails on the way in, and however: what is not acknowledged does not go on.
+#[test]
+fn no_fault_of_the_host_lets_a_request_go_on_unannounced() {
+    let deployment = deployment();
+    let vm = deployment.vm();
+    let mut planted = 0;
+    for script in [deployment.read(), deployment.update()] {
+        let refused = |stream: &Stream, name: &str| {
+            for call in intents(&vm) {
+                answer(&vm, &call, "500");
+            }
+            vm.tick();
+            assert_eq!(stream.upstream().headers, None, "{name}");
+            stream.on_reset();
+            stream.finish();
+            for call in vm.callouts() {
+                answer(&vm, &call, "200");
+            }
+            deployment.rest();
+        };
+        // What a worker asks for once it has asked for.
+        refused(&waits(&vm, &script), "the first");
+        let imports: Vec<String> = deployment
+            .host
+            .imports()
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
+        let count = |name: &String| deployment.host.calls(name);
+        let before: Vec<u64> = imports.iter().map(count).collect();
+        let stream = waits(&vm, &script);
+        let after: Vec<u64> = imports.iter().map(count).collect();
+        refused(&stream, "without a fault");
+        for ((function, before), after) in imports.iter().zip(before).zip(after) {
+            for nth in 1..=after - before {
+                for (what, fault) in faults(function) {
+                    let name = format!("{what} from call {nth} of {function}");
+                    deployment.host.fault_at(function, nth, fault);
+                    let stream = vm.stream();
+                    script.ask(&stream);
+                    planted += deployment.host.heal();
+                    refused(&stream, &name);
+                }
+            }
+        }
+    }
+    assert!(planted > 500, "{planted}");
 }
