@@ -85,7 +85,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for choice in 0..8 {
         let twice = [lines.join("\n"), lines.join("\n")].join("\n");
         seeds.push([&[choice][..], twice.as_bytes()].concat());
-        seeds.extend(intent.iter().map(|line| [&[choice][..], line.as_bytes()].concat()));
+        seeds.extend(
+            intent
+                .iter()
+                .map(|line| [&[choice][..], line.as_bytes()].concat()),
+        );
         for from in 0..lines.len() {
             for to in from + 1..=lines.len() {
                 let text = lines[from..to].join("\n");

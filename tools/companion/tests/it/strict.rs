@@ -188,7 +188,7 @@ fn intents_and_records_pair() {
     let early = fresh.early(999, 3);
     check(
         "two copies of an early one",
-        &[&[early.clone()], std::slice::from_ref(&early)],
+        &[std::slice::from_ref(&early), std::slice::from_ref(&early)],
         false,
         "",
         1,
