@@ -26,22 +26,27 @@ pub fn check(bytes: &[u8]) -> bool {
         part: choice & 2 == 2,
     };
     let judge = || {
-        let mut verifier = Verifier::new(judging, vec!["log".to_owned()]);
+        // The second may have copies of what is in the first.
+        let files = match choice & 4 {
+            4 => vec!["log".to_owned(), "copies".to_owned()],
+            _ => vec!["log".to_owned()],
+        };
+        let many = files.len();
+        let mut verifier = Verifier::new(judging, files);
         let mut in_chains = 0_u64;
         for (number, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             let fact = line::read(text, &keys);
             in_chains += u64::from(matches!(fact, Fact::Sealed(_)));
-            let place = Place {
-                file: 0,
-                line: number,
-            };
+            let file = usize::try_from(number).unwrap_or(0) % many;
+            let place = Place { file, line: number };
             verifier.take(place, fact);
         }
         (verifier.finish(), in_chains)
     };
     let (report, in_chains) = judge();
     assert_eq!(report.records, in_chains, "every record is counted");
-    assert!(report.records + report.early + report.others <= report.lines);
+    let told = report.records + report.early + report.intents + report.others;
+    assert!(told <= report.lines && report.copied <= report.lines);
     assert!(report.findings.kept.len() as u64 <= report.findings.count);
     for chain in &report.chains {
         assert!(chain.proved <= chain.last, "proved beyond the end");
@@ -75,7 +80,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let (example, _) = rest.split_once("\n```").expect("its end");
     let lines: Vec<&str> = example.lines().collect();
     let mut seeds = Vec::new();
-    for choice in 0..4 {
+    let announced = lines.last().and_then(|line| line.split_once(",\"seq\":"));
+    let intent = announced.map(|(begins, _)| format!("{begins},\"intent\":1}}}}"));
+    for choice in 0..8 {
+        let twice = [lines.join("\n"), lines.join("\n")].join("\n");
+        seeds.push([&[choice][..], twice.as_bytes()].concat());
+        seeds.extend(
+            intent
+                .iter()
+                .map(|line| [&[choice][..], line.as_bytes()].concat()),
+        );
         for from in 0..lines.len() {
             for to in from + 1..=lines.len() {
                 let text = lines[from..to].join("\n");

@@ -32,6 +32,8 @@ pub struct Repository {
     pub full: Full,
     /// How long an answer may take, in nanoseconds.
     pub timeout: u64,
+    /// Nothing is forwarded before its intent is acknowledged.
+    pub strict: bool,
 }
 
 /// What is sent to a repository.
@@ -184,6 +186,7 @@ mod tests {
             queue: 1 << 16,
             full: Full::Refuse,
             timeout: 1_000_000_000,
+            strict: false,
         }
     }
 

@@ -4,7 +4,8 @@
 //! of a line is `chain`, with the chain's id, the record's number in it and the SHA-256 of the line before. Every so
 //! often a record is a *checkpoint*: it says how far other chains have come ([`Head`]), and is signed where there
 //! is a key. An exchange that was forwarded has a *ticket*, which its early copy carries as well: so a copy that
-//! was left by a worker that died is told from a record that somebody took out.
+//! was left by a worker that died is told from a record that somebody took out. Where a repository is told of an
+//! exchange before it goes on, what it is told has the ticket as well.
 //!
 //! # Bounds
 //!
@@ -49,6 +50,15 @@ pub struct Chain {
     ended: bool,
 }
 
+/// What an exchange has in common with what was told of it before it ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ticket {
+    /// The repository has said that it has the intent of this number.
+    Announced(u64),
+    /// Nothing is known but an early copy of this number.
+    Given(u64),
+}
+
 /// A record with its place in the chain, before it is known whether the host has taken it.
 #[derive(Debug)]
 pub struct Sealed {
@@ -86,9 +96,18 @@ impl Chain {
 
     /// The early copy of a record: it has a ticket and no number, because it may never be printed.
     pub fn early(&self, line: String, ticket: u64) -> String {
+        self.unnumbered(line, Ticket::Given(ticket))
+    }
+
+    /// What a repository is told of an exchange before it goes on: it has a ticket and no number, as an early copy.
+    pub fn intent(&self, line: String, ticket: u64) -> String {
+        self.unnumbered(line, Ticket::Announced(ticket))
+    }
+
+    fn unnumbered(&self, line: String, ticket: Ticket) -> String {
         let mut out = self.begin(line);
-        out.push_str("\",\"ticket\":");
-        digits(&mut out, ticket, 1);
+        out.push('"');
+        ticket.write(&mut out);
         out.push_str("}}");
         out
     }
@@ -105,7 +124,7 @@ impl Chain {
     pub fn seal(
         &self,
         line: String,
-        ticket: Option<u64>,
+        ticket: Option<Ticket>,
         others: Option<Vec<Head>>,
         now: u64,
     ) -> Sealed {
@@ -193,13 +212,12 @@ impl Chain {
         line
     }
 
-    fn numbered(&self, line: String, ticket: Option<u64>) -> String {
+    fn numbered(&self, line: String, ticket: Option<Ticket>) -> String {
         let mut out = self.begin(line);
         out.push_str("\",\"seq\":");
         digits(&mut out, self.seq.saturating_add(1), 1);
         if let Some(ticket) = ticket {
-            out.push_str(",\"ticket\":");
-            digits(&mut out, ticket, 1);
+            ticket.write(&mut out);
         }
         out.push_str(",\"prev\":\"");
         hex(&mut out, &self.hash);
@@ -247,6 +265,17 @@ impl Chain {
         out.push_str(",\"sig\":\"");
         out.push_str(&signature);
         out.push('"');
+    }
+}
+
+impl Ticket {
+    fn write(self, out: &mut String) {
+        let (name, number) = match self {
+            Ticket::Announced(number) => (",\"intent\":", number),
+            Ticket::Given(number) => (",\"ticket\":", number),
+        };
+        out.push_str(name);
+        digits(out, number, 1);
     }
 }
 

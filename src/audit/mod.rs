@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use crate::risk;
 pub use batch::{ANSWER, Format, Full, Repository, Word};
-pub use chain::{Chain, ChainPolicy, Sealed};
+pub use chain::{Chain, ChainPolicy, Sealed, Ticket};
 pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
@@ -26,6 +26,8 @@ pub use queue::Queue;
 pub enum Outcome {
     /// Permitted, and the answer left as far as the permit goes.
     Allowed,
+    /// Permitted, and not forwarded before the repository has said that it has this: an intent, no record.
+    Announced,
     /// Permitted, but the answer was cut short: by the upstream, the client, or a limit.
     Cut,
     /// Permitted and forwarded; the answer is not decided yet. Seen only where a worker died.
@@ -125,6 +127,8 @@ pub struct Record {
     pub crowded: Vec<String>,
     /// What looks wrong about the caller.
     pub risk: Option<risk::Told>,
+    /// How long it took until the repository had said that it has the intent, in microseconds.
+    pub announced: Option<u64>,
 }
 
 /// Patients, each once, in the order in which they were met.
@@ -276,6 +280,9 @@ impl Record {
         out.list("crowded", &self.crowded);
         out.list("reported", &self.reported);
         out.risk(self.risk.as_ref());
+        if let Some(announced) = self.announced {
+            out.number("announced", announced);
+        }
         out.number("us", now.saturating_sub(began) / 1000);
         out.close('}');
         out.0
@@ -296,6 +303,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Allowed => "allowed",
+            Outcome::Announced => "announced",
             Outcome::Cut => "cut",
             Outcome::Forwarded => "forwarded",
             Outcome::Proxy => "proxy",

@@ -10,6 +10,7 @@
 //! under way when it got full leave their records all the same. What comes beyond that goes to the access log alone,
 //! and is counted. One batch is under way at a time.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -30,6 +31,8 @@ const REFUSED: u32 = 16;
 #[derive(Debug)]
 pub struct Queue {
     repository: Rc<Repository>,
+    /// How many exchanges wait until their intents are acknowledged.
+    announcing: Rc<Cell<usize>>,
     waiting: VecDeque<String>,
     bytes: usize,
     /// How many go into the next batch.
@@ -61,6 +64,7 @@ impl Queue {
         Queue {
             size: repository.batch,
             repository,
+            announcing: Rc::default(),
             waiting: VecDeque::new(),
             bytes: 0,
             sent: None,
@@ -77,6 +81,22 @@ impl Queue {
     /// What is sent.
     pub fn format(&self) -> Format {
         self.repository.format
+    }
+
+    /// Where nothing goes on before its intent is acknowledged, how many exchanges wait for that.
+    pub fn announcing(&self) -> Option<&Rc<Cell<usize>>> {
+        self.repository.strict.then_some(&self.announcing)
+    }
+
+    /// How long an answer may take, in nanoseconds.
+    pub fn timeout(&self) -> u64 {
+        self.repository.timeout
+    }
+
+    /// The call that posts the intent of one exchange. It is no batch: whoever waits for it takes the answer.
+    pub fn intent(&self, records: &[String]) -> Call {
+        let records: Vec<&str> = records.iter().map(String::as_str).collect();
+        self.repository.call(&records)
     }
 
     /// Whether requests are to be refused.
@@ -236,6 +256,7 @@ mod tests {
             queue: 10 * held("record-0"),
             full,
             timeout: 2 * SECOND,
+            strict: false,
         }))
     }
 

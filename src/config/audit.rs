@@ -92,6 +92,13 @@ fn repository(node: &Node<'_>, m: &mut Mistakes) -> Option<Repository> {
     let queue = or(object.optional("queue"), 4 * MIB, |node| {
         node.size(64 * KIB..=64 * MIB, m)
     });
+    let strict = or(object.optional("strict"), false, |node| {
+        let strict = node.bool(m)?;
+        match strict && full == Some(Full::AccessLog) {
+            true => node.refuse("full: refuse beside it", "full: access-log", m),
+            false => Some(strict),
+        }
+    });
     let timeout = or(object.optional("timeout"), 5_000_000_000, |node| {
         let longest = Duration::from_secs(30);
         let time = node.duration(Duration::from_millis(100)..=longest, m)?;
@@ -113,6 +120,7 @@ fn repository(node: &Node<'_>, m: &mut Mistakes) -> Option<Repository> {
         queue: queue?,
         full: full?,
         timeout: timeout?,
+        strict: strict?,
     })
 }
 

@@ -257,6 +257,7 @@
 //! | `audit.repository.batch` | whole number, 1 to 1000 | 100 |
 //! | `audit.repository.queue` | size, 64KiB to 64MiB | `4MiB` |
 //! | `audit.repository.full` | `refuse`, `access-log` | `refuse` |
+//! | `audit.repository.strict` | boolean, `true` not beside `full: access-log` | `false` |
 //! | `audit.repository.timeout` | duration, 100ms to 30s | `5s` |
 //! | `audit.token_id` | `plain`, `hashed`, `none` | `hashed` where there is `secrets.audit_key`, else `none` |
 //! | `audit.sinks` | `[access_log]` | `[access_log]` |

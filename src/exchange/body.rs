@@ -67,8 +67,8 @@ impl Exchange {
         if let Err(denial) = check_body(guard, &permit, expected, &bytes, &none) {
             return self.refuse(&denial);
         }
-        self.forward(Sent::One(Box::new(permit)), fields);
-        Step::Write(bytes)
+        let sent = Sent::One(Box::new(permit));
+        self.send(guard, sent, fields, Step::Write(bytes))
     }
 
     /// The request has trailers. FHIR knows none; and where they come the body never ends in a body

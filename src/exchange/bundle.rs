@@ -361,7 +361,12 @@ impl Exchange {
     }
 
     /// Puts what is permitted in the place of what came.
-    pub(super) fn send_bundle(&mut self, permitted: Permitted, fields: Vec<Field>) -> Step {
+    pub(super) fn send_bundle(
+        &mut self,
+        guard: &Guard,
+        permitted: Permitted,
+        fields: Vec<Field>,
+    ) -> Step {
         let body = permitted.body.text().into_bytes();
         let mut headers = permitted.headers;
         // Entries may have gone since.
@@ -370,12 +375,12 @@ impl Exchange {
             *length = body.len().to_string().into_bytes();
         }
         let came = permitted.body.came;
-        self.forward(Sent::Bundle(Box::new(permitted.sent)), fields);
-        Step::Rewrite {
+        let step = Step::Rewrite {
             headers,
             came,
             body,
-        }
+        };
+        self.send(guard, Sent::Bundle(Box::new(permitted.sent)), fields, step)
     }
 }
 

@@ -153,6 +153,7 @@ impl Exchange {
         match &mut self.phase {
             Phase::Global(asking) => asking.orphaned(),
             Phase::Consenting(consenting) => consenting.orphaned(),
+            Phase::Announcing(announcing) => announcing.orphaned(),
             Phase::Current(current) => {
                 if let Stage::Reading(reading) = &mut current.stage {
                     reading.asked = false;
@@ -208,8 +209,8 @@ impl Exchange {
         };
         headers.retain(|(name, _)| name != IF_MATCH);
         headers.push((IF_MATCH.to_vec(), tag.into_bytes()));
-        self.forward(Sent::One(Box::new(permit)), fields);
-        Step::Forward(headers)
+        let sent = Sent::One(Box::new(permit));
+        self.send(guard, sent, fields, Step::Forward(headers))
     }
 
     /// Looks at the clock; `now` in nanoseconds since 1970. The call has a time of its own: this ends what

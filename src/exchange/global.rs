@@ -312,7 +312,7 @@ impl Exchange {
         let needs = permitted.permits().any(|one| one.needs_consent().is_some());
         match needs {
             true => self.consent(guard, Held::Bundle(permitted, fields)),
-            false => self.send_bundle(*permitted, fields),
+            false => self.send_bundle(guard, *permitted, fields),
         }
     }
 }

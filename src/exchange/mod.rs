@@ -3,7 +3,7 @@
 //! An [`Exchange`] is told what the proxy handed over and answers with a [`Step`]: what the shell
 //! is to do. It walks through its phases in one direction; a refusal absorbs everything after it.
 //! The order on the way in is: parse, authenticate, prove possession, authorise, charge, ask a
-//! server of several proxies, ask for consent, inspect the body, forward. What stands in the body, the parameters of a form or the requests of
+//! server of several proxies, ask for consent, inspect the body, announce where that is asked for, forward. What stands in the body, the parameters of a form or the requests of
 //! a Bundle, comes before it is authorised.
 
 mod answer;
@@ -19,6 +19,7 @@ mod entry;
 mod export;
 mod global;
 mod guard;
+mod intent;
 mod introspection;
 mod measure;
 mod noting;
@@ -54,6 +55,7 @@ use entry::{Asked, Searcher};
 use global::Asking;
 pub use guard::{Batch, Guard, MEMORY, Question};
 use guard::{Share, Unnoted, Unproven};
+use intent::Announcing;
 use possession::ShuttingOut;
 pub use risk::Observed;
 use risk::Watched;
@@ -132,6 +134,8 @@ enum Phase {
     },
     /// Permitted and charged; the current version of what is written decides.
     Current(Box<Current>),
+    /// Decided in every way, and forwarded as soon as its intent is acknowledged.
+    Announcing(Box<Announcing>),
     /// A Bundle of requests, decided on.
     Bundle(Box<Bundle>),
     /// What was permitted is on its way.
@@ -238,12 +242,12 @@ impl Exchange {
         }
         let expected = expected_body(&permit.request().interaction);
         if let (Some(form), Body::Whole(came)) = (permit.request().body(), &body) {
-            self.forward(Sent::One(Box::new(permit)), fields);
-            return Step::Rewrite {
+            let step = Step::Rewrite {
                 headers,
                 came: came.len(),
                 body: form.into_bytes(),
             };
+            return self.send(guard, Sent::One(Box::new(permit)), fields, step);
         }
         let checked = match body {
             Body::Coming => {
@@ -262,8 +266,8 @@ impl Exchange {
         if let Err(denial) = checked {
             return self.refuse(&denial);
         }
-        self.forward(Sent::One(Box::new(permit)), fields);
-        Step::Forward(headers)
+        let sent = Sent::One(Box::new(permit));
+        self.send(guard, sent, fields, Step::Forward(headers))
     }
 
     /// The host did not do what it was told: what was decided cannot be carried out, so nothing
@@ -351,7 +355,11 @@ impl Exchange {
             | Phase::ShuttingOut(_) => {
                 self.record.outcome = Outcome::Cut;
             }
-            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_) | Phase::Current(_) => {
+            Phase::Waiting(_)
+            | Phase::Global(_)
+            | Phase::Consenting(_)
+            | Phase::Current(_)
+            | Phase::Announcing(_) => {
                 self.leave();
             }
             _ => {}

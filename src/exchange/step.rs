@@ -15,8 +15,8 @@ pub enum Step {
     /// [`shut_out`](super::Exchange::shut_out).
     ShutOut,
     /// Keep the request back, with what comes of its body: [`wake`](super::Exchange::wake) is to be called when
-    /// something new is known, and every now and then. Where there is an [`call`](super::Exchange::call), it is to
-    /// be made.
+    /// something new is known, and every now and then. Where there is an [`intent`](super::Exchange::intent) or a
+    /// [`call`](super::Exchange::call), it is to be made.
     Wait,
     /// Charge the caller's limits: carry out [`charging`](super::Exchange::charging), then call
     /// [`charged`](super::Exchange::charged).

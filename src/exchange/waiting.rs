@@ -82,7 +82,7 @@ impl Exchange {
     pub fn is_waiting(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_)
+            Phase::Waiting(_) | Phase::Global(_) | Phase::Consenting(_) | Phase::Announcing(_)
         ) || self.reads_current()
     }
 
@@ -106,6 +106,9 @@ impl Exchange {
             Phase::Global(asking) => return self.wait_for_limits(guard, asking, now),
             Phase::Consenting(consenting) => {
                 return self.wait_for_consent(guard, consenting, now);
+            }
+            Phase::Announcing(announcing) => {
+                return self.wait_for_intent(guard, announcing, now);
             }
             other => {
                 self.phase = other;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::meters::count;
 use super::owed::{observe, settle_at};
 use super::trail::Trail;
+use crate::audit::Ticket;
 use crate::exchange::{Exchange, Guard};
 use crate::host;
 
@@ -15,6 +16,10 @@ pub(super) fn end(
     trail: &Trail,
     ticket: Option<u64>,
 ) {
+    let ticket = ticket.map(|number| match exchange.is_announced() {
+        true => Ticket::Announced(number),
+        false => Ticket::Given(number),
+    });
     exchange.end();
     let now = host::now();
     settle_at(exchange, now);

@@ -36,8 +36,9 @@ struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
-        self.worker.answered(call, size, trailers);
-        self.worker.wake();
+        if self.worker.answered(call, size, trailers) {
+            self.worker.wake();
+        }
     }
 
     fn on_done(&mut self) -> bool {

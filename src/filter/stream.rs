@@ -1,5 +1,7 @@
 //! One HTTP stream: each callback reads what the exchange needs, and carries out what it answers.
 
+mod calls;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -10,11 +12,10 @@ use super::ending::end;
 use super::owed::{renew, settle};
 use super::trail::Trail;
 use super::worker::Worker;
-use crate::exchange::{CallAnswer, Exchange, Guard, Step};
+use crate::exchange::{Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
 use crate::identity::ConnectionAttributes;
 use crate::limit::KeyPart;
-use crate::remote::Call;
 use crate::wire::{self, Pair};
 
 /// The context of one HTTP stream.
@@ -70,8 +71,10 @@ impl StreamContext {
 impl Context for StreamContext {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
         self.sent.retain(|sent| *sent != call);
-        self.worker.answered(call, size, trailers);
-        self.sent.extend(self.worker.wake());
+        // What is said of one intent is nothing new for others.
+        if self.worker.answered(call, size, trailers) {
+            self.sent.extend(self.worker.wake());
+        }
     }
 }
 
@@ -248,38 +251,11 @@ impl Stream {
         end(&mut self.exchange, guard, &self.trail, self.ticket.take());
     }
 
-    /// Goes on where the exchange can; whether it still waits.
-    pub fn wake(&mut self, now: u64) -> bool {
-        let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) else {
-            return false;
-        };
-        let step = self.exchange.wake(&mut guard.borrow_mut(), now);
-        self.go_on(&guard, step);
-        self.exchange.is_waiting()
-    }
-
-    /// The call that is to be made for this stream alone.
-    pub fn call(&mut self) -> Option<Call> {
-        let guard = self.guard.clone().filter(|_| self.over == Over::No)?;
-        self.exchange.call(&guard.borrow())
-    }
-
-    /// Takes the answer to that call.
-    pub fn answered(&mut self, answer: Option<CallAnswer<'_>>) {
-        if let Some(guard) = self.guard.clone().filter(|_| self.over == Over::No) {
-            let step = self.exchange.answered(&guard.borrow(), answer);
-            self.go_on(&guard, step);
-        }
-    }
-
-    /// Nobody will hear that answer.
-    pub fn orphaned(&mut self) {
-        self.exchange.orphaned();
-    }
-
     /// Carries out a step outside of a callback of the request.
     fn go_on(&mut self, guard: &RefCell<Guard>, step: Step) {
-        if self.request_step(guard, step, 0) == Action::Continue && !host::continue_request() {
+        // Whatever of the body is in the proxy's buffer makes way for what is written.
+        let all = u32::MAX as usize;
+        if self.request_step(guard, step, all) == Action::Continue && !host::continue_request() {
             let step = self.exchange.host_failed();
             self.stop(step);
         }

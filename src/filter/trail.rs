@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::audit::{Chain, ChainPolicy};
+use crate::audit::{Chain, ChainPolicy, Ticket};
 use crate::host;
 
 /// The records of one configuration on one worker.
@@ -38,8 +38,18 @@ impl Trail {
         };
     }
 
+    /// What a repository is told of an exchange that is to go on.
+    pub fn intent(&self, line: String, ticket: &mut Option<u64>) -> String {
+        let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
+        let Some(Ok(mut chain)) = chain else {
+            return line;
+        };
+        let ticket = *ticket.get_or_insert_with(|| chain.ticket());
+        chain.intent(line, ticket)
+    }
+
     /// Keeps the record of an exchange that is over; gives it back as it was kept.
-    pub fn keep(&self, line: String, ticket: Option<u64>, now: u64) -> String {
+    pub fn keep(&self, line: String, ticket: Option<Ticket>, now: u64) -> String {
         let Some(chain) = &self.chain else {
             host::set_audit(&line);
             return line;

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use super::meters::hand_over;
 use super::stream::Stream;
 use super::trail::Trail;
-use crate::exchange::{Batch, CallAnswer, Exchange, Guard, Question};
+use crate::exchange::{Batch, Exchange, Guard, Question};
 use crate::host::{self, Buffer, Map};
 use crate::wire::{self, Pair};
 
@@ -35,6 +35,8 @@ enum Purpose {
     Records(Batch),
     /// What the stream of this id wants to know for itself.
     Stream(u32),
+    /// What the stream of this id is about to do.
+    Intent(u32),
 }
 
 impl Purpose {
@@ -44,6 +46,7 @@ impl Purpose {
             Purpose::Document(_) => "document",
             Purpose::Question(_) => "introspection",
             Purpose::Stream(_) => "request",
+            Purpose::Intent(_) => "intent",
             Purpose::Records(_) => "audit",
         }
     }
@@ -117,16 +120,28 @@ impl Worker {
             }
         }
         for (id, stream) in self.streams() {
-            let call = stream.try_borrow_mut().ok();
-            let Some(call) = call.and_then(|mut stream| stream.call()) else {
+            let Ok(mut stream) = stream.try_borrow_mut() else {
                 continue;
             };
+            let (intent, call) = match stream.intent() {
+                Some(call) => (true, Some(call)),
+                None => (false, stream.call()),
+            };
+            drop(stream);
+            let Some(call) = call else { continue };
             match host::call(&call) {
                 Some(call) => {
-                    self.note(call, Purpose::Stream(id));
+                    let purpose = match intent {
+                        true => Purpose::Intent(id),
+                        false => Purpose::Stream(id),
+                    };
+                    self.note(call, purpose);
                     sent.push(call);
                 }
-                None => self.answered_stream(id, None),
+                None => self.in_stream(id, &|stream| match intent {
+                    true => self.announced(id, stream, None),
+                    false => stream.answered(None),
+                }),
             }
         }
         sent
@@ -149,20 +164,21 @@ impl Worker {
         for call in calls {
             match (known.remove(call), guard.try_borrow_mut()) {
                 (Some(Purpose::Question(question)), Ok(mut guard)) => guard.orphaned(&question),
-                (Some(Purpose::Stream(id)), _) => self.orphaned_stream(id),
+                (Some(Purpose::Stream(id) | Purpose::Intent(id)), _) => self.orphaned_stream(id),
                 _ => {}
             }
         }
     }
 
-    /// Takes the answer to a call, of this many bytes and fields of trailers.
-    pub fn answered(&self, call: u32, size: usize, trailers: usize) {
+    /// Takes the answer to a call, of this many bytes and fields of trailers. Whether there may be something new for
+    /// streams that wait.
+    pub fn answered(&self, call: u32, size: usize, trailers: usize) -> bool {
         let purpose = match self.calls.try_borrow_mut() {
             Ok(mut calls) => calls.remove(&call),
             Err(_) => None,
         };
         let (Some(guard), Some(purpose)) = (&self.guard, purpose) else {
-            return;
+            return true;
         };
         let head = host::header_map(Map::CallAnswer);
         let head = head.and_then(|bytes| wire::decode(&bytes));
@@ -175,7 +191,7 @@ impl Worker {
         let limit = match purpose {
             Purpose::Document(document) => guard.borrow().limit(document),
             Purpose::Question(_) => Question::LIMIT,
-            Purpose::Records(_) => guard.borrow().batch_limit(),
+            Purpose::Records(_) | Purpose::Intent(_) => guard.borrow().batch_limit(),
             Purpose::Stream(_) => Exchange::answer_limit(&guard.borrow()),
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
@@ -192,6 +208,7 @@ impl Worker {
                 // What has come meanwhile need not wait for a tick.
                 self.send_records();
             }
+            Purpose::Intent(id) => self.in_stream(id, &|stream| self.announced(id, stream, answer)),
             // Without a head there was no answer; with one there may be no body.
             Purpose::Stream(id) => {
                 // gRPC says behind the body whether it went well.
@@ -200,9 +217,11 @@ impl Worker {
                 let grpc = |pair: &Pair| pair.0.starts_with(b"grpc-");
                 head.extend(behind.unwrap_or_default().into_iter().filter(grpc));
                 let body = body.as_deref().filter(|_| !head.is_empty());
-                self.answered_stream(id, body.map(|body| (head.as_slice(), body)));
+                let answer = body.map(|body| (head.as_slice(), body));
+                self.in_stream(id, &|stream| stream.answered(answer));
             }
         }
+        !matches!(purpose, Purpose::Intent(_))
     }
 
     /// Hands what was counted to the proxy.
@@ -321,21 +340,29 @@ impl Worker {
         }
     }
 
-    fn answered_stream(&self, id: u32, answer: Option<CallAnswer<'_>>) {
-        // The proxy is told which stream is meant; where it does not take that, the answer can have no
-        // effect, and is asked for again.
+    /// An answer for the stream of this id. The proxy is told which stream is meant; where it does not take that, the
+    /// answer can have no effect, and is asked for again.
+    fn in_stream(&self, id: u32, act: &dyn Fn(&mut Stream)) {
         if host::set_context(id) {
-            self.with_stream(id, |stream| stream.answered(answer));
+            self.with_stream(id, act);
         } else {
             self.orphaned_stream(id);
         }
     }
 
-    fn orphaned_stream(&self, id: u32) {
-        self.with_stream(id, Stream::orphaned);
+    /// It waits for nothing else.
+    fn announced(&self, id: u32, stream: &mut Stream, answer: Option<(u16, &[u8])>) {
+        stream.announced(answer);
+        if let Ok(mut list) = self.waiting.try_borrow_mut() {
+            list.retain(|(own, _)| *own != id);
+        }
     }
 
-    fn with_stream(&self, id: u32, act: impl FnOnce(&mut Stream)) {
+    fn orphaned_stream(&self, id: u32) {
+        self.with_stream(id, &Stream::orphaned);
+    }
+
+    fn with_stream(&self, id: u32, act: &dyn Fn(&mut Stream)) {
         let mut streams = self.streams().into_iter();
         let stream = streams.find_map(|(own, stream)| (own == id).then_some(stream));
         if let Some(stream) = stream

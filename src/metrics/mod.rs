@@ -37,6 +37,8 @@ pub enum Metric {
     Resources,
     /// From the first byte of the request to the last of the answer, upstream included.
     Duration,
+    /// How long exchanges waited until their intents were acknowledged.
+    Announced,
     /// What rules that only report would have refused.
     Reported,
     /// Exchanges that had priority over a limit.
@@ -85,12 +87,13 @@ pub struct Change {
 
 impl Metric {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Metric; 16] = [
+    pub const ALL: [Metric; 17] = [
         Metric::Exchanges,
         Metric::Refusals,
         Metric::Interactions,
         Metric::Resources,
         Metric::Duration,
+        Metric::Announced,
         Metric::Reported,
         Metric::Priority,
         Metric::Detections,
@@ -112,6 +115,7 @@ impl Metric {
             Metric::Interactions => "fhir_guard_interactions_total",
             Metric::Resources => "fhir_guard_resources_total",
             Metric::Duration => "fhir_guard_exchange_milliseconds",
+            Metric::Announced => "fhir_guard_announced_milliseconds",
             Metric::Reported => "fhir_guard_reported_total",
             Metric::Priority => "fhir_guard_priority_total",
             Metric::Detections => "fhir_guard_detections_total",
@@ -129,7 +133,7 @@ impl Metric {
     /// What it is.
     pub fn kind(self) -> Kind {
         match self {
-            Metric::Duration | Metric::Held | Metric::Queued => Kind::Histogram,
+            Metric::Announced | Metric::Duration | Metric::Held | Metric::Queued => Kind::Histogram,
             Metric::Fetched | Metric::Configured => Kind::Gauge,
             _ => Kind::Counter,
         }
@@ -147,7 +151,8 @@ impl Metric {
             Metric::Actions => Some("response"),
             Metric::Calls | Metric::FailedCalls => Some("purpose"),
             Metric::Fetched => Some("document"),
-            Metric::Duration
+            Metric::Announced
+            | Metric::Duration
             | Metric::Configured
             | Metric::Held
             | Metric::Queued
@@ -189,7 +194,7 @@ pub struct Meters {
     /// By metric and label: what was told since the last time, if anything was.
     values: BTreeMap<Metric, BTreeMap<String, Option<u64>>>,
     labels: usize,
-    durations: Vec<u64>,
+    durations: Vec<(Metric, u64)>,
 }
 
 impl Default for Meters {
@@ -249,8 +254,14 @@ impl Meters {
         if let Some(risk) = &record.risk {
             self.add(Metric::Actions, risk.action.name(), 1);
         }
-        if self.durations.len() < DURATIONS {
-            self.durations.push(took / 1_000_000);
+        let announced = record
+            .announced
+            .map(|time| (Metric::Announced, time / 1000));
+        let durations = announced.into_iter();
+        for one in durations.chain([(Metric::Duration, took / 1_000_000)]) {
+            if self.durations.len() < DURATIONS {
+                self.durations.push(one);
+            }
         }
     }
 
@@ -299,9 +310,9 @@ impl Meters {
                 })
             })
         });
-        let durations = self.durations.drain(..).map(|value| Change {
-            name: Metric::Duration.stat(""),
-            kind: Metric::Duration.kind(),
+        let durations = self.durations.drain(..).map(|(metric, value)| Change {
+            name: metric.stat(""),
+            kind: metric.kind(),
             value,
         });
         values.chain(durations).collect()

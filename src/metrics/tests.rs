@@ -74,6 +74,16 @@ fn an_exchange_is_counted() {
         ],
     );
     check(
+        "announced",
+        &of(|record| record.announced = Some(3_999)),
+        Outcome::Allowed,
+        &[
+            "outcome=.=allowed;.;fhir_guard_exchanges_total 1",
+            "interaction=.=read;.;fhir_guard_interactions_total 1",
+            "fhir_guard_announced_milliseconds 3",
+        ],
+    );
+    check(
         "everything else",
         &of(|record| {
             record.interaction = None;

@@ -80,6 +80,8 @@ mod soak;
 #[cfg(test)]
 mod step_up;
 #[cfg(test)]
+mod strict;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod table;

@@ -15,6 +15,7 @@ mod order;
 mod quarantine;
 mod shared;
 mod signatures;
+mod strict;
 
 use crate::host::Host;
 

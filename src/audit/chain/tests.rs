@@ -21,7 +21,7 @@ fn policy(signed: bool, records: u32) -> ChainPolicy {
 
 fn seal(chain: &mut Chain, line: &str, ticket: Option<u64>, others: Vec<Head>, now: u64) -> String {
     let others = chain.publishing(now).map(|_| others);
-    let sealed = chain.seal(line.to_owned(), ticket, others, now);
+    let sealed = chain.seal(line.to_owned(), ticket.map(Ticket::Given), others, now);
     let line = sealed.line.clone();
     chain.commit(sealed);
     line
@@ -190,6 +190,28 @@ fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
     );
     let record = member(&seal(&mut chain, "{\"v\":1}", Some(2), vec![], 0));
     assert_eq!((&record["seq"], &record["ticket"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn an_intent_is_told_from_an_early_copy_and_its_record_from_others() {
+    let mut chain = Chain::new(policy(false, 10), [9; 16]);
+    let ticket = chain.ticket();
+    let intent = member(&chain.intent(r#"{"v":1}"#.to_owned(), ticket));
+    assert_eq!(
+        intent,
+        json!({"v": 1, "id": "09".repeat(16), "intent": ticket})
+    );
+    let sealed = chain.seal(
+        "{\"v\":1}".to_owned(),
+        Some(Ticket::Announced(ticket)),
+        None,
+        0,
+    );
+    let record = member(&sealed.line);
+    assert_eq!(
+        (&record["seq"], &record["intent"], record.get("ticket")),
+        (&json!(1), &json!(ticket), None)
+    );
 }
 
 #[test]

@@ -59,6 +59,8 @@ enum Success {
     Serious,
     /// `12`: the proxy or the server could not.
     Major,
+    /// Not known: it is about to be tried.
+    Open,
 }
 
 impl Success {
@@ -68,11 +70,13 @@ impl Success {
             Success::Minor => "4",
             Success::Serious => "8",
             Success::Major => "12",
+            Success::Open => "",
         }
     }
 
     fn of(outcome: Outcome, status: u16) -> Success {
         match (outcome, status) {
+            (Outcome::Announced, _) => Success::Open,
             (Outcome::Allowed, 0..400) => Success::Full,
             (Outcome::Cut, _) => Success::Minor,
             (_, 403 | 404 | 410) => Success::Serious,
@@ -160,7 +164,7 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
         out.insert(key.to_owned(), value);
     };
     add("resourceType", text("AuditEvent"));
-    add("id", text(&id(record, place)));
+    add("id", text(&about.id(place)));
     let profiles = about.profiles();
     if !profiles.is_empty() {
         let urls = profiles
@@ -180,9 +184,13 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
     ];
     add("period", object(period));
     add("recorded", text(&rfc3339(now)));
-    add("outcome", text(about.success.code()));
-    if about.success != Success::Full {
-        add("outcomeDesc", text(about.rule));
+    match about.success {
+        Success::Full => add("outcome", text("0")),
+        Success::Open => add("outcomeDesc", text(Outcome::Announced.name())),
+        fault => {
+            add("outcome", text(fault.code()));
+            add("outcomeDesc", text(about.rule));
+        }
     }
     let reasons: Vec<Value> = record.purposes.iter().map(|word| concept(word)).collect();
     if !reasons.is_empty() {
@@ -195,6 +203,26 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
 }
 
 impl About<'_> {
+    /// The same for every delivery of the same event, and no other's: time, request and place, hashed. That of an
+    /// intent is another one than that of what became of it.
+    fn id(&self, place: usize) -> String {
+        let record = self.record;
+        let parts = [
+            record.policy.observer.as_str(),
+            record.request_id.as_str(),
+            record.subject.as_deref().unwrap_or_default(),
+            record.route.as_deref().unwrap_or_default(),
+        ];
+        let intent = match self.success {
+            Success::Open => "intent ",
+            _ => "",
+        };
+        let message = format!("{intent}{} {place} {}", record.began, parts.join("\n"));
+        let digest = Sha256::digest(message.as_bytes());
+        let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+        hex.collect()
+    }
+
     /// The names of the profiles that it follows.
     fn profiles(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -221,7 +249,8 @@ impl About<'_> {
             code => Some(coding(RESTFUL, code)),
         };
         let mut subtypes: Vec<Value> = Vec::from_iter(interaction);
-        let by_consent = self.success != Success::Full && self.rule.starts_with("consent.");
+        let refused = !matches!(self.success, Success::Full | Success::Open);
+        let by_consent = refused && self.rule.starts_with("consent.");
         let event_type = match (by_consent, self.pattern.profile) {
             (true, _) => {
                 subtypes.insert(0, coding(AUTHORIZATION, "AuthZ-Consent"));
@@ -249,20 +278,6 @@ impl Record {
             system == REASON && matches!(code, "BTG" | "ETREAT")
         })
     }
-}
-
-/// The same for every delivery of the same event, and no other's: time, request and place, hashed.
-fn id(record: &Record, place: usize) -> String {
-    let parts = [
-        record.policy.observer.as_str(),
-        record.request_id.as_str(),
-        record.subject.as_deref().unwrap_or_default(),
-        record.route.as_deref().unwrap_or_default(),
-    ];
-    let message = format!("{} {place} {}", record.began, parts.join("\n"));
-    let digest = Sha256::digest(message.as_bytes());
-    let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-    hex.collect()
 }
 
 fn source(policy: &AuditPolicy) -> Value {

@@ -50,6 +50,25 @@ fn audit_is_read_or_explained() {
             "/audit/query: expected \"plain\", \"hashed\" or \"names\", found \"none\"".into(),
         ),
         ("a repository", vec![repository("format", json!("records"))], String::new()),
+        ("strict", vec![repository("strict", json!(true))], String::new()),
+        ("not strict", vec![repository("strict", json!(false))], String::new()),
+        (
+            "strict in quotes",
+            vec![repository("strict", json!("true"))],
+            "/audit/repository/strict: expected true or false, found a string (write it without quotes)".into(),
+        ),
+        (
+            "strict, and not all of it",
+            vec![with("repository", json!({"cluster": "audit", "uri": "https://audit.example.org/fhir",
+                "strict": true, "full": "access-log"}))],
+            "/audit/repository/strict: expected full: refuse beside it, found full: access-log".into(),
+        ),
+        (
+            "not strict, and not all of it",
+            vec![with("repository", json!({"cluster": "audit", "uri": "https://audit.example.org/fhir",
+                "strict": false, "full": "access-log"}))],
+            String::new(),
+        ),
         ("the longest queue", vec![repository("queue", json!("64MiB"))], String::new()),
         (
             "longer",
@@ -91,6 +110,7 @@ fn what_audit_leaves_out_has_the_safe_default() {
         (Format::Events, Full::Refuse)
     );
     assert_eq!((repository.batch, repository.queue), (100, 4 << 20));
+    assert!(!repository.strict);
     let place = (repository.authority.as_str(), repository.path.as_str());
     assert_eq!(place, ("audit.example.org", "/fhir?a=b"));
 }

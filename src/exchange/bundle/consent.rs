@@ -43,7 +43,7 @@ impl Exchange {
             sent.entries.push(ruled);
         }
         if sent.permits().next().is_some() {
-            return self.send_bundle(permitted, fields);
+            return self.send_bundle(guard, permitted, fields);
         }
         match self.refused_all(guard, permitted.sent) {
             Ok(mut reply) => {

@@ -1,9 +1,10 @@
 //! Where records go beside the access log.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Guard;
-use crate::audit::{ANSWER, Format, Queue, Word};
+use crate::audit::{ANSWER, Format, Outcome, Queue, Record, Word, event};
 use crate::exchange::Exchange;
 use crate::remote::Call;
 
@@ -20,6 +21,45 @@ impl Guard {
     /// Whether requests are refused because their records would have no place.
     pub(in crate::exchange) fn refuses_for_audit(&self) -> bool {
         self.records.as_ref().is_some_and(Queue::refuses)
+    }
+
+    /// Where nothing goes on before its intent is acknowledged, how many exchanges wait for that.
+    pub(in crate::exchange) fn announcing(&self) -> Option<&Rc<Cell<usize>>> {
+        self.records.as_ref()?.announcing()
+    }
+
+    /// How long an answer to an intent may take, in nanoseconds.
+    pub(in crate::exchange) fn intent_time(&self) -> u64 {
+        self.records.as_ref().map_or(0, Queue::timeout)
+    }
+
+    /// The call that tells the repository what is about to go on, and how many records or events that is.
+    pub(in crate::exchange) fn intent(
+        &self,
+        record: &Record,
+        now: u64,
+        place: impl FnOnce(String) -> String,
+    ) -> Option<(usize, Call)> {
+        let queue = self.records.as_ref()?;
+        let line = place(record.line_of(Outcome::Announced, 0, now));
+        let records: Vec<String> = match queue.format() {
+            Format::Records => vec![line],
+            Format::Events => {
+                let events = event::events(record, Outcome::Announced, 0, now);
+                events.iter().map(ToString::to_string).collect()
+            }
+        };
+        Some((records.len(), queue.intent(&records)))
+    }
+
+    /// Whether this answer says that the repository has an intent of so many records or events.
+    pub(in crate::exchange) fn acknowledges(
+        &self,
+        records: usize,
+        answer: Option<(u16, &[u8])>,
+    ) -> bool {
+        let format = self.records.as_ref().map(Queue::format);
+        format.is_some_and(|format| format.word(records, answer) == Word::Taken)
     }
 
     /// Tells the statistics what waits, and what is lost.

@@ -38,6 +38,7 @@ mod rules;
 mod signatures;
 mod signing;
 mod step_up;
+mod strict;
 mod subscriptions;
 mod tenants;
 mod texts;

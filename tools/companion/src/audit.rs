@@ -94,14 +94,15 @@ fn document(report: &Report, keys: &Keys) -> Value {
     let chains = report.chains.iter().map(|chain| {
         json!({
             "chain": hex(&chain.id), "first": chain.first, "last": chain.last, "proved": chain.proved,
-            "ended": chain.ended, "early": chain.early, "open": chain.open,
+            "ended": chain.ended, "early": chain.early, "open": chain.open, "intents": chain.intents,
         })
     });
     let outside = report.outside.iter();
     let outside = outside.map(|(id, seq)| json!({"chain": hex(id), "last": seq}));
     json!({
         "good": findings.count == 0, "signatures": !keys.is_empty(),
-        "lines": report.lines, "records": report.records, "early": report.early, "others": report.others,
+        "lines": report.lines, "records": report.records, "early": report.early, "intents": report.intents,
+        "copied": report.copied, "others": report.others,
         "findings": found.collect::<Vec<_>>(), "count": findings.count,
         "chains": chains.collect::<Vec<_>>(), "outside": outside.collect::<Vec<_>>(),
     })
@@ -129,6 +130,8 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         lines,
         records,
         early,
+        intents,
+        copied,
         others,
         ..
     } = report;
@@ -140,7 +143,7 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{lines} lines: {records} records in {} chains, {early} early copies, {others} others: {verdict}",
+        "{lines} lines: {records} records in {} chains, {early} early copies, {intents} intents, {others} others, {copied} of them copies: {verdict}",
         report.chains.len()
     )
 }

@@ -1,6 +1,6 @@
 //! `audit who-saw`: the exchanges that disclosed a resource, or what is a patient's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fhir_guard::audit::Subject;
 use fhir_guard::identity::MacKey;
@@ -8,7 +8,7 @@ use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::keys::Keys;
-use crate::line::{self, Id};
+use crate::line::{self, Hash, Id};
 use crate::read;
 use crate::verify::{ChainReport, Report};
 
@@ -145,6 +145,8 @@ pub fn who_saw(
         meant.then(|| (told, line::read(text, &keys), record))
     };
     let mut unnamed = 0_u64;
+    // What several files have is told once.
+    let mut known: HashSet<Hash> = HashSet::new();
     for name in &report.findings.files {
         if !files.contains(name) || name == "-" {
             return Err(format!("{name}: cannot be read again"));
@@ -154,6 +156,18 @@ pub fn who_saw(
             let Some((told, fact, record)) = found else {
                 return;
             };
+            let again = match &fact {
+                line::Fact::Sealed(sealed) => !known.insert(sealed.hash),
+                // Where nothing else tells what became of it.
+                line::Fact::Intent { id, ticket, .. } => {
+                    let chain = chains.get(id);
+                    !chain.is_some_and(|chain| chain.intents.contains(ticket))
+                }
+                _ => false,
+            };
+            if again {
+                return;
+            }
             if !told {
                 unnamed = unnamed.saturating_add(1);
                 return;

@@ -31,6 +31,15 @@ pub enum Fact {
         /// Its ticket.
         ticket: u64,
     },
+    /// What a repository was told of an exchange before it went on.
+    Intent {
+        /// Its chain.
+        id: Id,
+        /// Its ticket.
+        ticket: u64,
+        /// When the exchange began, if the line begins as records do.
+        time: Option<Time>,
+    },
     /// A record in a chain.
     Sealed(Box<Sealed>),
     /// It would be one of the two, but for this.
@@ -46,6 +55,8 @@ pub struct Sealed {
     pub seq: u64,
     /// What it has in common with its early copy.
     pub ticket: Option<u64>,
+    /// The repository had acknowledged an intent with this ticket.
+    pub announced: bool,
     /// The hash of the record before it.
     pub prev: Hash,
     /// Its own hash.
@@ -154,12 +165,19 @@ impl<'a> Cursor<'a> {
             self.expect(b"}}", "the end of the record")?;
             return Ok(Fact::Early { id, ticket });
         }
+        if self.take(b"\",\"intent\":") {
+            let ticket = self.number("a ticket")?;
+            self.expect(b"}}", "the end of the record")?;
+            let time = began(record);
+            return Ok(Fact::Intent { id, ticket, time });
+        }
         self.expect(b"\",\"seq\":", "a number or a ticket")?;
         let seq = self.number("the number in the chain")?;
         if seq == 0 {
             return Err("the number in the chain");
         }
-        let ticket = match self.take(b",\"ticket\":") {
+        let announced = self.take(b",\"intent\":");
+        let ticket = match announced || self.take(b",\"ticket\":") {
             true => Some(self.number("a ticket")?),
             false => None,
         };
@@ -171,12 +189,12 @@ impl<'a> Cursor<'a> {
             false => None,
         };
         self.expect(b"}}", "the end of the record")?;
-        let time = record.strip_prefix(BEGINNING);
-        let time = time.and_then(|rest| rest.first_chunk().copied());
+        let time = began(record);
         Ok(Fact::Sealed(Box::new(Sealed {
             id,
             seq,
             ticket,
+            announced,
             prev,
             hash: Sha256::digest(record).into(),
             time,
@@ -295,6 +313,12 @@ impl<'a> Cursor<'a> {
             .then_some(text)
             .ok_or(what)
     }
+}
+
+/// When its exchange began.
+fn began(record: &[u8]) -> Option<Time> {
+    let rest = record.strip_prefix(BEGINNING)?;
+    rest.first_chunk().copied()
 }
 
 fn nibble(digit: u8) -> Option<u8> {

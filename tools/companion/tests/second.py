@@ -10,7 +10,7 @@ import re
 import sys
 
 MEMBER = re.compile(rb',"chain":(\{(?:(?!,"chain":\{).)*\})\}$')
-MEMBERS = ["v", "id", "seq", "ticket", "prev", "links", "every", "end", "key", "alg", "sig"]
+MEMBERS = ["v", "id", "seq", "ticket", "intent", "prev", "links", "every", "end", "key", "alg", "sig"]
 BEGINNING = b'{"v":1,"time":"'
 
 
@@ -29,14 +29,22 @@ def verdict(path):
                 raise ValueError
             if "end" in member and "links" not in member:
                 raise ValueError
-            chain = chains.setdefault(member["id"], {"records": [], "tickets": [], "ends": []})
+            chain = chains.setdefault(member["id"], {"records": [], "tickets": [], "intents": set(), "announced": set(), "ends": []})
+            if "ticket" in member and "intent" in member:
+                raise ValueError
             if "seq" not in member:
-                chain["tickets"].append(member["ticket"])
+                if "intent" in member:
+                    chain["intents"].add(member["intent"])
+                else:
+                    chain["tickets"].append(member["ticket"])
                 continue
             found = (member, hashlib.sha256(record).hexdigest())
             chain["ends" if "end" in member else "records"].append(found)
             if "ticket" in member:
                 chain["tickets"].append(member["ticket"])
+            if "intent" in member:
+                chain["tickets"].append(member["intent"])
+                chain["announced"].add(member["intent"])
             links += member.get("links", [])
         except (AttributeError, KeyError, TypeError, ValueError):
             problems.append("malformed")
@@ -57,6 +65,8 @@ def verdict(path):
         tickets = chain["tickets"]
         if len(set(tickets)) != len(tickets):
             problems.append("ticket twice")
+        if any(other["intents"] for other in chains.values()) and chain["announced"] - chain["intents"]:
+            problems.append("intent")
         for member, _ in chain["ends"]:
             if set(range(1, member["end"] + 1)) - set(tickets):
                 problems.append("ticket lost")

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::copies::{Copies, Known};
 use super::finding::{Findings, Kind, Place};
+use super::pairs::Pairs;
 use super::ranges::Ranges;
 use crate::line::{Hash, Id, Sealed};
 
@@ -36,6 +38,11 @@ pub struct Chain {
     pub ended: Option<u64>,
     /// The least number of a record that is in question.
     pub fault: Option<u64>,
+    pub pairs: Pairs,
+    /// Absent where there is one file.
+    copies: Option<Copies>,
+    /// Records, intents and early copies that other files have as well.
+    pub copied: u64,
 }
 
 /// Records that may stand before their place at a time.
@@ -63,7 +70,8 @@ struct Gap {
 }
 
 impl Chain {
-    pub fn new(id: Id, is_signed: bool) -> Self {
+    /// A chain of which nothing was seen; `many`: there is more than one file.
+    pub fn new(id: Id, is_signed: bool, many: bool) -> Self {
         Chain {
             id,
             first: 1,
@@ -80,12 +88,28 @@ impl Chain {
             early: BTreeMap::new(),
             ended: None,
             fault: None,
+            pairs: Pairs::default(),
+            copies: many.then(Copies::default),
+            copied: 0,
         }
     }
 
     /// Takes a record.
     pub fn take(&mut self, place: Place, record: Sealed, part: bool, f: &mut Findings) {
         let (seq, next) = (record.seq, self.next());
+        let known = self.copies.as_mut();
+        match known.map_or(Known::New, |copies| copies.take(&record)) {
+            Known::New => {}
+            Known::Copy => {
+                self.copied = self.copied.saturating_add(1);
+                return;
+            }
+            Known::Other => {
+                let text = "another record of this number was there before";
+                self.say(Kind::Changed, place, seq, text, f);
+                return;
+            }
+        }
         if self.last.is_none() || seq < next {
             self.place(place, &record, part, f);
         } else if seq == next {
@@ -119,13 +143,10 @@ impl Chain {
                 self.say(Kind::Changed, place, record.seq, text, f);
                 return;
             }
-            self.say(
-                Kind::Reordered,
-                place,
-                record.seq,
-                "it stands before a record of a smaller number",
-                f,
-            );
+            let text = "it stands before a record of a smaller number";
+            if self.last.is_some_and(|last| last.place.file == place.file) {
+                self.say(Kind::Reordered, place, record.seq, text, f);
+            }
             self.place(place, &record, part, f);
         }
     }
@@ -168,6 +189,8 @@ impl Chain {
         }
         if let Some(ticket) = record.ticket {
             self.ticket(ticket, place, f);
+            self.pairs
+                .record(ticket, record.announced, place, record.seq);
             if let Some(copy) = self.early.remove(&ticket) {
                 let text = format!(
                     "ticket {ticket} is that of the record at {}, too",
@@ -264,13 +287,11 @@ impl Chain {
             return;
         };
         self.gaps.remove(&from);
-        self.say(
-            Kind::Reordered,
-            own.place,
-            seq,
-            "it stands behind a record of a greater number",
-            f,
-        );
+        // What one file lacks another may have.
+        if gap.behind.file == own.place.file {
+            let text = "it stands behind a record of a greater number";
+            self.say(Kind::Reordered, own.place, seq, text, f);
+        }
         if seq == from {
             if record.prev != gap.left {
                 self.changed(own, "it has another hash of the record before it", f);

@@ -38,6 +38,10 @@ pub enum Kind {
     Repeated,
     /// The last records of a chain are missing.
     Truncated,
+    /// A record says that its intent was acknowledged, and no file has that.
+    Unannounced,
+    /// An intent without a record.
+    Unfinished,
     /// The key of a checkpoint is not known.
     UnknownKey,
     /// Nothing shows whether a record is what was written.
@@ -62,6 +66,8 @@ impl Kind {
             Kind::Reordered => "reordered",
             Kind::Repeated => "repeated",
             Kind::Truncated => "truncated",
+            Kind::Unannounced => "unannounced",
+            Kind::Unfinished => "unfinished",
             Kind::UnknownKey => "unknown-key",
             Kind::Unproved => "unproved",
             Kind::Unsigned => "unsigned",

@@ -8,6 +8,11 @@ use crate::line::Sealed;
 impl Chain {
     /// Takes an early copy.
     pub fn take_early(&mut self, place: Place, ticket: u64, f: &mut Findings) {
+        let copied = self.early.get(&ticket);
+        if copied.is_some_and(|copy| copy.file != place.file) {
+            self.copied = self.copied.saturating_add(1);
+            return;
+        }
         if self.tickets.contains(ticket) {
             let text = format!("ticket {ticket} stands in another line, too");
             f.add(Kind::Doubled, Some(place), Some(self.id), None, text);

@@ -2,16 +2,21 @@
 //! for a chain, 100 for a checkpoint, and 100 for each thing that is wrong.
 
 mod chain;
+mod copies;
 mod finding;
 mod members;
+mod pairs;
 mod ranges;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 pub use finding::{Finding, Findings, KEPT, Kind, Place};
 
-use crate::line::{Fact, Id, Link, Sealed, hex};
+use crate::line::{Fact, Id, Link, Sealed, Time, hex};
 use chain::Chain;
 
 /// How a log is judged.
@@ -34,8 +39,15 @@ pub struct Verifier {
     lines: u64,
     records: u64,
     early: u64,
+    intents: u64,
+    /// When the exchange began that was the last to begin.
+    latest: Option<Time>,
     others: u64,
 }
+
+/// How long an intent may stand alone where its chain goes on, in seconds: its exchange may be under way when the log
+/// ends.
+const UNDER_WAY: i64 = 600;
 
 /// What one chain says of another.
 #[derive(Debug)]
@@ -61,6 +73,10 @@ pub struct Report {
     pub records: u64,
     /// Early copies.
     pub early: u64,
+    /// Intents.
+    pub intents: u64,
+    /// Lines that another file has as well.
+    pub copied: u64,
     /// Lines that are in no chain.
     pub others: u64,
 }
@@ -84,6 +100,8 @@ pub struct ChainReport {
     pub early: u64,
     /// Exchanges that had been forwarded when the log ends, and are not in it.
     pub open: u64,
+    /// The tickets of intents of which nothing else tells: no record, and no early copy.
+    pub intents: Vec<u64>,
 }
 
 impl Verifier {
@@ -101,6 +119,8 @@ impl Verifier {
             lines: 0,
             records: 0,
             early: 0,
+            intents: 0,
+            latest: None,
             others: 0,
         }
     }
@@ -108,7 +128,6 @@ impl Verifier {
     /// Takes what a line says.
     pub fn take(&mut self, place: Place, fact: Fact) {
         self.lines = self.lines.saturating_add(1);
-        let signed = self.judging.signed;
         match fact {
             Fact::Other => self.others = self.others.saturating_add(1),
             Fact::Malformed(what) => {
@@ -118,9 +137,16 @@ impl Verifier {
             }
             Fact::Early { id, ticket } => {
                 self.early = self.early.saturating_add(1);
-                let chain = self.chains.entry(id);
-                let chain = chain.or_insert_with(|| Chain::new(id, signed));
-                chain.take_early(place, ticket, &mut self.findings);
+                let (chain, findings) = self.chain(id);
+                chain.take_early(place, ticket, findings);
+            }
+            Fact::Intent { id, ticket, time } => {
+                self.intents = self.intents.saturating_add(1);
+                self.latest = self.latest.max(time);
+                let (chain, _) = self.chain(id);
+                if !chain.pairs.intent(ticket, place, time) {
+                    chain.copied = chain.copied.saturating_add(1);
+                }
             }
             Fact::Sealed(record) => {
                 self.records = self.records.saturating_add(1);
@@ -129,8 +155,16 @@ impl Verifier {
         }
     }
 
-    fn take_record(&mut self, place: Place, record: Sealed) {
+    fn chain(&mut self, id: Id) -> (&mut Chain, &mut Findings) {
+        let many = self.findings.files.len() > 1;
         let signed = self.judging.signed;
+        let chain = self.chains.entry(id);
+        let chain = chain.or_insert_with(|| Chain::new(id, signed, many));
+        (chain, &mut self.findings)
+    }
+
+    fn take_record(&mut self, place: Place, record: Sealed) {
+        self.latest = self.latest.max(record.time);
         for link in record.checkpoint.iter().flat_map(|found| &found.links) {
             self.claims.push(Claim {
                 by: record.id,
@@ -145,24 +179,26 @@ impl Verifier {
             self.ends.push((place, record));
             return;
         }
-        let id = record.id;
-        let chain = self.chains.entry(id);
-        let chain = chain.or_insert_with(|| Chain::new(id, signed));
-        chain.take(place, record, self.judging.part, &mut self.findings);
+        let part = self.judging.part;
+        let (chain, findings) = self.chain(record.id);
+        chain.take(place, record, part, findings);
     }
 
     /// All was read.
     pub fn finish(mut self) -> Report {
-        let Judging { signed, part } = self.judging;
+        let part = self.judging.part;
         let mut ends: BTreeMap<Id, (Place, Sealed)> = BTreeMap::new();
         for (place, record) in std::mem::take(&mut self.ends) {
             let id = record.id;
-            self.chains
-                .entry(id)
-                .or_insert_with(|| Chain::new(id, signed));
+            let (chain, _) = self.chain(id);
             match ends.entry(id) {
                 Entry::Vacant(free) => {
                     free.insert((place, record));
+                }
+                Entry::Occupied(known)
+                    if known.get().1 == record && known.get().0.file != place.file =>
+                {
+                    chain.copied = chain.copied.saturating_add(1);
                 }
                 Entry::Occupied(_) => {
                     let (text, seq) = ("a second end of the chain".to_owned(), record.seq);
@@ -181,6 +217,9 @@ impl Verifier {
             let end = ends.get(&chain.id).map(|(place, record)| (*place, record));
             chain.finish(end, part, &mut self.findings);
         }
+        if !part {
+            self.pairs();
+        }
         let outside = self.claims();
         let chains = self.chains.values().map(report).collect();
         Report {
@@ -190,7 +229,35 @@ impl Verifier {
             lines: self.lines,
             records: self.records,
             early: self.early,
+            intents: self.intents,
+            copied: self.chains.values().map(|chain| chain.copied).sum(),
             others: self.others,
+        }
+    }
+
+    /// Tells of what should have another half. That intents are missing can be seen where there are any.
+    fn pairs(&mut self) {
+        let latest = self.latest.and_then(seconds);
+        for chain in self.chains.values() {
+            let alone = chain.pairs.alone.iter().filter(|_| self.intents > 0);
+            for (ticket, (place, seq)) in alone {
+                let text = format!("intent {ticket} was acknowledged, and is in none of the files");
+                let seqs = Some((*seq, *seq));
+                let f = &mut self.findings;
+                f.add(Kind::Unannounced, Some(*place), Some(chain.id), seqs, text);
+            }
+            for (ticket, (place, time)) in &chain.pairs.open {
+                let began = time.and_then(seconds);
+                let passed = latest.zip(began);
+                let passed = passed.map(|(latest, began)| latest.saturating_sub(began));
+                if chain.ended.is_none() && passed.is_some_and(|passed| passed < UNDER_WAY) {
+                    continue;
+                }
+                let text =
+                    format!("nothing tells what became of the exchange with ticket {ticket}");
+                let f = &mut self.findings;
+                f.add(Kind::Unfinished, Some(*place), Some(chain.id), None, text);
+            }
         }
     }
 
@@ -284,6 +351,13 @@ impl Verifier {
     }
 }
 
+/// A time in seconds since 1970.
+fn seconds(time: Time) -> Option<i64> {
+    let text = std::str::from_utf8(&time).ok()?;
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(time.unix_timestamp())
+}
+
 fn report(chain: &Chain) -> ChainReport {
     let missing = match (chain.first, chain.ended) {
         (1, None) => chain.tickets.missing(chain.tickets.greatest()),
@@ -300,5 +374,10 @@ fn report(chain: &Chain) -> ChainReport {
         open: missing.iter().fold(0, |sum: u64, (from, to)| {
             sum.saturating_add(to.saturating_sub(*from).saturating_add(1))
         }),
+        intents: {
+            let open = chain.pairs.open.keys().copied();
+            open.filter(|ticket| !chain.early.contains_key(ticket))
+                .collect()
+        },
     }
 }

@@ -6,3 +6,5 @@ mod audit;
 mod files;
 #[cfg(test)]
 mod simulated;
+#[cfg(test)]
+mod strict;

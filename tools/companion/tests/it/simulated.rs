@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Publishing, Record};
+use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Publishing, Record, Ticket};
 use fhir_guard::response::Signer;
 use fhir_guard::shared::{Answer, Step, Work as _};
 
@@ -180,7 +180,12 @@ fn keep(
     };
     let chain = &mut worker.chain;
     let others = chain.publishing(now).and_then(|work| share(work, shared));
-    let sealed = chain.seal(record.line(now + 5_000_000), ticket, others, now);
+    let sealed = chain.seal(
+        record.line(now + 5_000_000),
+        ticket.map(Ticket::Given),
+        others,
+        now,
+    );
     worker.seq += 1;
     lines.push(Line {
         text: sealed.line.clone(),
