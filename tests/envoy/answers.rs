@@ -247,7 +247,7 @@ async fn walk(world: &World, opaque: bool) {
 /// A HEAD tells what a GET tells, less the body: it is decided on the body too.
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_get_without_a_body() {
-    let world = World::start().await;
+    let world = World::shared().await;
     let large = json!({
         "resourceType": "Observation", "id": "large", "status": "final", "code": {"text": "x"},
         "note": [{"text": "x".repeat(3 << 20)}]
@@ -340,7 +340,7 @@ async fn head_is_get_without_a_body() {
 /// A client that goes away leaves one record, and the worker to the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_is_recorded() {
-    let world = World::start().await;
+    let world = World::shared().await;
     for index in 0..30 {
         world
             .put(&json!({

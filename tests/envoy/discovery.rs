@@ -13,7 +13,7 @@ const PATHS: [&str; 2] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_told_what_is_asked_for() {
-    let world = World::start().await;
+    let world = World::shared().await;
     let mut table = Table::new(&world);
     for version in [Version::Http1, Version::Http2] {
         let nobody = world.client_of(None, version, "open");

@@ -13,7 +13,7 @@ const INLINE: &str =
 const CANARY: &str = "CANARY";
 
 async fn world() -> World {
-    World::with(Setting {
+    World::again("labels", || Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
             policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);

@@ -70,7 +70,7 @@ async fn answers_in_large_pieces_pass_whole() {
 /// Many held answers at once on one connection, whose buffer is shared.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_large_answers_share_a_connection() {
-    let world = World::start().await;
+    let world = World::shared().await;
     put(&world, HOLD - 1).await;
     let told = world.direct("/Condition/size").await;
     let certificate = world.pki.client("clinic-a");
@@ -101,7 +101,7 @@ async fn many_large_answers_share_a_connection() {
 /// A body on the way in is held whole, too: up to `fhir.body_limit`, and refused beyond it.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_of_every_size_pass_whole() {
-    let world = World::start().await;
+    let world = World::shared().await;
     for version in [Version::Http1, Version::Http2] {
         let client = world.client_of(Some(&world.pki.client("clinic-a")), version, "secure");
         for size in [

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
-use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, module};
+use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port, module};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 pub use fhir_guard_harness::tokens::now;
@@ -14,6 +14,8 @@ use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::pool::{self, Before, Kept};
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -29,6 +31,9 @@ pub struct World {
     /// Those of them that Envoy refused before the filter saw them.
     pub unseen: Mutex<usize>,
     directory: PathBuf,
+    before: Before,
+    /// Where its Envoy goes when it is closed: under this name, with this port of the FHIR server.
+    shared: Option<(&'static str, u16)>,
 }
 
 /// An edit of the filter's configuration, for every listener.
@@ -58,7 +63,41 @@ impl World {
     }
 
     pub async fn with(setting: Setting) -> World {
-        let (world, config) = Prepared::new(setting).await;
+        World::on(0, setting).await
+    }
+
+    /// The shipped manifest in an Envoy that had scenarios before and will have others: not for those that read its
+    /// log, count its statistics, or use up a limit.
+    pub async fn shared() -> World {
+        World::again("shipped", Setting::default).await
+    }
+
+    /// As [`World::shared`], with the setting that belongs to this name.
+    pub async fn again(name: &'static str, setting: impl FnOnce() -> Setting) -> World {
+        if let Some((kept, before)) = pool::take(name).await {
+            return World {
+                pki: kept.pki,
+                issuer: issuer(),
+                fhir: fhir_server(kept.port).await,
+                envoy: kept.envoy,
+                exchanges: Mutex::new(0),
+                unseen: Mutex::new(0),
+                directory: kept.directory,
+                before,
+                shared: Some((name, kept.port)),
+            };
+        }
+        let port = free_port().expect("a free port");
+        let world = World::on(port, setting()).await;
+        pool::remove_at_the_end([&world.directory, world.envoy.directory()]);
+        World {
+            shared: Some((name, port)),
+            ..world
+        }
+    }
+
+    async fn on(port: u16, setting: Setting) -> World {
+        let (world, config) = Prepared::new(port, setting).await;
         let envoy = Envoy::start(Spec::new(config)).await.expect("Envoy starts");
         World {
             pki: world.pki,
@@ -68,12 +107,14 @@ impl World {
             exchanges: Mutex::new(0),
             unseen: Mutex::new(0),
             directory: world.directory,
+            before: Before::default(),
+            shared: None,
         }
     }
 
     /// What Envoy says when it does not start with this setting, which it must not.
     pub async fn refuses(setting: Setting) -> String {
-        let (world, config) = Prepared::new(setting).await;
+        let (world, config) = Prepared::new(0, setting).await;
         let started = Envoy::start(Spec::new(config)).await;
         let _ = std::fs::remove_dir_all(&world.directory);
         match started {
@@ -180,11 +221,10 @@ impl World {
     /// The records so far, once all of them are there, in the order of their time.
     pub async fn records(&self) -> Vec<Value> {
         let expected = *self.exchanges.lock().expect("no test has failed inside");
-        let mut records = self
-            .envoy
-            .audit_of(expected)
-            .await
-            .expect("one JSON record for each exchange");
+        let records = self.envoy.audit_of(self.before.records + expected).await;
+        let mut records = records
+            .expect("one JSON record for each exchange")
+            .split_off(self.before.records);
         assert_eq!(records.len(), expected, "one record for each exchange");
         records.sort_by_key(|record| record["time"].as_str().map(str::to_owned));
         records
@@ -213,25 +253,28 @@ impl World {
         }
         let log = self.envoy.log();
         assert!(!log.contains("panicked"), "the module panicked");
-        let _ = std::fs::remove_dir_all(&self.directory);
+        let Some((name, port)) = self.shared else {
+            let _ = std::fs::remove_dir_all(&self.directory);
+            return;
+        };
+        let kept = Kept {
+            pki: self.pki,
+            envoy: self.envoy,
+            directory: self.directory,
+            port,
+        };
+        self.fhir.stop().await;
+        pool::give_back(name, kept);
     }
 
     async fn workers_used(&self) -> usize {
-        let stats = self.envoy.stats().await.expect("statistics");
-        let used = |(name, value): (&String, &u64)| {
-            (name.contains(".worker_") && name.ends_with("downstream_cx_total") && *value > 0)
-                .then(|| {
-                    name.split('.')
-                        .find(|part| part.starts_with("worker_"))
-                        .map(str::to_owned)
-                })
-                .flatten()
-        };
-        stats
+        let connections = pool::connections(&self.envoy).await;
+        let before = |name| self.before.connections.get(name).copied().unwrap_or(0);
+        let used = connections
             .iter()
-            .filter_map(used)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len()
+            .filter(|(name, count)| **count > before(name.as_str()))
+            .filter_map(|(name, _)| name.split('.').find(|part| part.starts_with("worker_")));
+        used.collect::<std::collections::BTreeSet<_>>().len()
     }
 }
 
@@ -244,16 +287,13 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(setting: Setting) -> (Prepared, Value) {
+    /// With the FHIR server on this port; 0: on any.
+    async fn new(port: u16, setting: Setting) -> (Prepared, Value) {
         let pki = setting.pki.unwrap_or_else(Pki::new);
-        let issuer = Issuer::new("https://as.example.org");
+        let issuer = issuer();
         pki.client("clinic-a");
         pki.client("clinic-b");
-        let fhir = FhirServer::start(Options {
-            hostile: Some(Hostile::OnRequest),
-            ..Options::default()
-        })
-        .await;
+        let fhir = fhir_server(port).await;
         let directory = directory();
         pki.write_to(&directory.join("tls"))
             .expect("certificates can be written");
@@ -301,6 +341,19 @@ impl Prepared {
         };
         (prepared, config)
     }
+}
+
+fn issuer() -> Issuer {
+    Issuer::new("https://as.example.org")
+}
+
+async fn fhir_server(port: u16) -> FhirServer {
+    FhirServer::start(Options {
+        port,
+        hostile: Some(Hostile::OnRequest),
+        ..Options::default()
+    })
+    .await
 }
 
 /// Edits Envoy's configuration: HTTP/2 to the FHIR server.

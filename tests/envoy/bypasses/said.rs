@@ -15,7 +15,7 @@ const QUERY: &str = "request.malformed.query";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_hides_nothing_bypass_17_18_79_81() {
-    let world = World::start().await;
+    let world = World::shared().await;
     let mut table = Table::new(&world);
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");

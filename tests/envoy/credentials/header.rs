@@ -8,7 +8,7 @@ use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_come_in_exactly_one_form() {
-    let world = World::start().await;
+    let world = World::shared().await;
     for version in [Version::Http1, Version::Http2] {
         forms(&world, version).await;
     }

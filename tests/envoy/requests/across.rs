@@ -15,7 +15,7 @@ const USER: &str = "user/*.s";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_reaches_as_far_as_its_scopes_bypass_17_24_25() {
-    let world = World::start().await;
+    let world = World::shared().await;
     for version in [Version::Http1, Version::Http2] {
         forms(&world, version).await;
     }

@@ -27,7 +27,7 @@ fn ids(answer: &Response) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_granular_scope_opens_what_it_matches() {
-    let world = World::start().await;
+    let world = World::shared().await;
     searches(&world).await;
     lies(&world).await;
     pages(&world).await;

@@ -14,7 +14,7 @@ fn lacking(scope: &'static str) -> Refusal {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_opens_what_it_says_and_nothing_else() {
-    let world = World::start().await;
+    let world = World::shared().await;
     let mut table = Table::new(&world);
     reads(&mut table).await;
     lackings(&mut table).await;

@@ -11,7 +11,7 @@ const SYSTEM: &str = "system/*.rs";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_asks_only_for_what_may_be_told() {
-    let world = World::start().await;
+    let world = World::shared().await;
     let mut table = Table::new(&world);
     own(&mut table).await;
     others(&mut table).await;
