@@ -17,16 +17,7 @@ const ABSENT: (Refusal, &str) = (refusal(404, "not-found", None), "compartment")
 
 /// A world in which everything but a patient's own access takes consent.
 async fn world(consent: Value) -> World {
-    World::with(setting(consent)).await
-}
-
-/// Where nothing is remembered of what was asked.
-async fn forgetful() -> World {
-    World::again("consent", || setting(json!({"cache": "0s"}))).await
-}
-
-fn setting(consent: Value) -> Setting {
-    Setting {
+    World::with(Setting {
         policy: Some(Box::new(move |policy| {
             policy["rules"] = json!([{
                 "name": "c", "effect": "require", "require": {"consent": true},
@@ -39,7 +30,8 @@ fn setting(consent: Value) -> Setting {
             policy["limits"] = json!([]);
         })),
         ..Setting::default()
-    }
+    })
+    .await
 }
 
 /// The Consent `c-PATIENT`, or one more, with this rule.
@@ -100,7 +92,7 @@ fn ids(answer: &Response) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consents_decide_what_is_asked_and_what_leaves() {
-    let world = forgetful().await;
+    let world = world(json!({"cache": "0s"})).await;
     let acts = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
     let label = json!([{"system": acts, "code": "PSY"}]);
     let condition = json!([{"system": "http://hl7.org/fhir/resource-types", "code": "Condition"}]);
@@ -216,7 +208,7 @@ fn observation(id: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_times_and_instances_decide_what_leaves() {
-    let world = forgetful().await;
+    let world = world(json!({"cache": "0s"})).await;
     let loinc = |code: &str| json!({"coding": [{"system": "http://loinc.org", "code": code}]});
     let made = |id: &str, code: &str, at: &str| {
         let mut made = observation(id);
@@ -295,7 +287,7 @@ async fn codes_times_and_instances_decide_what_leaves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_goes_on_when_the_consents_are_there() {
-    let world = forgetful().await;
+    let world = world(json!({"cache": "0s"})).await;
     put(&world, "p1", "", "active", json!({"type": "permit"})).await;
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");
@@ -348,7 +340,7 @@ async fn a_body_goes_on_when_the_consents_are_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consents_that_cannot_be_read_refuse() {
-    let world = forgetful().await;
+    let world = world(json!({"cache": "0s"})).await;
     let client = world.client();
     for (number, (misbehaviour, expected)) in [
         ("status-500", AWAY),

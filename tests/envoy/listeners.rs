@@ -13,7 +13,7 @@ const PUBLIC: [&str; 2] = ["/r4/metadata", "/r4/.well-known/smart-configuration"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn public_paths_need_nothing_and_open_nothing_else() {
-    let world = World::shared().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let certificate = world.pki.client("clinic-a");
     for (listener, certificate) in [

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::pool::{self, Before, Kept};
+use crate::pool::{self, Kept};
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -31,9 +31,10 @@ pub struct World {
     /// Those of them that Envoy refused before the filter saw them.
     pub unseen: Mutex<usize>,
     directory: PathBuf,
-    before: Before,
-    /// Where its Envoy goes when it is closed: under this name, with this port of the FHIR server.
-    shared: Option<(&'static str, u16)>,
+    port: u16,
+    /// Records of scenarios before.
+    records: usize,
+    is_shared: bool,
 }
 
 /// An edit of the filter's configuration, for every listener.
@@ -62,61 +63,60 @@ impl World {
         World::with(Setting::default()).await
     }
 
-    pub async fn with(setting: Setting) -> World {
-        World::on(0, setting).await
-    }
-
-    /// The shipped manifest in an Envoy that had scenarios before and will have others: not for those that read its
-    /// log, count its statistics, or use up a limit.
-    pub async fn shared() -> World {
-        World::again("shipped", Setting::default).await
-    }
-
-    /// As [`World::shared`], with the setting that belongs to this name.
-    pub async fn again(name: &'static str, setting: impl FnOnce() -> Setting) -> World {
-        if let Some((kept, before)) = pool::take(name).await {
-            return World {
-                pki: kept.pki,
-                issuer: issuer(),
-                fhir: fhir_server(kept.port).await,
-                envoy: kept.envoy,
-                exchanges: Mutex::new(0),
-                unseen: Mutex::new(0),
-                directory: kept.directory,
-                before,
-                shared: Some((name, kept.port)),
-            };
-        }
-        let port = free_port().expect("a free port");
-        let world = World::on(port, setting()).await;
-        pool::remove_at_the_end([&world.directory, world.envoy.directory()]);
-        World {
-            shared: Some((name, port)),
-            ..world
-        }
-    }
-
-    async fn on(port: u16, setting: Setting) -> World {
-        let (world, config) = Prepared::new(port, setting).await;
+    /// In an Envoy of its own.
+    pub async fn with(mut setting: Setting) -> World {
+        let (world, config) = Prepared::new(Place::new(setting.pki.take(), 0), setting).await;
         let envoy = Envoy::start(Spec::new(config)).await.expect("Envoy starts");
+        World::of(world, envoy)
+    }
+
+    /// In an Envoy that had other scenarios before and will have others: not for those that read its log, count its
+    /// statistics, use up a limit, or whose workers remember something.
+    pub async fn shared(setting: Setting) -> World {
+        assert!(setting.pki.is_none(), "it has certificates of its own");
+        let kept = pool::take().await;
+        let Some(Kept { place, mut envoy }) = kept else {
+            let place = Place::new(None, free_port().expect("a free port"));
+            let (world, config) = Prepared::new(place, setting).await;
+            let envoy = Envoy::start_replaceable(Spec::new(config)).await;
+            let envoy = envoy.expect("Envoy starts");
+            pool::remove_at_the_end([&world.place.directory, envoy.directory()]);
+            return World {
+                is_shared: true,
+                ..World::of(world, envoy)
+            };
+        };
+        let records = envoy.audit().expect("records").len();
+        let (world, config) = Prepared::new(place, setting).await;
+        let taken = envoy.replace(config).await;
+        taken.expect("Envoy takes listeners and clusters");
         World {
-            pki: world.pki,
+            records,
+            is_shared: true,
+            ..World::of(world, envoy)
+        }
+    }
+
+    fn of(world: Prepared, envoy: Envoy) -> World {
+        World {
+            pki: world.place.pki,
             issuer: world.issuer,
             fhir: world.fhir,
             envoy,
             exchanges: Mutex::new(0),
             unseen: Mutex::new(0),
-            directory: world.directory,
-            before: Before::default(),
-            shared: None,
+            directory: world.place.directory,
+            port: world.place.port,
+            records: 0,
+            is_shared: false,
         }
     }
 
     /// What Envoy says when it does not start with this setting, which it must not.
-    pub async fn refuses(setting: Setting) -> String {
-        let (world, config) = Prepared::new(0, setting).await;
+    pub async fn refuses(mut setting: Setting) -> String {
+        let (world, config) = Prepared::new(Place::new(setting.pki.take(), 0), setting).await;
         let started = Envoy::start(Spec::new(config)).await;
-        let _ = std::fs::remove_dir_all(&world.directory);
+        let _ = std::fs::remove_dir_all(&world.place.directory);
         match started {
             Ok(_) => panic!("Envoy starts"),
             Err(error) => error,
@@ -221,10 +221,10 @@ impl World {
     /// The records so far, once all of them are there, in the order of their time.
     pub async fn records(&self) -> Vec<Value> {
         let expected = *self.exchanges.lock().expect("no test has failed inside");
-        let records = self.envoy.audit_of(self.before.records + expected).await;
+        let records = self.envoy.audit_of(self.records + expected).await;
         let mut records = records
             .expect("one JSON record for each exchange")
-            .split_off(self.before.records);
+            .split_off(self.records);
         assert_eq!(records.len(), expected, "one record for each exchange");
         records.sort_by_key(|record| record["time"].as_str().map(str::to_owned));
         records
@@ -253,26 +253,32 @@ impl World {
         }
         let log = self.envoy.log();
         assert!(!log.contains("panicked"), "the module panicked");
-        let Some((name, port)) = self.shared else {
+        if !self.is_shared {
             let _ = std::fs::remove_dir_all(&self.directory);
             return;
-        };
-        let kept = Kept {
+        }
+        let place = Place {
             pki: self.pki,
-            envoy: self.envoy,
             directory: self.directory,
-            port,
+            port: self.port,
         };
+        let envoy = self.envoy;
         self.fhir.stop().await;
-        pool::give_back(name, kept);
+        pool::give_back(Kept { place, envoy });
     }
 
+    /// Its listeners have ports, and hence statistics, of their own.
     async fn workers_used(&self) -> usize {
-        let connections = pool::connections(&self.envoy).await;
-        let before = |name| self.before.connections.get(name).copied().unwrap_or(0);
-        let used = connections
+        let stats = self.envoy.stats().await.expect("statistics");
+        let own = |name: &str| {
+            let mut all = self.envoy.addresses();
+            !self.is_shared || all.any(|own| name.contains(&format!("_{}.worker_", own.port())))
+        };
+        let used = stats
             .iter()
-            .filter(|(name, count)| **count > before(name.as_str()))
+            .filter(|(name, count)| {
+                name.ends_with("downstream_cx_total") && own(name) && **count > 0
+            })
             .filter_map(|(name, _)| name.split('.').find(|part| part.starts_with("worker_")));
         used.collect::<std::collections::BTreeSet<_>>().len()
     }
@@ -280,20 +286,25 @@ impl World {
 
 /// Everything but Envoy itself.
 struct Prepared {
-    pki: Pki,
     issuer: Issuer,
     fhir: FhirServer,
-    directory: PathBuf,
+    place: Place,
 }
 
-impl Prepared {
-    /// With the FHIR server on this port; 0: on any.
-    async fn new(port: u16, setting: Setting) -> (Prepared, Value) {
-        let pki = setting.pki.unwrap_or_else(Pki::new);
-        let issuer = issuer();
+/// What Envoy's configuration refers to.
+pub struct Place {
+    pki: Pki,
+    /// The certificates and the module.
+    directory: PathBuf,
+    /// Of the FHIR server; 0: any.
+    port: u16,
+}
+
+impl Place {
+    fn new(pki: Option<Pki>, port: u16) -> Place {
+        let pki = pki.unwrap_or_else(Pki::new);
         pki.client("clinic-a");
         pki.client("clinic-b");
-        let fhir = fhir_server(port).await;
         let directory = directory();
         pki.write_to(&directory.join("tls"))
             .expect("certificates can be written");
@@ -302,6 +313,18 @@ impl Prepared {
             directory.join("fhir_guard.wasm"),
         )
         .expect("the module can be copied");
+        Place {
+            pki,
+            directory,
+            port,
+        }
+    }
+}
+
+impl Prepared {
+    async fn new(place: Place, setting: Setting) -> (Prepared, Value) {
+        let issuer = issuer();
+        let fhir = fhir_server(place.port).await;
         let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
             fhir.raw_address()
         } else {
@@ -316,7 +339,7 @@ impl Prepared {
             .port("open", 0)
             .admin_port(0)
             .upstream("127.0.0.1", upstream.port())
-            .files("/etc/fhir-guard/", &directory)
+            .files("/etc/fhir-guard/", &place.directory)
             .plugin(|policy| {
                 let port = upstream.port();
                 policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
@@ -334,10 +357,9 @@ impl Prepared {
             .build()
             .expect("every patch finds its place");
         let prepared = Prepared {
-            pki,
             issuer,
             fhir,
-            directory,
+            place,
         };
         (prepared, config)
     }

@@ -18,7 +18,7 @@ fn statuses(answer: &Response) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_entry_is_held_to_the_consent_of_its_patient() {
-    let world = forgetful().await;
+    let world = world(json!({"cache": "0s"})).await;
     let label = json!([{"system": "urn:x", "code": "PSY"}]);
     let denial = json!({"type": "deny", "securityLabel": label});
     put(

@@ -16,7 +16,7 @@ const BOTH_WORKERS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_only_with_its_certificate() {
-    let world = World::shared().await;
+    let world = World::shared(Setting::default()).await;
     confirmations(&world).await;
     other_certificates(&world).await;
     cached(&world).await;
