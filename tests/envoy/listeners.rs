@@ -130,7 +130,7 @@ async fn public_paths_need_nothing_and_open_nothing_else() {
 /// What Istio sends: the same document as JSON text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_may_be_json_text() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         envoy: Some(Box::new(|config| {
             each_plugin(config, &mut |plugin| {
                 let text = plugin["value"].to_string();

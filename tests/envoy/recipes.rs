@@ -123,7 +123,7 @@ async fn the_server_gets_its_own_token_and_our_word_about_the_caller() {
     let (filter, own) = (block("hapi filter"), directory.clone());
     let identity = block("hapi fhir")["upstream"]["identity"].clone();
     let told = identity.clone();
-    let world = World::shared(Setting {
+    let world = World::with(Setting {
         policy: Some(Box::new(move |policy| {
             policy["fhir"]["upstream"]["identity"] = told.clone();
             policy["issuers"][0]["tenant"] = json!("Tenant-1");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
-use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port, module};
+use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 pub use fhir_guard_harness::tokens::now;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::pool::{self, Kept};
+use crate::pool::{self, Kept, Place};
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -72,11 +72,15 @@ impl World {
 
     /// In an Envoy that had other scenarios before and will have others: not for those that read its log, count its
     /// statistics, use up a limit, or whose workers remember something.
-    pub async fn shared(setting: Setting) -> World {
-        assert!(setting.pki.is_none(), "it has certificates of its own");
+    pub async fn shared(mut setting: Setting) -> World {
+        let pki = setting.pki.take();
         let kept = pool::take().await;
-        let Some(Kept { place, mut envoy }) = kept else {
-            let place = Place::new(None, free_port().expect("a free port"));
+        let Some(Kept {
+            mut place,
+            mut envoy,
+        }) = kept
+        else {
+            let place = Place::new(pki, free_port().expect("a free port"));
             let (world, config) = Prepared::new(place, setting).await;
             let envoy = Envoy::start_replaceable(Spec::new(config)).await;
             let envoy = envoy.expect("Envoy starts");
@@ -86,6 +90,9 @@ impl World {
                 ..World::of(world, envoy)
             };
         };
+        if let Some(pki) = pki {
+            place.is_of(pki);
+        }
         let records = envoy.audit().expect("records").len();
         let (world, config) = Prepared::new(place, setting).await;
         let taken = envoy.replace(config).await;
@@ -291,36 +298,6 @@ struct Prepared {
     place: Place,
 }
 
-/// What Envoy's configuration refers to.
-pub struct Place {
-    pki: Pki,
-    /// The certificates and the module.
-    directory: PathBuf,
-    /// Of the FHIR server; 0: any.
-    port: u16,
-}
-
-impl Place {
-    fn new(pki: Option<Pki>, port: u16) -> Place {
-        let pki = pki.unwrap_or_else(Pki::new);
-        pki.client("clinic-a");
-        pki.client("clinic-b");
-        let directory = directory();
-        pki.write_to(&directory.join("tls"))
-            .expect("certificates can be written");
-        std::fs::copy(
-            module().expect("make wasm has been run"),
-            directory.join("fhir_guard.wasm"),
-        )
-        .expect("the module can be copied");
-        Place {
-            pki,
-            directory,
-            port,
-        }
-    }
-}
-
 impl Prepared {
     async fn new(place: Place, setting: Setting) -> (Prepared, Value) {
         let issuer = issuer();
@@ -429,13 +406,4 @@ fn unchunked(mut coded: &[u8]) -> Vec<u8> {
         body.extend_from_slice(&coded[end + 2..end + 2 + size]);
         coded = &coded[end + 4 + size..];
     }
-}
-
-fn directory() -> PathBuf {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("fhir-guard-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(path.join("tls")).expect("a temporary directory");
-    path
 }

@@ -54,6 +54,7 @@ impl Envoy {
                 config,
                 concurrency,
             },
+            &named,
         )
         .await?;
         envoy.listeners = listeners;
