@@ -37,7 +37,7 @@ async fn a_gateway_that_appends_speaks_for_its_callers() {
         ],
         "forward": ["hash", "subject", "uri", "dns"],
     });
-    let world = World::shared(setting(pki, rules, |config| {
+    let world = World::with(setting(pki, rules, |config| {
         let port = free_port().expect("a free port");
         listener(config, "secure")["address"]["socket_address"]["port_value"] = json!(port);
         // One tells the certificate, one its names only; and one is not trusted.
@@ -179,7 +179,7 @@ async fn a_name_in_a_certificate_makes_no_element() {
             let names = json!({ "uri": true });
             gateway(config, "names", "gateway", port, (START_ANEW, names));
         });
-        let world = World::shared(Setting {
+        let world = World::with(Setting {
             policy: setting.policy.map(|mut edit| -> crate::world::EditPolicy {
                 Box::new(move |policy| {
                     edit(policy);

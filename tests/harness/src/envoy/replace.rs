@@ -1,6 +1,7 @@
 //! An Envoy that is given other listeners and clusters while it runs. To compile the module is most of what a start
 //! costs, and an Envoy that has it compiled keeps it as long as some listener uses it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,15 +77,19 @@ impl Envoy {
             return Err("only listeners and clusters can be replaced".to_owned());
         }
         for ((kind, resources), (_, _, statistic)) in taken.into_iter().zip(KINDS) {
-            let counter = |of: &str| format!("{statistic}.update_{of}");
-            let before = self.stat(&counter("success")).await?;
-            let refused = self.stat(&counter("rejected")).await?;
+            let count = |stats: &BTreeMap<String, u64>, of: &[&str]| -> u64 {
+                let name = |of: &&str| format!("{statistic}.update_{of}");
+                let counts = of.iter().filter_map(|of| stats.get(&name(of)));
+                counts.sum()
+            };
+            // What Envoy does not understand, and what it understands and does not take.
+            let refused = ["failure", "rejected"];
+            let before = self.stats().await?;
             write(&self.path, kind, &resources)?;
             let mut rounds = READY_WITHIN.as_millis() / POLL.as_millis();
             loop {
                 let stats = self.stats().await?;
-                let stat = |name: &str| stats.get(name).copied().unwrap_or(0);
-                if stat(&counter("rejected")) > refused || rounds == 0 {
+                if count(&stats, &refused) > count(&before, &refused) || rounds == 0 {
                     return Err(format!(
                         "envoy does not take these {kind}; its log ends: {}",
                         self.log_tail()
@@ -94,7 +99,11 @@ impl Envoy {
                     "cluster_manager.warming_clusters",
                     "listener_manager.total_listeners_warming",
                 ];
-                if stat(&counter("success")) > before && warm.iter().all(|name| stat(name) == 0) {
+                let is_taken = count(&stats, &["success"]) > count(&before, &["success"]);
+                let is_warm = warm
+                    .iter()
+                    .all(|name| stats.get(*name).is_none_or(|one| *one == 0));
+                if is_taken && is_warm {
                     break;
                 }
                 rounds -= 1;
