@@ -25,7 +25,7 @@ run: tools wasm demo-binary ## guard a FHIR server behind Envoy and show it; UPS
 smoke: tools wasm demo-binary ## the tour of `make run` without a person: every step is asserted
 	@exec "$(BUILD)/debug/demo" --check $(if $(UPSTREAM),"--upstream=$(UPSTREAM)") $(if $(PATIENT),"--patient=$(PATIENT)")
 
-test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, real Envoy, containers where there is Docker
+test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, real Envoy, containers (part of make compose) where there is Docker
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
@@ -34,8 +34,8 @@ interop: tools wasm demo-binary $(if $(SINKS)$(HOSTILE),,ratelimit-server) ## co
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile) $(if $(LIMITS),--limits) $(if $(SINKS),--sinks)
 
 ratelimit-server: toolchain
-	@echo "building the rate limit server (the first time takes some minutes)"
-	@CARGO_TARGET_DIR="$(CURDIR)/.tools/ratelimit" cargo build --quiet --release --locked --manifest-path tests/interop/ratelimit/Cargo.toml
+	@echo "building the rate limit server (the first time takes a minute or two)"
+	@CARGO_TARGET_DIR="$(CURDIR)/.tools/ratelimit" cargo build --quiet --locked --manifest-path tests/interop/ratelimit/Cargo.toml
 
 HOSTILE_SERVER := helios-hfs --version 0.2.7
 hostile-server: toolchain ## install a FHIR server that ignores what it is asked into .tools/, for make interop; ten minutes, 200 MB
@@ -47,7 +47,7 @@ hostile-server: toolchain ## install a FHIR server that ignores what it is asked
 	@echo ".tools/hostile-server is there: make interop tries it"
 
 oracles: toolchain ## compare with third-party vectors and print the accounts; FHIR_GUARD_VECTORS=folder: where they are
-	@cargo test --package fhir-guard --test oracles
+	@cargo test --workspace --test oracles
 
 tables: toolchain ## make src/fhir/tables/ anew from the published definitions; DEFINITIONS=folder, else that of FHIR_GUARD_VECTORS
 	@cargo run --quiet --package fhir-guard-tables --bin tables -- $(DEFINITIONS)
@@ -78,12 +78,16 @@ bench-screening: bench-filter ## how fast answers are screened and redacted insi
 	@if command -v node >/dev/null; then node tests/bench/screening.mjs dist/fhir_guard.wasm dist/bench_filter.wasm; \
 	    else echo "screening inside V8: not measured, for there is no node"; fi
 
-compose: compose-engine tools wasm demo-binary compose-images ## the real-Envoy scenarios and the tour in containers of envoy/docker-compose.yaml
+# What another user, another file system and another network can change: the start and what refuses it, files,
+# addresses of servers, the admin interface, sinks. What the filter decides is the same in a container.
+OF_CONTAINERS := credentials::certificates exchange keys listeners metrics platform repository revocation signing upstream
+AT_ONCE := $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 1))
+compose: compose-engine tools wasm demo-binary compose-images ## the tour and the real-Envoy scenarios that containers can change, in those of envoy/docker-compose.yaml; ALL=1: all scenarios
 	@echo "the harness, with Envoy in containers of $(COMPOSE_IMAGE)"
-	@$(IN_CONTAINERS) cargo test --package fhir-guard-harness --lib -- envoy::
-	@echo "every scenario of the real Envoy but the soak, with Envoy in containers of $(COMPOSE_IMAGE)"
+	@$(IN_CONTAINERS) cargo test --workspace --lib -- envoy::
+	@echo "$(if $(ALL),every scenario of the real Envoy but the soak,$(words $(OF_CONTAINERS)) rooms of scenarios), with Envoy in containers of $(COMPOSE_IMAGE)"
 	@# The soak changes Envoy's files while it runs, and looks at its process.
-	@$(IN_CONTAINERS) cargo test --package fhir-guard --test envoy -- --skip soak::
+	@$(IN_CONTAINERS) cargo test --workspace --test envoy -- --test-threads=$(AT_ONCE) --skip soak:: $(if $(ALL),,$(addsuffix ::,$(OF_CONTAINERS)))
 	@echo "the tour, with envoy/docker-compose.yaml as it is and its own FHIR server"
 	@$(IN_CONTAINERS) "$(BUILD)/debug/demo" --compose --check
 
@@ -97,8 +101,7 @@ matrix: toolchain wasm ## the real-Envoy scenarios on every supported Envoy, as 
 lint: toolchain ## formatting, clippy for the host and for wasm32, documentation; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package fhir-guard --lib --target wasm32-wasip1 -- -D warnings
-	cargo clippy --package fhir-guard-bench-filter --lib --target wasm32-wasip1 -- -D warnings
+	cargo clippy --package fhir-guard --package fhir-guard-bench-filter --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null || { \
 	    echo "fuzz/Cargo.lock does not fit Cargo.toml: cargo metadata --manifest-path fuzz/Cargo.toml, and commit it"; exit 1; }

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 VERSIONS = ["1.36.4", "1.37.0", "1.39.3", "1.40.0"]
-COMMAND = ["cargo", "test", "--package", "fhir-guard", "--test", "envoy", "--", "--show-output"]
+COMMAND = ["cargo", "test", "--workspace", "--test", "envoy", "--", "--show-output"]
 SCENARIO = re.compile(r"^test (\S+) \.\.\. (ok|FAILED|ignored)")
 FEATURE = re.compile(r"^feature: (.*): (yes|no)$")
 V8 = "envoy.wasm.runtime.v8"

@@ -71,18 +71,8 @@ impl References {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::{Primitive, ResourceType};
-
-    fn structure(path: &str) -> Structure {
-        let mut names = path.split('.');
-        let resource_type = names.next().and_then(ResourceType::parse).expect(path);
-        names.fold(Structure::of(resource_type), |of, name| {
-            match of.element(name).expect(path).content {
-                Content::Object(inner) => inner,
-                other => panic!("{path}: {other:?}"),
-            }
-        })
-    }
+    use crate::fhir::Primitive;
+    use crate::fhir::structure::tests::structure;
 
     #[test]
     fn what_may_refer_is_told() {

@@ -230,10 +230,11 @@ fn content(number: u16) -> Content {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn structure(path: &str) -> Structure {
+    /// The structure at this path from the type of a resource, as `Patient.contact`.
+    pub fn structure(path: &str) -> Structure {
         let mut names = path.split('.');
         let resource_type = names.next().and_then(ResourceType::parse).expect(path);
         names.fold(Structure::of(resource_type), |of, name| {

@@ -39,7 +39,7 @@ async fn direct(world: &World, path: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_hidden_does_not_leave() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy: &mut Value| {
             let rule = json!({
                 "name": "notes", "resource": "Observation", "elements": ["note.text"],
@@ -136,7 +136,7 @@ async fn what_is_hidden_does_not_leave() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_lead_through_everything_and_nowhere_else() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy: &mut Value| {
             policy["secrets"] = json!({"page_key": {"inline": "01".repeat(32)}});
         })),
@@ -247,7 +247,7 @@ async fn walk(world: &World, opaque: bool) {
 /// A HEAD tells what a GET tells, less the body: it is decided on the body too.
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_get_without_a_body() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let large = json!({
         "resourceType": "Observation", "id": "large", "status": "final", "code": {"text": "x"},
         "note": [{"text": "x".repeat(3 << 20)}]
@@ -340,7 +340,7 @@ async fn head_is_get_without_a_body() {
 /// A client that goes away leaves one record, and the worker to the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_is_recorded() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     for index in 0..30 {
         world
             .put(&json!({

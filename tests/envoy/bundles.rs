@@ -10,7 +10,7 @@ const FHIR: &str = "application/fhir+json";
 
 /// A world that takes both, up to ten entries.
 async fn taking(edit: impl Fn(&mut Value) + 'static) -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(move |policy| {
             policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"], "entries": 10});
             policy["fhir"]["conditional"] = json!(["create"]);

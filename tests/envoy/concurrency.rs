@@ -1,14 +1,12 @@
 //! How many at once, across the workers: leases that are given back however a request ends.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fhir_guard_harness::client::{Client, Request, Response, Version};
-use fhir_guard_harness::envoy::free_port;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::reload::Reload;
 use crate::table::{THROTTLED, faults};
 use crate::world::{Setting, World};
 
@@ -25,8 +23,6 @@ async fn world(most: u32) -> World {
     })
     .await
 }
-
-const PLUGIN: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
 
 fn read(token: &str) -> Request {
     Request::get("/r4/Patient/p1").bearer(token)
@@ -169,56 +165,25 @@ async fn one_after_the_other_is_one_at_a_time() {
     world.close().await;
 }
 
-/// Envoy looks at a file when another is moved to its place.
-fn give(directory: &Path, version: u64, listeners: &[Value]) {
-    let new = directory.join("listeners.json.new");
-    let response = json!({ "version_info": version.to_string(), "resources": listeners });
-    std::fs::write(&new, response.to_string()).expect("a file");
-    std::fs::rename(&new, directory.join("listeners.json")).expect("a file");
-}
-
 /// A listener that is replaced while requests are under way: theirs are counted, and given back.
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_outlive_a_changed_configuration() {
-    // Its files lie outside of the containers.
-    if std::env::var("FHIR_GUARD_ENVOY").is_ok_and(|form| form == "compose") {
+    // In a container there is no such file.
+    let Some(reload) = Reload::new("leases") else {
         return;
-    }
-    let directory = std::env::temp_dir().join(format!("fhir-guard-leases-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory");
-    let (place, secure) = (directory.clone(), free_port().expect("a free port"));
-    let taken: Arc<Mutex<Vec<Value>>> = Arc::default();
-    let kept = Arc::clone(&taken);
+    };
     let world = World::with(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] =
                 json!([{ "name": "at-once", "key": ["client"], "concurrent": 3, "lease": "30s" }]);
         })),
-        envoy: Some(Box::new(move |config| {
-            let all = config["static_resources"]["listeners"].as_array_mut();
-            let mut all = std::mem::take(all.expect("listeners"));
-            all.retain(|listener| listener["name"] == "secure");
-            for listener in &mut all {
-                listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-                listener["address"]["socket_address"]["port_value"] = json!(secure);
-            }
-            give(&place, 0, &all);
-            let path = place.join("listeners.json").display().to_string();
-            config["node"] = json!({ "id": "leases", "cluster": "leases" });
-            config["dynamic_resources"] =
-                json!({ "lds_config": { "path_config_source": { "path": path } } });
-            *kept.lock().expect("nobody panics") = all;
-        })),
+        envoy: Some(reload.edit(|_| ())),
         ..Setting::default()
     })
     .await;
-    let certificate = world.pki.client("clinic-a");
     let token = world.token("patient/*.rs");
     let send = || {
-        let address = ([127, 0, 0, 1], secure).into();
-        let client = Client::new(&world.pki, Some(&certificate), Version::Http2, address);
-        let client = client.authority("fhir.example.org");
-        let request = read(&token);
+        let (client, request) = (reload.client(&world, Version::Http2), read(&token));
         async move { client.send(request).await.expect("an answer").status }
     };
     world.fhir.misbehave(Some("slow-chunks"));
@@ -227,18 +192,7 @@ async fn leases_outlive_a_changed_configuration() {
         under_way.spawn(send());
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut changed = taken.lock().expect("nobody panics").clone();
-    let plugin = changed[0].pointer_mut(PLUGIN).expect("the filter");
-    plugin["configuration"]["value"]["issuers"][0]["clock_skew"] = json!("29s");
-    give(&directory, 1, &changed);
-    let name = "listener_manager.lds.update_success";
-    for tries in 0.. {
-        if world.envoy.stat(name).await.expect("a number") >= 2 {
-            break;
-        }
-        assert!(tries < 250, "envoy does not take its listeners");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    reload.replace(&world).await;
     assert!(under_way.try_join_next().is_none(), "they are under way");
     let mut new = JoinSet::new();
     for _ in 0..3 {
@@ -256,6 +210,4 @@ async fn leases_outlive_a_changed_configuration() {
     assert_eq!(all.join_all().await, [200; 3]);
     let log = world.envoy.log();
     assert!(!log.contains("panicked"), "the module panicked");
-    drop(world);
-    let _ = std::fs::remove_dir_all(&directory);
 }

@@ -11,7 +11,7 @@ const PATCH: &str = "application/json-patch+json";
 
 /// A world whose operator takes all of them.
 async fn taking() -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["conditional"] = json!(["create", "update", "patch", "delete-single"]);
         })),

@@ -4,7 +4,7 @@ use fhir_guard_harness::client::{Request, Version};
 use serde_json::{Value, json};
 
 use crate::table::{METHOD, NO_CREDENTIALS, Table};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 const PATHS: [&str; 2] = [
     "/.well-known/oauth-protected-resource/r4",
@@ -13,7 +13,7 @@ const PATHS: [&str; 2] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_told_what_is_asked_for() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     for version in [Version::Http1, Version::Http2] {
         let nobody = world.client_of(None, version, "open");

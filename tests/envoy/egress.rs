@@ -18,7 +18,7 @@ async fn filled(world: &World, count: usize, text: &str) {
 }
 
 async fn world(rules: Value) -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(move |policy| {
             policy["limits"] = json!([]);
             policy["redaction"] = json!([]);

@@ -111,7 +111,7 @@ async fn nothing_uninspected_comes_out_of_a_lying_http2_server() {
 }
 
 async fn every_misbehaviour(setting: Setting) {
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let mut outcomes = Vec::new();
     for misbehaviour in Misbehaviour::ALL.iter().copied() {
         for asked in [Asked::Read, Asked::Search, Asked::History] {

@@ -13,7 +13,7 @@ const INLINE: &str =
 const CANARY: &str = "CANARY";
 
 async fn world() -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
             policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
@@ -195,7 +195,7 @@ async fn what_leaves_is_what_the_caller_is_cleared_for() {
 /// Elements that are hidden in what carries a label only.
 #[tokio::test(flavor = "multi_thread")]
 async fn elements_are_hidden_where_a_label_is_carried_or_may_be() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] = json!([]);
             policy["redaction"] = json!([

@@ -3,6 +3,7 @@
 use fhir_guard_harness::client::{Request, Version};
 use serde_json::{Value, json};
 
+use crate::reload::Reload;
 use crate::table::{
     ABSENT, BEFORE_ID, FORGED, METHOD, NO_CREDENTIALS, NOT_ACCEPTABLE, NOT_SUPPORTED, Table,
 };
@@ -12,7 +13,7 @@ const PUBLIC: [&str; 2] = ["/r4/metadata", "/r4/.well-known/smart-configuration"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn public_paths_need_nothing_and_open_nothing_else() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let certificate = world.pki.client("clinic-a");
     for (listener, certificate) in [
@@ -129,7 +130,7 @@ async fn public_paths_need_nothing_and_open_nothing_else() {
 /// What Istio sends: the same document as JSON text.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_may_be_json_text() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         envoy: Some(Box::new(|config| {
             each_plugin(config, &mut |plugin| {
                 let text = plugin["value"].to_string();
@@ -153,29 +154,12 @@ async fn a_configuration_may_be_json_text() {
 /// A filter that does not know what it guards guards nothing: Envoy must not start with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_configuration_refuses_to_start() {
-    let text = |text: &'static str| Setting {
-        envoy: Some(Box::new(move |config| {
-            each_plugin(config, &mut |plugin| *plugin = string(text));
-        })),
-        ..Setting::default()
-    };
-    let edited = |edit: fn(&mut Value)| Setting {
-        policy: Some(Box::new(edit)),
-        ..Setting::default()
-    };
-    let none = Setting {
-        envoy: Some(Box::new(|config| {
-            each_plugin(config, &mut |plugin| *plugin = Value::Null);
-        })),
-        ..Setting::default()
-    };
-    let empty_struct = Setting {
-        envoy: Some(Box::new(|config| {
-            each_plugin(config, &mut |plugin| plugin["value"] = json!({}));
-        })),
-        ..Setting::default()
-    };
-    let rows: Vec<(&str, Setting, Vec<&str>)> = vec![
+    let text = |text: &'static str| -> Mistake { Box::new(move |plugin| *plugin = string(text)) };
+    let edited =
+        |edit: fn(&mut Value)| -> Mistake { Box::new(move |plugin| edit(&mut plugin["value"])) };
+    let none: Mistake = Box::new(|plugin| *plugin = Value::Null);
+    let empty_struct: Mistake = Box::new(|plugin| plugin["value"] = json!({}));
+    let rows: Vec<(&str, Mistake, Vec<&str>)> = vec![
         ("nothing", none, vec!["configuration"]),
         ("an empty Struct", empty_struct, vec!["configuration"]),
         ("empty text", text(""), vec!["configuration"]),
@@ -232,19 +216,58 @@ async fn a_wrong_configuration_refuses_to_start() {
             vec!["/issuers/0/keys/inline/keys/0", "secret"],
         ),
     ];
-    for (name, setting, said) in rows {
-        let log = World::refuses(setting).await;
-        assert!(log.contains("envoy ended while starting"), "{name}: {log}");
-        assert!(
-            log.contains("the configuration is refused"),
-            "{name}: {log}"
-        );
-        for place in said {
-            assert!(log.contains(place), "{name}: {place} is not named in {log}");
+    // Each is refused by one that runs, and the shortest by one that starts; in a container all by those.
+    let reload = Reload::new("mistakes");
+    let running = match &reload {
+        Some(reload) => {
+            let envoy = Some(reload.edit(|_| ()));
+            let setting = Setting {
+                envoy,
+                ..Setting::default()
+            };
+            Some(World::with(setting).await)
         }
-        assert!(!log.contains("c2VjcmV0"), "{name}: a secret is in the log");
-        assert!(!log.contains("panicked"), "{name}: {log}");
+        None => None,
+    };
+    for (name, mut mistake, said) in rows {
+        let mut logs = Vec::new();
+        if let (Some(reload), Some(world)) = (&reload, &running) {
+            logs.push(reload.refused(world, &mut mistake).await);
+        }
+        if logs.is_empty() || ["nothing", "a private key"].contains(&name) {
+            let log = World::refuses(Setting {
+                envoy: Some(Box::new(move |config| each_plugin(config, &mut mistake))),
+                ..Setting::default()
+            })
+            .await;
+            assert!(log.contains("envoy ended while starting"), "{name}: {log}");
+            logs.push(log);
+        }
+        for log in logs {
+            check_refused(name, &log, &said);
+        }
     }
+    if let (Some(reload), Some(world)) = (&reload, &running) {
+        // And goes on with what it had.
+        let request = Request::get("/r4/Patient/p1").bearer(&world.token("patient/*.rs"));
+        let answer = reload.client(world, Version::Http2).send(request).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+}
+
+/// A change of what stands at `configuration`.
+type Mistake = Box<dyn FnMut(&mut Value)>;
+
+fn check_refused(name: &str, log: &str, said: &[&str]) {
+    assert!(
+        log.contains("the configuration is refused"),
+        "{name}: {log}"
+    );
+    for place in said {
+        assert!(log.contains(place), "{name}: {place} is not named in {log}");
+    }
+    assert!(!log.contains("c2VjcmV0"), "{name}: a secret is in the log");
+    assert!(!log.contains("panicked"), "{name}: {log}");
 }
 
 fn string(text: &str) -> Value {

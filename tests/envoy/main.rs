@@ -56,6 +56,8 @@ mod patients;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod priority;
 #[cfg(test)]
 mod provenance;
@@ -63,6 +65,8 @@ mod provenance;
 mod recipes;
 #[cfg(test)]
 mod redaction;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]

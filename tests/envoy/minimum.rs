@@ -7,7 +7,7 @@ use crate::world::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_necessary_leaves_and_only_by_it_is_searched() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
             policy["limits"] = json!([]);

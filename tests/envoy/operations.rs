@@ -14,7 +14,7 @@ const PARAMETERS: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_everything_leaves_what_the_caller_may_see_bypass_33_to_39() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             let parameters = ["_type", "start", "end", "_since", "_count"];
             policy["fhir"]["operations"] = json!([

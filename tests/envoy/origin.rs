@@ -28,7 +28,7 @@ async fn what_a_route_answers_by_itself_is_not_passed() {
         })),
         ..Setting::default()
     };
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let certificate = world.pki.client("clinic-a");
     let token = world.token("patient/*.rs");
     for version in [Version::Http1, Version::Http2] {

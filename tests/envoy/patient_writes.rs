@@ -16,7 +16,7 @@ const CONFLICT: crate::table::Refusal = refusal(412, "conflict", None);
 
 /// A world whose server is trusted to honour `If-Match`, as the test server does.
 async fn trusting() -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["upstream"]["trust"] = json!(["if_match"]);
         })),

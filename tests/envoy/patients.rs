@@ -8,7 +8,7 @@ use crate::world::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_patients_than_the_budget_over_reads_and_pages() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["redaction"] = json!([]);
             policy["fhir"]["bundles"] = json!({"types": ["batch"]});

@@ -11,7 +11,7 @@ const REQUIRED: Refusal = refusal(400, "required", None);
 const FORBIDDEN: Refusal = refusal(403, "forbidden", None);
 
 async fn world(setting: &'static str, rules: Value) -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(move |policy| {
             policy["fhir"]["provenance"] = json!(setting);
             policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});

@@ -7,7 +7,7 @@ use crate::world::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn values_leave_less_exact_and_cannot_be_searched_or_written_back() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] = json!([]);
             policy["redaction"] = json!([

@@ -10,7 +10,7 @@ const FORBIDDEN: Refusal = refusal(403, "forbidden", None);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_decide_by_purpose_role_and_network() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["time_zones"] = json!({"Europe/Berlin": "CET-1CEST,M3.5.0,M10.5.0/3"});
             policy["rules"] = json!([

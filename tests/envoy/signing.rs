@@ -45,7 +45,7 @@ async fn what_leaves_can_be_verified() {
     let key = SigningKey::from_slice(&[7; 32]).expect("a key");
     let secret = p256::SecretKey::from(&key).to_pkcs8_der().expect("DER");
     let secret = STANDARD.encode(secret.as_bytes());
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(move |policy| {
             policy["secrets"]["signing_key"] = json!({"inline": secret});
             policy["signing"] = json!({"key_id": "guard-1", "when": "fhir.interaction != 'vread'"});

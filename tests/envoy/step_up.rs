@@ -23,7 +23,7 @@ const STALE: Refusal = refusal(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_must_be_strong_and_fresh_enough() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["step_up"] = json!([
                 {"name": "strong", "interactions": ["search-type"], "types": ["Observation"],

@@ -21,7 +21,7 @@ fn subscription(criteria: &str, endpoint: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_goes_where_it_may_and_sends_what_its_writer_may_see() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["subscriptions"] =
                 json!({"endpoints": ["https://hooks.example.org/fhir"]});

@@ -1,17 +1,16 @@
 //! The chains of a real Envoy's workers: whole, over a changed configuration and to the end; and edited.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::verify::{Kind, Report};
-use fhir_guard_harness::client::{Client, Request, Version};
-use fhir_guard_harness::envoy::free_port;
+use fhir_guard_harness::client::{Request, Version};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::reload::Reload;
 use crate::world::{Setting, World};
 
 /// An Ed25519 key, as openssl writes it, and the public key to it.
@@ -20,16 +19,7 @@ const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAnHShm8hLNta6MmsEXXiY+LAhLhSPhEt/3vE3/u29RpA=
 -----END PUBLIC KEY-----";
 
-const PLUGIN: &str = "/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
 const LOGS: &str = "/filter_chains/0/filters/0/typed_config/access_log";
-
-/// Envoy looks at a file when another is moved to its place.
-fn give(directory: &Path, version: u64, listeners: &[Value]) {
-    let new = directory.join("listeners.json.new");
-    let response = json!({ "version_info": version.to_string(), "resources": listeners });
-    std::fs::write(&new, response.to_string()).expect("a file");
-    std::fs::rename(&new, directory.join("listeners.json")).expect("a file");
-}
 
 fn told(report: &Report) -> String {
     let findings = &report.findings;
@@ -47,57 +37,33 @@ fn judge(log: &Path, text: &str, envoy_log: &Path) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
-    // Its files lie outside of the containers.
-    if std::env::var("FHIR_GUARD_ENVOY").is_ok_and(|form| form == "compose") {
+    // In a container there is no such file.
+    let Some(reload) = Reload::new("tamper") else {
         return;
-    }
-    let directory = std::env::temp_dir().join(format!("fhir-guard-tamper-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory");
-    let (place, secure) = (directory.clone(), free_port().expect("a free port"));
-    let taken: Arc<Mutex<Vec<Value>>> = Arc::default();
-    let kept = Arc::clone(&taken);
+    };
+    let log = reload.directory.join("access.log");
+    let path = log.display().to_string();
     let mut world = World::with(Setting {
         policy: Some(Box::new(|policy| {
             policy["secrets"]["checkpoint_key"] = json!({ "inline": KEY });
             policy["audit"]["chain"] = json!({ "key_id": "audit-1", "records": 5, "time": "1s" });
         })),
-        envoy: Some(Box::new(move |config| {
-            let all = config["static_resources"]["listeners"].as_array_mut();
-            let mut all = std::mem::take(all.expect("listeners"));
-            all.retain(|listener| listener["name"] == "secure");
-            for listener in &mut all {
-                listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-                listener["address"]["socket_address"]["port_value"] = json!(secure);
-                let logs = listener.pointer_mut(LOGS).and_then(Value::as_array_mut);
-                for log in logs.expect("access logs") {
-                    let file = place.join("access.log").display().to_string();
-                    log["typed_config"]["path"] = json!(file);
-                }
+        envoy: Some(reload.edit(move |listener| {
+            let logs = listener.pointer_mut(LOGS).and_then(Value::as_array_mut);
+            for log in logs.expect("access logs") {
+                log["typed_config"]["path"] = json!(path);
             }
-            give(&place, 0, &all);
-            let path = place.join("listeners.json").display().to_string();
-            config["node"] = json!({ "id": "tamper", "cluster": "tamper" });
-            config["dynamic_resources"] =
-                json!({ "lds_config": { "path_config_source": { "path": path } } });
-            *kept.lock().expect("nobody panics") = all;
         })),
         ..Setting::default()
     })
     .await;
-    let certificate = world.pki.client("clinic-a");
     let token = world.token("patient/*.rs");
-    let client = |number: usize| {
-        let address = ([127, 0, 0, 1], secure).into();
-        let version = [Version::Http1, Version::Http2][number % 2];
-        let client = Client::new(&world.pki, Some(&certificate), version, address);
-        client.authority("fhir.example.org")
-    };
     // Each on a connection of its own, so that both workers have some; some are answered, some refused, some of
     // nobody who waits.
     let send = |count: usize| {
         let mut all = JoinSet::new();
         for number in 0..count {
-            let client = client(number);
+            let client = reload.client(&world, [Version::Http1, Version::Http2][number % 2]);
             let request = match number % 4 {
                 0 => Request::get("/r4/Patient/p1"),
                 1 => Request::get("/r4/Patient/p2").bearer(&token),
@@ -116,22 +82,8 @@ async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
         all
     };
     send(60).join_all().await;
-    let mut changed = taken.lock().expect("nobody panics").clone();
-    let plugin = changed[0].pointer_mut(PLUGIN).expect("the filter");
-    plugin["configuration"]["value"]["issuers"][0]["clock_skew"] = json!("29s");
     let under_way = send(20);
-    give(&directory, 1, &changed);
-    for tries in 0.. {
-        let taken = world
-            .envoy
-            .stat("listener_manager.lds.update_success")
-            .await;
-        if taken.expect("a number") >= 2 {
-            break;
-        }
-        assert!(tries < 250, "envoy does not take its listeners");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    reload.replace(&world).await;
     under_way.join_all().await;
     send(60).join_all().await;
     let envoy_log = world.envoy.directory().join("envoy.log");
@@ -144,7 +96,6 @@ async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
         assert!(tries < 1000, "envoy does not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let log = directory.join("access.log");
     let text = std::fs::read_to_string(&log).expect("a log");
     let report = judge(&log, &text, &envoy_log);
     assert_eq!(report.findings.count, 0, "{}\n{text}", told(&report));
@@ -182,5 +133,4 @@ async fn the_log_of_two_workers_verifies_and_an_edited_one_does_not() {
             assert!(found, "{kind:?} of line {}: {}", at + 1, told(&report));
         }
     }
-    let _ = std::fs::remove_dir_all(&directory);
 }

@@ -8,7 +8,7 @@ use crate::world::{Setting, World};
 const CARD: &str = "4111 1111 1111 1111";
 
 async fn world() -> World {
-    World::with(Setting {
+    World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({"roles": ["/roles"]});
             policy["redaction"] = json!([]);

@@ -164,7 +164,7 @@ fn large_bundle() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_breaks_off_or_stalls_is_answered_for() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         upstream: Some(scripted().await),
         envoy: Some(Box::new(short_timeout)),
         ..Setting::default()
@@ -245,7 +245,7 @@ async fn an_upstream_that_is_away_is_answered_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let nobody = listener.local_addr().expect("its address");
     drop(listener);
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         upstream: Some(nobody),
         ..Setting::default()
     })

@@ -39,7 +39,7 @@ fn resources(bundle: &Value) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_resource_leads_to_its_recipient() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] = json!([]);
             policy["redaction"] = json!([]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
-use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, module};
+use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 pub use fhir_guard_harness::tokens::now;
@@ -14,6 +14,8 @@ use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::pool::{self, Kept, Place};
 
 /// The external base in every scenario.
 pub const BASE: &str = "https://fhir.example.org/r4";
@@ -29,6 +31,10 @@ pub struct World {
     /// Those of them that Envoy refused before the filter saw them.
     pub unseen: Mutex<usize>,
     directory: PathBuf,
+    port: u16,
+    /// Records of scenarios before.
+    records: usize,
+    is_shared: bool,
 }
 
 /// An edit of the filter's configuration, for every listener.
@@ -57,25 +63,67 @@ impl World {
         World::with(Setting::default()).await
     }
 
-    pub async fn with(setting: Setting) -> World {
-        let (world, config) = Prepared::new(setting).await;
+    /// In an Envoy of its own.
+    pub async fn with(mut setting: Setting) -> World {
+        let (world, config) = Prepared::new(Place::new(setting.pki.take(), 0), setting).await;
         let envoy = Envoy::start(Spec::new(config)).await.expect("Envoy starts");
+        World::of(world, envoy)
+    }
+
+    /// In an Envoy that had other scenarios before and will have others: not for those that read its log, count its
+    /// statistics, use up a limit, or whose workers remember something.
+    pub async fn shared(mut setting: Setting) -> World {
+        let pki = setting.pki.take();
+        let kept = pool::take().await;
+        let Some(Kept {
+            mut place,
+            mut envoy,
+        }) = kept
+        else {
+            let place = Place::new(pki, free_port().expect("a free port"));
+            let (world, config) = Prepared::new(place, setting).await;
+            let envoy = Envoy::start_replaceable(Spec::new(config)).await;
+            let envoy = envoy.expect("Envoy starts");
+            pool::remove_at_the_end([&world.place.directory, envoy.directory()]);
+            return World {
+                is_shared: true,
+                ..World::of(world, envoy)
+            };
+        };
+        if let Some(pki) = pki {
+            place.is_of(pki);
+        }
+        let records = envoy.audit().expect("records").len();
+        let (world, config) = Prepared::new(place, setting).await;
+        let taken = envoy.replace(config).await;
+        taken.expect("Envoy takes listeners and clusters");
         World {
-            pki: world.pki,
+            records,
+            is_shared: true,
+            ..World::of(world, envoy)
+        }
+    }
+
+    fn of(world: Prepared, envoy: Envoy) -> World {
+        World {
+            pki: world.place.pki,
             issuer: world.issuer,
             fhir: world.fhir,
             envoy,
             exchanges: Mutex::new(0),
             unseen: Mutex::new(0),
-            directory: world.directory,
+            directory: world.place.directory,
+            port: world.place.port,
+            records: 0,
+            is_shared: false,
         }
     }
 
     /// What Envoy says when it does not start with this setting, which it must not.
-    pub async fn refuses(setting: Setting) -> String {
-        let (world, config) = Prepared::new(setting).await;
+    pub async fn refuses(mut setting: Setting) -> String {
+        let (world, config) = Prepared::new(Place::new(setting.pki.take(), 0), setting).await;
         let started = Envoy::start(Spec::new(config)).await;
-        let _ = std::fs::remove_dir_all(&world.directory);
+        let _ = std::fs::remove_dir_all(&world.place.directory);
         match started {
             Ok(_) => panic!("Envoy starts"),
             Err(error) => error,
@@ -180,11 +228,10 @@ impl World {
     /// The records so far, once all of them are there, in the order of their time.
     pub async fn records(&self) -> Vec<Value> {
         let expected = *self.exchanges.lock().expect("no test has failed inside");
-        let mut records = self
-            .envoy
-            .audit_of(expected)
-            .await
-            .expect("one JSON record for each exchange");
+        let records = self.envoy.audit_of(self.records + expected).await;
+        let mut records = records
+            .expect("one JSON record for each exchange")
+            .split_off(self.records);
         assert_eq!(records.len(), expected, "one record for each exchange");
         records.sort_by_key(|record| record["time"].as_str().map(str::to_owned));
         records
@@ -213,55 +260,48 @@ impl World {
         }
         let log = self.envoy.log();
         assert!(!log.contains("panicked"), "the module panicked");
-        let _ = std::fs::remove_dir_all(&self.directory);
+        if !self.is_shared {
+            let _ = std::fs::remove_dir_all(&self.directory);
+            return;
+        }
+        let place = Place {
+            pki: self.pki,
+            directory: self.directory,
+            port: self.port,
+        };
+        let envoy = self.envoy;
+        self.fhir.stop().await;
+        pool::give_back(Kept { place, envoy });
     }
 
+    /// Its listeners have ports, and hence statistics, of their own.
     async fn workers_used(&self) -> usize {
         let stats = self.envoy.stats().await.expect("statistics");
-        let used = |(name, value): (&String, &u64)| {
-            (name.contains(".worker_") && name.ends_with("downstream_cx_total") && *value > 0)
-                .then(|| {
-                    name.split('.')
-                        .find(|part| part.starts_with("worker_"))
-                        .map(str::to_owned)
-                })
-                .flatten()
+        let own = |name: &str| {
+            let mut all = self.envoy.addresses();
+            !self.is_shared || all.any(|own| name.contains(&format!("_{}.worker_", own.port())))
         };
-        stats
+        let used = stats
             .iter()
-            .filter_map(used)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len()
+            .filter(|(name, count)| {
+                name.ends_with("downstream_cx_total") && own(name) && **count > 0
+            })
+            .filter_map(|(name, _)| name.split('.').find(|part| part.starts_with("worker_")));
+        used.collect::<std::collections::BTreeSet<_>>().len()
     }
 }
 
 /// Everything but Envoy itself.
 struct Prepared {
-    pki: Pki,
     issuer: Issuer,
     fhir: FhirServer,
-    directory: PathBuf,
+    place: Place,
 }
 
 impl Prepared {
-    async fn new(setting: Setting) -> (Prepared, Value) {
-        let pki = setting.pki.unwrap_or_else(Pki::new);
-        let issuer = Issuer::new("https://as.example.org");
-        pki.client("clinic-a");
-        pki.client("clinic-b");
-        let fhir = FhirServer::start(Options {
-            hostile: Some(Hostile::OnRequest),
-            ..Options::default()
-        })
-        .await;
-        let directory = directory();
-        pki.write_to(&directory.join("tls"))
-            .expect("certificates can be written");
-        std::fs::copy(
-            module().expect("make wasm has been run"),
-            directory.join("fhir_guard.wasm"),
-        )
-        .expect("the module can be copied");
+    async fn new(place: Place, setting: Setting) -> (Prepared, Value) {
+        let issuer = issuer();
+        let fhir = fhir_server(place.port).await;
         let upstream = setting.upstream.unwrap_or(if setting.raw_upstream {
             fhir.raw_address()
         } else {
@@ -276,7 +316,7 @@ impl Prepared {
             .port("open", 0)
             .admin_port(0)
             .upstream("127.0.0.1", upstream.port())
-            .files("/etc/fhir-guard/", &directory)
+            .files("/etc/fhir-guard/", &place.directory)
             .plugin(|policy| {
                 let port = upstream.port();
                 policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
@@ -294,13 +334,25 @@ impl Prepared {
             .build()
             .expect("every patch finds its place");
         let prepared = Prepared {
-            pki,
             issuer,
             fhir,
-            directory,
+            place,
         };
         (prepared, config)
     }
+}
+
+fn issuer() -> Issuer {
+    Issuer::new("https://as.example.org")
+}
+
+async fn fhir_server(port: u16) -> FhirServer {
+    FhirServer::start(Options {
+        port,
+        hostile: Some(Hostile::OnRequest),
+        ..Options::default()
+    })
+    .await
 }
 
 /// Edits Envoy's configuration: HTTP/2 to the FHIR server.
@@ -354,13 +406,4 @@ fn unchunked(mut coded: &[u8]) -> Vec<u8> {
         body.extend_from_slice(&coded[end + 2..end + 2 + size]);
         coded = &coded[end + 4 + size..];
     }
-}
-
-fn directory() -> PathBuf {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("fhir-guard-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(path.join("tls")).expect("a temporary directory");
-    path
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::hostile::redacted;
 use crate::wire::{check_head, check_refusal};
-use crate::world::{BASE, World};
+use crate::world::{BASE, Setting, World};
 
 const FHIR: &str = "application/fhir+json";
 
@@ -98,7 +98,7 @@ fn patient(id: Option<&str>, version: Option<&str>) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_answers_with_what_its_caller_may_read() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let post = |prefer: &str| {
         let request =
             Request::new("POST", "/r4/Patient").body(FHIR, patient(None, None).to_string());
@@ -262,7 +262,7 @@ async fn a_write_answers_with_what_its_caller_may_read() {
 /// the head leaves with the status, and a body that does not pass the screen does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_is_not_denied_for_what_the_server_says_about_it() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     for (misbehaviour, status) in [
         ("wrong-type", 201),
         ("foreign-contained", 201),

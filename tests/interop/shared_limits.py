@@ -22,7 +22,7 @@ from joserfc.jwk import ECKey
 from pki import ADDRESS, HOST, Authority
 from process import Process, free_ports
 
-BINARY = parts.ROOT / ".tools/ratelimit/release/fhir-guard-interop-ratelimit"
+BINARY = parts.ROOT / ".tools/ratelimit/debug/fhir-guard-interop-ratelimit"
 ISSUER = "https://as.example.org"
 CLUSTER = "ratelimit"
 DOMAIN = "fhir"

@@ -186,6 +186,20 @@ fn every_key_of_the_configuration_is_documented() {
     );
 }
 
+/// A room that is renamed would drop out in silence.
+#[test]
+fn what_runs_in_containers_is_there() {
+    let makefile = read("Makefile");
+    let named = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix("OF_CONTAINERS := "))
+        .expect("the Makefile names rooms of scenarios");
+    for room in named.split(' ') {
+        let text = read(&format!("tests/envoy/{}.rs", room.replace("::", "/")));
+        assert!(text.contains("#[tokio::test"), "{room} has no scenario");
+    }
+}
+
 // --- impl details ---
 
 /// The rooms in the order of the table in `src/lib.rs`.

@@ -118,7 +118,7 @@ fn world_of_canaries() -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_hidden_is_said_nowhere_else_bypass_55_to_62() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] = json!([]);
             policy["redaction"] = rules();
@@ -281,7 +281,7 @@ fn shared() -> Vec<(Value, bool)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_of_several_patients_tells_of_one_bypass_60_63_76_77() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["limits"] = json!([]);
             policy["fhir"]["patient_membership"] = json!(["Task.patient"]);

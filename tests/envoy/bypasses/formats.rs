@@ -14,7 +14,7 @@ const ACCEPT: &str = "request.accept";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_has_one_form_bypass_64_65_66_67() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
         })),
@@ -174,7 +174,7 @@ async fn a_resource_has_one_form_bypass_64_65_66_67() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_way_leads_to_a_binary_bypass_63() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
             policy["fhir"]["search"]["include"] = json!(["DocumentReference:subject"]);

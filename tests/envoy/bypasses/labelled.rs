@@ -53,7 +53,7 @@ fn observation(id: &str, security: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_tells_only_who_is_cleared_bypass_72_73_74() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(policy()),
         ..Setting::default()
     })
@@ -197,7 +197,7 @@ async fn the_highest_label_around_holds_bypass_75() {
         ],
     );
     let upstream = serve(vec![("code=around", around), ("code=inside", inside)]).await;
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(policy()),
         upstream: Some(upstream),
         ..Setting::default()

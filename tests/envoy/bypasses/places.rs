@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::{ALL, FHIR, PATIENT, ask, reference};
 use crate::table::{ABSENT, MALFORMED, NOT_SUPPORTED, Table};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 const PARAMETER: &str = "request.not-supported.parameter";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_a_patient_is_linked_with_is_another_bypass_5() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let linked = |kind: &str| json!([{"other": reference("Patient/p2"), "type": kind}]);
     for resource in [
         json!({"resourceType": "Patient", "id": "p1", "link": linked("seealso")}),
@@ -78,7 +78,7 @@ async fn whom_a_patient_is_linked_with_is_another_bypass_5() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_compared_to_its_end_and_by_case_bypass_2_13_15() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let client = world.client().reuse(true);
     let mut table = Table::new(&world);
     for parameter in [
@@ -136,7 +136,7 @@ async fn a_name_is_compared_to_its_end_and_by_case_bypass_2_13_15() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_listed_is_not_there_bypass_11_34_to_40() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let client = world.client().reuse(true);
     let mut table = Table::new(&world);
     let parameters = json!({"resourceType": "Parameters",
@@ -237,7 +237,7 @@ async fn what_nobody_listed_is_not_there_bypass_11_34_to_40() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_type_is_no_way_round_bypass_8_100() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let of_other = json!({"resourceType": "Encounter", "id": "of-p2", "status": "finished",
         "class": {"code": "AMB"}, "subject": reference("Patient/p2")});
     let about = |resource_type: &str, members: Value| {

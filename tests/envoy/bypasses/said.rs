@@ -15,7 +15,7 @@ const QUERY: &str = "request.malformed.query";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_hides_nothing_bypass_17_18_79_81() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");
@@ -111,7 +111,7 @@ async fn a_form_hides_nothing_bypass_17_18_79_81() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_body_brings_along_is_refused_bypass_28_47_52() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["bundles"] = json!({"types": ["batch", "transaction"]});
         })),
@@ -175,7 +175,7 @@ async fn what_a_body_brings_along_is_refused_bypass_28_47_52() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_header_says_more_than_the_token_bypass_45_80_93_95_96() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["rules"] = json!([{"name": "emergency", "effect": "allow", "types": ["Observation"],
                 "when": "has(token.claims.purpose) && 'ETREAT' in token.claims.purpose"}]);

@@ -16,7 +16,7 @@ const BOTH_WORKERS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_only_with_its_certificate() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     confirmations(&world).await;
     other_certificates(&world).await;
     cached(&world).await;
@@ -240,7 +240,7 @@ async fn a_certificate_that_nobody_verified_counts_for_nothing() {
             assert!(error.contains(mistake), "{error}");
             continue;
         }
-        let world = World::with(setting).await;
+        let world = World::shared(setting).await;
         let mut table = Table::new(&world);
         let expired = world.pki.client_with("clinic-a", |params| {
             params.not_after = params.not_before + std::time::Duration::from_secs(60);
@@ -287,7 +287,7 @@ async fn a_certificate_that_nobody_verified_counts_for_nothing() {
 /// all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_proof_a_confirmation_still_binds() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["proof"] = json!(["none"]);
             policy["client_certificate"]["required"] = json!(false);

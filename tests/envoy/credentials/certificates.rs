@@ -11,7 +11,7 @@ use crate::world::{Setting, World, tells_certificates};
 
 /// A world with these certificates and this `client_certificate`, beside what the Envoy needs.
 async fn world(pki: Pki, rules: Value) -> World {
-    World::with(setting(pki, rules)).await
+    World::shared(setting(pki, rules)).await
 }
 
 fn setting(pki: Pki, rules: Value) -> Setting {

@@ -74,7 +74,7 @@ async fn the_last_element_of_a_trusted_hop_is_the_callers_certificate() {
     let pki = Pki::new();
     let (hop, stranger) = (pki.client("gateway"), pki.client("other-gateway"));
     let (own, other) = (pki.client("clinic-a"), pki.client("clinic-b"));
-    let world = World::with(setting(pki, json!({}), |_| ())).await;
+    let world = World::shared(setting(pki, json!({}), |_| ())).await;
     let token = world.token("patient/*.rs");
     let (ours, theirs) = (element(&own), element(&other));
     let of = |certificate: Option<&ClientCertificate>, version| {
@@ -196,7 +196,7 @@ async fn the_header_is_ignored_where_nobody_asked_for_it() {
     let pki = Pki::new();
     let (hop, own) = (pki.client("gateway"), pki.client("clinic-a"));
     let setting = setting(pki, json!({ "source": "connection" }), |_| ());
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let token = world.token("patient/*.rs");
     let mut table = Table::new(&world);
     let client = |certificate| world.client_of(Some(certificate), Version::Http2, "open");
@@ -228,7 +228,7 @@ async fn an_element_about_the_hop_itself_is_no_callers() {
             manager(config, listener)["forward_client_cert_details"] = json!("APPEND_FORWARD");
         }
     });
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let mut table = Table::new(&world);
     let client = world.client_of(Some(&hop), Version::Http2, "open");
     let (refusal, rule) = NOBODY;

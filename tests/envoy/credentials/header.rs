@@ -4,11 +4,11 @@ use fhir_guard_harness::client::{Request, Version};
 
 use super::read;
 use crate::table::{FORGED, NO_CREDENTIALS, TWO_CREDENTIALS, Table};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_come_in_exactly_one_form() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     for version in [Version::Http1, Version::Http2] {
         forms(&world, version).await;
     }

@@ -48,7 +48,7 @@ impl Tokens<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_judged_by_its_every_part() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["issuers"][0]["claims"] = json!({ "patient": ["/patient", "/launch/patient"] });
         })),

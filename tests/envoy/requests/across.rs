@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{ask, without_ids};
 use crate::table::{ABSENT, MALFORMED, MEDIA_TYPE, METHOD, NOT_SUPPORTED, Table, refusal};
 use crate::wire::resources;
-use crate::world::{BASE, World};
+use crate::world::{BASE, Setting, World};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const PATIENT: &str = "patient/*.rs";
@@ -15,7 +15,7 @@ const USER: &str = "user/*.s";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_reaches_as_far_as_its_scopes_bypass_17_24_25() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     for version in [Version::Http1, Version::Http2] {
         forms(&world, version).await;
     }

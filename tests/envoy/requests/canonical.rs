@@ -70,7 +70,7 @@ const CANONICAL: [(&str, Option<&str>); 9] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_upstream_gets_the_canonical_request() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     for version in [Version::Http1, Version::Http2] {
         spoofed(&mut table, version).await;
@@ -209,7 +209,7 @@ fn faults(sent: &Recorded, path: &str, prefer: Option<&str>, id: &Option<String>
 /// What a client says its request id were is not taken for it, and a trace goes on only in its form.
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_and_traces() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let client = world.client().reuse(true);
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -256,7 +256,7 @@ async fn ids_and_traces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_may_let_the_token_pass() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["upstream"]["authorization"] = json!("keep");
         })),

@@ -21,7 +21,7 @@ async fn a_chain_has_the_hops_of_the_list_bypass_1_2_3() {
         })),
         ..Setting::default()
     };
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let mut table = Table::new(&world);
     forwarded(&mut table).await;
     found(&mut table).await;

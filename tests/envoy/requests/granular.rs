@@ -27,7 +27,7 @@ fn ids(answer: &Response) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_granular_scope_opens_what_it_matches() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     searches(&world).await;
     lies(&world).await;
     pages(&world).await;
@@ -290,7 +290,7 @@ async fn scopes_are_read_as_their_issuer_writes_them() {
         ),
     ] {
         let own = claims.clone();
-        let world = World::with(Setting {
+        let world = World::shared(Setting {
             policy: Some(Box::new(move |policy: &mut Value| {
                 policy["issuers"][0]["claims"] = own.clone();
             })),

@@ -6,7 +6,7 @@ use fhir_guard_harness::client::{End, Request, Version};
 
 use super::ask;
 use crate::table::{BEFORE_ID, MALFORMED, Table, faults, parse, refusal};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 /// Fields that the filter reads, and some that it does not.
 const FIELDS: [&str; 19] = [
@@ -33,7 +33,7 @@ const FIELDS: [&str; 19] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_byte_gets_an_answer() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let client = world.client().quiet(Duration::from_millis(100));
     let token = world.token("patient/*.rs");
     let head = format!(
@@ -87,7 +87,7 @@ async fn every_byte_gets_an_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_may_hold_every_byte() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let every: Vec<u8> = (0x20..=0xff).filter(|byte| *byte != 0x7f).collect();
     for version in [Version::Http1, Version::Http2] {
         let certificate = world.pki.client("clinic-a");
@@ -124,7 +124,7 @@ async fn every_field_may_hold_every_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_much_is_too_much() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let token = world.token("patient/*.rs");
     let raw = world.client().quiet(Duration::from_millis(200));

@@ -21,7 +21,7 @@ async fn a_search_is_bounded_and_stays_decidable_bypass_12_19_20_26_27() {
         })),
         ..Setting::default()
     };
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     forwarded(&world).await;
     let mut table = Table::new(&world);
     refused(&mut table).await;

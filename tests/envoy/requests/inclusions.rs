@@ -21,7 +21,7 @@ async fn what_is_sent_along_is_screened_like_a_match_bypass_2_4() {
         })),
         ..Setting::default()
     };
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     included(&world).await;
     let mut table = Table::new(&world);
     refused(&mut table).await;
@@ -208,7 +208,7 @@ async fn what_is_sent_along_brings_more_only_where_configured_bypass_2_4() {
         })),
         ..Setting::default()
     };
-    let world = World::with(setting).await;
+    let world = World::shared(setting).await;
     let mut table = Table::new(&world);
     let client = world.client().reuse(true);
     let subject = "_include=Observation:subject:Patient";

@@ -11,7 +11,7 @@ const SCOPE: &str = "patient/*.rs";
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_anothers_answers_like_what_is_not_there_bypass_29_30_70() {
     for (absent_as, status) in [("not-found", 404), ("forbidden", 403)] {
-        let world = World::with(Setting {
+        let world = World::shared(Setting {
             policy: Some(Box::new(move |policy: &mut Value| {
                 policy["response"]["absent"] = json!(absent_as);
                 policy["fhir"]["universal_types"] = json!(["Organization", "Practitioner"]);

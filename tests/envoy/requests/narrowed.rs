@@ -12,7 +12,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_that_names_no_patient_finds_what_is_the_own_one_s_bypass_12() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["bundles"] = json!({"types": ["batch"]});
             policy["fhir"]["patient_membership"] = json!(["Task.patient"]);
@@ -30,7 +30,7 @@ async fn a_search_that_names_no_patient_finds_what_is_the_own_one_s_bypass_12() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patient_is_told_how_many_there_are_by_a_server_that_is_trusted_bypass_20() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["upstream"]["trust"] = json!(["total"]);
         })),

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::ask;
 use crate::table::{ABSENT, BEFORE_ID, MALFORMED, METHOD, Refusal, Table, UNSEEN, parse, refusal};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_has_one_reading() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let client = raw(&world);
     let token = world.token("patient/*.rs");
@@ -123,7 +123,7 @@ async fn a_path_has_one_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_method_is_what_it_says() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let all = "system/*.cruds";
     for version in [Version::Http1, Version::Http2] {

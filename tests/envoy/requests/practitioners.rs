@@ -11,7 +11,7 @@ const OWN: &str = "Practitioner/practitioner-1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_practitioner_may_be_confined_to_the_own_compartment() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy: &mut Value| {
             policy["fhir"]["user_access"] = json!("compartment");
             policy["fhir"]["universal_types"] = json!(["Organization"]);

@@ -4,7 +4,7 @@ use fhir_guard_harness::client::Request;
 
 use super::{ask, unsupported};
 use crate::table::{ABSENT, NOT_SUPPORTED, Refusal, Table, refusal};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 /// A refusal for want of this scope.
 fn lacking(scope: &'static str) -> Refusal {
@@ -14,7 +14,7 @@ fn lacking(scope: &'static str) -> Refusal {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_opens_what_it_says_and_nothing_else() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     reads(&mut table).await;
     lackings(&mut table).await;

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::ask;
 use crate::table::{ABSENT, MALFORMED, NOT_ACCEPTABLE, NOT_SUPPORTED, Table};
-use crate::world::World;
+use crate::world::{Setting, World};
 
 const PATIENT: &str = "patient/*.rs";
 const SYSTEM: &str = "system/*.rs";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_asks_only_for_what_may_be_told() {
-    let world = World::start().await;
+    let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     own(&mut table).await;
     others(&mut table).await;

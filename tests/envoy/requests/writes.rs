@@ -13,7 +13,7 @@ pub(super) const PATCH: &str = "application/json-patch+json";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_inspected_before_anything_goes_upstream() {
-    let world = World::with(Setting {
+    let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
             policy["fhir"]["body_limit"] = json!("64KiB");
         })),

@@ -4,6 +4,7 @@ pub mod compose;
 mod container;
 mod manifest;
 mod process;
+mod replace;
 mod runner;
 
 use std::collections::BTreeMap;
@@ -103,19 +104,16 @@ impl Envoy {
     /// it is tried again with others.
     pub async fn start(spec: Spec) -> Result<Envoy, String> {
         for _ in 0..3 {
-            match Envoy::start_once(spec.clone()).await {
+            match Envoy::start_once(new_directory()?, spec.clone(), &spec.config).await {
                 Err(error) if error.contains("Address already in use") => continue,
                 done => return done,
             }
         }
-        Envoy::start_once(spec).await
+        Envoy::start_once(new_directory()?, spec.clone(), &spec.config).await
     }
 
-    async fn start_once(spec: Spec) -> Result<Envoy, String> {
-        let directory = tempfile::Builder::new()
-            .prefix("fhir-guard-envoy-")
-            .tempdir()
-            .map_err(|error| format!("cannot make a directory for envoy: {error}"))?;
+    /// In this directory. The files that `named` names are there for Envoy, wherever it runs.
+    async fn start_once(directory: TempDir, spec: Spec, named: &Value) -> Result<Envoy, String> {
         let path = directory.path().to_owned();
         let Spec {
             mut config,
@@ -129,7 +127,7 @@ impl Envoy {
         let file = path.join("envoy.json");
         fs::write(&file, config.to_string())
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        let runner = Runner::start(&path, &config, concurrency)?;
+        let runner = Runner::start(&path, named, concurrency)?;
         let mut envoy = Envoy {
             runner,
             directory: Some(directory),
@@ -155,6 +153,11 @@ impl Envoy {
                 self.listeners.keys()
             ),
         }
+    }
+
+    /// The addresses of all listeners.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.values().copied()
     }
 
     /// The address of the admin interface.
@@ -379,6 +382,13 @@ fn ports_of_nobody() -> Range<u16> {
         ..=12_000 => 1_024..first.max(2_048),
         _ => 10_000..first,
     }
+}
+
+fn new_directory() -> Result<TempDir, String> {
+    tempfile::Builder::new()
+        .prefix("fhir-guard-envoy-")
+        .tempdir()
+        .map_err(|error| format!("cannot make a directory for envoy: {error}"))
 }
 
 fn find_in(variable: Option<OsString>, root: &Path) -> Result<PathBuf, String> {

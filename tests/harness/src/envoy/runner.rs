@@ -16,8 +16,8 @@ pub(super) enum Runner {
 }
 
 impl Runner {
-    /// Starts Envoy with `envoy.json` of this directory, which holds `config`, logging to
-    /// `envoy.log`.
+    /// Starts Envoy with `envoy.json` of this directory, logging to `envoy.log`. The files that `config`
+    /// names are there for it.
     pub(super) fn start(
         directory: &Path,
         config: &Value,

@@ -10,15 +10,27 @@ fn fixture() -> Manifest {
     Manifest::load(root.join("fixtures/direct.yaml")).unwrap()
 }
 
-struct Running {
-    pki: Pki,
-    envoy: Envoy,
-    _files: TempDir,
+pub struct Running {
+    pub pki: Pki,
+    pub envoy: Envoy,
+    /// Its certificates.
+    #[expect(dead_code, reason = "kept as long as Envoy runs")]
+    pub files: TempDir,
 }
 
 /// The fixture as a running Envoy whose upstream is at this port.
 async fn start(upstream: u16) -> Running {
     let pki = Pki::new();
+    let (config, files) = configuration(&pki, upstream);
+    Running {
+        pki,
+        envoy: Envoy::start(Spec::new(config)).await.unwrap(),
+        files,
+    }
+}
+
+/// The fixture with this upstream, and the folder with its certificates.
+pub fn configuration(pki: &Pki, upstream: u16) -> (Value, TempDir) {
     let files = tempfile::tempdir().unwrap();
     pki.write_to(files.path()).unwrap();
     let config = fixture()
@@ -29,11 +41,7 @@ async fn start(upstream: u16) -> Running {
         .upstream("127.0.0.1", upstream)
         .build()
         .unwrap();
-    Running {
-        pki,
-        envoy: Envoy::start(Spec::new(config)).await.unwrap(),
-        _files: files,
-    }
+    (config, files)
 }
 
 #[tokio::test]
