@@ -160,7 +160,7 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
         out.insert(key.to_owned(), value);
     };
     add("resourceType", text("AuditEvent"));
-    add("id", text(&id(record, place)));
+    add("id", text(&id(record, &place.to_string())));
     let profiles = about.profiles();
     if !profiles.is_empty() {
         let urls = profiles
@@ -243,7 +243,7 @@ impl About<'_> {
 impl Record {
     /// Whether the token says that it is an emergency: `BTG` (break the glass) or `ETREAT` of v3-ActReason,
     /// bare or with its system.
-    fn breaks_glass(&self) -> bool {
+    pub(super) fn breaks_glass(&self) -> bool {
         self.purposes.iter().any(|purpose| {
             let (system, code) = purpose.rsplit_once('|').unwrap_or((REASON, purpose));
             system == REASON && matches!(code, "BTG" | "ETREAT")
@@ -252,7 +252,7 @@ impl Record {
 }
 
 /// The same for every delivery of the same event, and no other's: time, request and place, hashed.
-fn id(record: &Record, place: usize) -> String {
+pub(super) fn id(record: &Record, place: &str) -> String {
     let parts = [
         record.policy.observer.as_str(),
         record.request_id.as_str(),
