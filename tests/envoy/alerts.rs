@@ -51,7 +51,9 @@ async fn world(form: Option<&'static str>, is_read: bool) -> World {
 async fn alarm(world: &World) -> [String; 3] {
     let client = |name: &str| {
         let certificate = world.pki.client(name);
-        world.client_of(Some(&certificate), Version::Http2, "secure")
+        // One connection, hence one worker.
+        let client = world.client_of(Some(&certificate), Version::Http2, "secure");
+        client.reuse(true)
     };
     let (holder, other) = (client("clinic-a"), client("clinic-b"));
     let claims = |id: &str| world.claims().scope("system/*.rs").subject(id).jti(id);
@@ -60,7 +62,7 @@ async fn alarm(world: &World) -> [String; 3] {
     let emergency = world.issuer.token(&emergency);
     let guesser = claims("guesser").bound_to(&world.pki.client("clinic-b"));
     let guesser = world.issuer.token(&guesser);
-    let search = format!("/r4/Patient?name={CANARY}");
+    let search = format!("/r4/Observation?patient=p1&code={CANARY}");
     for (name, client, token, path, status) in [
         ("another certificate", &other, &bound, "/r4/Patient/p1", 401),
         ("break-glass", &holder, &emergency, search.as_str(), 200),

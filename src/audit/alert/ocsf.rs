@@ -100,6 +100,7 @@ fn finding(facts: &Facts<'_>, out: &mut Line) {
     out.list("types", &types);
     out.number("created_time", facts.now / 1_000_000);
     out.object("analytic", &|out| {
+        out.text("uid", Some(alarm.name()));
         out.text("name", Some(alarm.name()));
         let (id, name) = match alarm.is_by_score() {
             true => (2, "Behavioral"),
