@@ -11,7 +11,14 @@ fn every_kind_is_told_in_both_forms_and_nothing_else_is() {
         move |record: &mut Record| record.purposes = vec![purpose.to_owned()]
     };
     type Change = Box<dyn Fn(&mut Record)>;
-    let rows: Vec<(&str, Change, Outcome, Option<(&str, u64, u64)>)> = vec![
+    // Kind, severity, disposition.
+    type Row = (
+        &'static str,
+        Change,
+        Outcome,
+        Option<(&'static str, u64, u64)>,
+    );
+    let rows: Vec<Row> = vec![
         ("nothing", Box::new(|_| ()), Allowed, None),
         ("refused by a scope", Box::new(rule("scope")), Refused, None),
         (
