@@ -30,6 +30,9 @@ pub use statistics::{define_metric, increment_metric, record_metric};
 /// The single segment under which Envoy keeps the record: `%FILTER_STATE(wasm.fhir_guard.audit:PLAIN)%`.
 const AUDIT: &str = "fhir_guard.audit";
 
+/// The same for the alert, where there is one: `%FILTER_STATE(wasm.fhir_guard.alert:PLAIN)%`.
+const ALERT: &str = "fhir_guard.alert";
+
 /// The time, in nanoseconds since 1970; 0 when the host has none.
 pub fn now() -> u64 {
     let mut time = 0;
@@ -168,8 +171,17 @@ pub fn call(call: &Call) -> Option<u32> {
 
 /// Keeps the record where the access log finds it.
 pub fn set_audit(line: &str) -> bool {
+    set_property(AUDIT, line)
+}
+
+/// Keeps the alert where an access log finds it.
+pub fn set_alert(line: &str) -> bool {
+    set_property(ALERT, line)
+}
+
+fn set_property(path: &str, value: &str) -> bool {
     // SAFETY: both are live buffers of the lengths given.
-    unsafe { proxy_set_property(AUDIT.as_ptr(), AUDIT.len(), line.as_ptr(), line.len()) == OK }
+    unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) == OK }
 }
 
 /// Carries out work on the host's shared data, until it is done.

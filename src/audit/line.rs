@@ -38,16 +38,28 @@ impl Line {
         }
     }
 
-    pub fn list(&mut self, key: &'static str, texts: &[String]) {
+    pub fn list(&mut self, key: &'static str, texts: &[impl AsRef<str>]) {
         if texts.is_empty() {
             return;
         }
         self.key(key);
         self.open('[');
         for text in texts {
-            self.item(text);
+            self.item(text.as_ref());
         }
         self.close(']');
+    }
+
+    /// An object, unless nothing is in it.
+    pub fn object(&mut self, key: &'static str, members: &dyn Fn(&mut Line)) {
+        let before = self.0.len();
+        self.key(key);
+        self.open('{');
+        members(self);
+        match self.0.ends_with('{') {
+            true => self.0.truncate(before),
+            false => self.close('}'),
+        }
     }
 
     /// `jti` or `jti_hash`.

@@ -3,6 +3,7 @@
 //! The keys are a closed list, versioned by `v`; none is ever renamed. No health data, no token nor
 //! any part of one, and nothing a caller wrote goes in unescaped.
 
+mod alert;
 mod batch;
 mod chain;
 pub mod event;
@@ -14,6 +15,7 @@ mod queue;
 use std::rc::Rc;
 
 use crate::risk;
+pub use alert::{Alarm, Alert, AlertFormat, Repeats, Severity};
 pub use batch::{ANSWER, Format, Full, Repository, Word};
 pub use chain::{Chain, ChainPolicy, Sealed, Ticket};
 pub use heads::{Head, Publishing};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::ChainPolicy;
+use super::{AlertFormat, ChainPolicy};
 use crate::identity::MacKey;
 
 /// What audit records say about this deployment, and how much they tell.
@@ -16,6 +16,8 @@ pub struct AuditPolicy {
     pub observer: String,
     /// How records are chained; `None` where each stands for itself.
     pub chain: Option<ChainPolicy>,
+    /// How alerts are written; `None` where there are none.
+    pub alerts: Option<AlertFormat>,
     /// The base URL of the API, by which events name the server.
     pub base: String,
     /// References to resources, the user and the patient in context among them.

@@ -8,7 +8,7 @@ use super::mistakes::Mistakes;
 use super::policy::{KIB, MIB, URL, name};
 use super::reader::{Node, Object, each, or};
 use super::secrets::Secrets;
-use crate::audit::{AuditPolicy, ChainPolicy, Format, Full, Repository, Telling};
+use crate::audit::{AlertFormat, AuditPolicy, ChainPolicy, Format, Full, Repository, Telling};
 use crate::remote::Source;
 use crate::response::Signer;
 
@@ -39,6 +39,10 @@ pub(super) fn read(
         None => Telling::Nothing,
     };
     let address = keys.read(&mut object, "address", "none", Telling::Plain, m);
+    let alerts = or(object.optional("alerts"), None, |node| {
+        let formats = [("ecs", AlertFormat::Ecs), ("ocsf", AlertFormat::Ocsf)];
+        node.keyword(&formats, m).map(Some)
+    });
     let patients = or(object.optional("patients"), PATIENTS, |node| {
         let most = u32::try_from(AuditPolicy::PATIENTS).ok()?;
         usize::try_from(node.integer(0..=most, m)?).ok()
@@ -61,6 +65,7 @@ pub(super) fn read(
     let policy = AuditPolicy {
         observer: observer?,
         chain: chain?,
+        alerts: alerts?,
         base: String::new(),
         references: references?,
         address: address?,

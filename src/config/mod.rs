@@ -248,6 +248,7 @@
 //! | `discovery.scopes` | 1 to 256 scopes of 1 to 256 bytes | not told |
 //! | `audit.observer` | name | required |
 //! | `audit.address` | `plain`, `hashed`, `none` | `plain` |
+//! | `audit.alerts` | `ecs`, `ocsf` | no alerts |
 //! | `audit.patients` | whole number, 0 to 100 | 20 |
 //! | `audit.query` | `plain`, `hashed`, `names` | `hashed` where there is `secrets.audit_key`, else `names` |
 //! | `audit.references` | `plain`, `hashed`, `none` | `plain` |

@@ -4,6 +4,7 @@ mod audit;
 mod caller;
 mod quarantine;
 mod refusal;
+mod share;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use super::cover::{paged, reduced};
 use super::documents::Documents;
 use super::introspection::{Introspections, Name};
 use crate::access::{self, Circumstances, Fact, Permit, Scope, Terms};
-use crate::audit::{Queue, Telling};
+use crate::audit::{Queue, Repeats, Telling};
 use crate::config::Policy;
 use crate::denial::{Challenge, Denial, Scheme};
 use crate::fhir::{ResourceType, Searched};
@@ -30,6 +31,8 @@ pub use audit::Batch;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
 use quarantine::Watch;
 pub(super) use refusal::Refusal;
+pub use share::MEMORY;
+pub(super) use share::Share;
 
 /// The policy of one worker, and the tokens it has verified under that policy.
 pub struct Guard {
@@ -39,6 +42,8 @@ pub struct Guard {
     introspections: Introspections,
     /// Records on their way to a repository.
     records: Option<Queue>,
+    /// The alerts that were made of late.
+    pub(super) alerts: Repeats,
     /// Whom this filter shuts out itself.
     quarantine: Watch,
     /// Whose opaque tokens are, if anybody's.
@@ -76,52 +81,6 @@ impl Question {
     pub const LIMIT: usize = Introspection::LIMIT;
 }
 
-/// The most bytes that the exchanges of one worker may hold for inspection, all together. Beyond it
-/// requests are refused rather than the worker's memory filled: a worker that runs out of memory
-/// takes all its streams with it.
-pub const MEMORY: usize = 256 << 20;
-
-/// The part of [`MEMORY`] that request bodies may take: callers who send slowly must not keep others
-/// from their answers.
-const BODIES: usize = MEMORY / 2;
-
-/// What one exchange holds of the worker's memory; given back when the exchange is gone.
-#[derive(Default)]
-pub(super) struct Share {
-    all: Rc<Cell<usize>>,
-    own: usize,
-}
-
-impl Share {
-    /// Holds this many bytes of a request from now on; see [`Share::hold`].
-    pub fn hold_body(&mut self, bytes: usize) -> bool {
-        self.hold_below(bytes, BODIES)
-    }
-
-    /// Holds this many bytes from now on; `false`, and nothing more than before, when that is more
-    /// than the worker has.
-    pub fn hold(&mut self, bytes: usize) -> bool {
-        self.hold_below(bytes, MEMORY)
-    }
-
-    fn hold_below(&mut self, bytes: usize, most: usize) -> bool {
-        let others = self.all.get().saturating_sub(self.own);
-        let all = others.saturating_add(bytes);
-        if bytes > self.own && all > most {
-            return false;
-        }
-        self.all.set(all);
-        self.own = bytes;
-        true
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.hold(0);
-    }
-}
-
 impl Guard {
     /// A guard without memories. Signatures of the algorithms in `host` are left to the host.
     pub fn new(policy: Policy, host: HostAlgorithms) -> Self {
@@ -134,6 +93,7 @@ impl Guard {
             documents: Documents::new(&policy),
             introspections: Introspections::default(),
             records: Guard::queue(&policy),
+            alerts: Repeats::default(),
             quarantine: Watch::default(),
             opaque: policy.issuers.iter().position(|issuer| {
                 let introspection = issuer.introspection.as_ref();
@@ -332,10 +292,7 @@ impl Guard {
 
     /// The part of the worker's memory that a new exchange may hold: nothing yet.
     pub(super) fn share(&self) -> Share {
-        Share {
-            all: Rc::clone(&self.held),
-            own: 0,
-        }
+        Share::of(&self.held)
     }
 
     /// What a challenge to a caller with this scheme depends on.
@@ -416,34 +373,5 @@ impl Guard {
     /// which of the types that a resource may contain, is known only where a resource is at hand.
     pub(super) fn hides_from(&self, permit: &Permit) -> bool {
         self.active(permit).next().is_some() || permit.texts().next().is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exchanges_share_one_memory_and_give_it_back() {
-        let all: Rc<Cell<usize>> = Rc::default();
-        let share = || Share {
-            all: Rc::clone(&all),
-            own: 0,
-        };
-        let (mut one, mut other) = (share(), share());
-        assert!(one.hold_body(BODIES));
-        assert!(!other.hold_body(1), "bodies have their part");
-        assert!(other.hold(1), "answers have room");
-        assert!(other.hold(0));
-        assert!(one.hold(MEMORY - 10));
-        assert!(other.hold(10), "up to the bound");
-        assert!(!other.hold(11), "one more");
-        assert_eq!(all.get(), MEMORY, "a refusal holds no more than before");
-        assert!(one.hold(5), "less is always possible");
-        assert!(other.hold(11));
-        drop(one);
-        assert_eq!(all.get(), 11);
-        drop(other);
-        assert_eq!(all.get(), 0);
     }
 }

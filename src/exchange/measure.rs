@@ -1,7 +1,7 @@
 //! What is counted of exchanges, and of what a worker does for all of them.
 
 use super::{Exchange, Guard, Phase};
-use crate::audit::Outcome;
+use crate::audit::{Alert, Outcome, Repeats};
 use crate::metrics::{Change, Meters};
 
 impl Exchange {
@@ -15,6 +15,17 @@ impl Exchange {
         meters.ended(&self.record, self.outcome(), now.saturating_sub(began));
     }
 
+    /// The alert of the exchange, which is over, if one is due; as [`record`](Self::record).
+    pub(super) fn alert(
+        &self,
+        now: u64,
+        status: Option<u16>,
+        repeats: &mut Repeats,
+    ) -> Option<Alert> {
+        let (outcome, status) = self.ended_with(status);
+        self.record.alert(outcome, status, now, repeats)
+    }
+
     /// How it ended, or how it would end if nothing more came.
     pub(super) fn outcome(&self) -> Outcome {
         match &self.phase {
@@ -25,6 +36,14 @@ impl Exchange {
 }
 
 impl Guard {
+    /// The alert of an exchange that is over, as one line, if one is due. `now` is in nanoseconds since 1970,
+    /// `status` what the proxy says it answered with.
+    pub fn alert(&mut self, exchange: &Exchange, now: u64, status: Option<u16>) -> Option<String> {
+        let alert = exchange.alert(now, status, &mut self.alerts)?;
+        self.meters.alerted(alert.severity);
+        Some(alert.line)
+    }
+
     /// What this worker counts.
     pub fn meters(&mut self) -> &mut Meters {
         &mut self.meters

@@ -36,6 +36,9 @@ pub(super) fn end(
     if let Some(guard) = guard
         && let Ok(mut guard) = guard.try_borrow_mut()
     {
+        if let Some(alert) = guard.alert(exchange, now, status) {
+            host::set_alert(&alert);
+        }
         guard.keep_record(exchange, &line, now, status);
     }
 }

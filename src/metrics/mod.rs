@@ -13,7 +13,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::audit::{Outcome, Record};
+use crate::audit::{Outcome, Record, Severity};
 
 /// The most different labels of all metrics together that one worker tells apart.
 pub const LABELS: usize = 512;
@@ -47,6 +47,8 @@ pub enum Metric {
     Detections,
     /// What was done about such callers.
     Actions,
+    /// Alerts that were made.
+    Alerts,
     /// Calls to other servers.
     Calls,
     /// Of those, the ones that brought nothing of use.
@@ -87,7 +89,7 @@ pub struct Change {
 
 impl Metric {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Metric; 17] = [
+    pub const ALL: [Metric; 18] = [
         Metric::Exchanges,
         Metric::Refusals,
         Metric::Interactions,
@@ -98,6 +100,7 @@ impl Metric {
         Metric::Priority,
         Metric::Detections,
         Metric::Actions,
+        Metric::Alerts,
         Metric::Calls,
         Metric::FailedCalls,
         Metric::Queued,
@@ -120,6 +123,7 @@ impl Metric {
             Metric::Priority => "fhir_guard_priority_total",
             Metric::Detections => "fhir_guard_detections_total",
             Metric::Actions => "fhir_guard_actions_total",
+            Metric::Alerts => "fhir_guard_alerts_total",
             Metric::Calls => "fhir_guard_calls_total",
             Metric::FailedCalls => "fhir_guard_failed_calls_total",
             Metric::Queued => "fhir_guard_audit_queued_bytes",
@@ -149,6 +153,7 @@ impl Metric {
             Metric::Priority => Some("limit"),
             Metric::Detections => Some("detector"),
             Metric::Actions => Some("response"),
+            Metric::Alerts => Some("severity"),
             Metric::Calls | Metric::FailedCalls => Some("purpose"),
             Metric::Fetched => Some("document"),
             Metric::Announced
@@ -263,6 +268,11 @@ impl Meters {
                 self.durations.push(one);
             }
         }
+    }
+
+    /// Counts an alert.
+    pub fn alerted(&mut self, severity: Severity) {
+        self.add(Metric::Alerts, &severity.name().to_ascii_lowercase(), 1);
     }
 
     /// Counts a call to another server, and whether it brought anything of use.

@@ -26,6 +26,8 @@ LIBRARIES = [
     "rotel==0.0.1a15",
     "grpcio==1.85.1",
     "xds-protos==1.85.0",
+    # Classes of OCSF, by which alerts are read.
+    "py-ocsf-models==0.10.0",
 ]
 PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2", "redis-server", "prometheus", "rsyslog"]
 # Recommended by none, but they spare a database server and its client.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import parts
 from pki import ADDRESS
+from py_ocsf_models.events.findings.detection_finding import DetectionFinding
+from pydantic import ValidationError
 from sinks_world import AWAY, CANARY, RULES, World
 
 # A record that is longer than rsyslog takes unless told.
@@ -29,6 +31,7 @@ def compare(say, tally):
     try:
         world = World(folder, running)
         sent = _traffic(world, tally)
+        _alerts(world, tally, say)
         _records(world, tally, say, sent)
         # What is written while nobody reads is read afterwards, and nothing twice.
         world.rsyslog.stop()
@@ -104,6 +107,32 @@ def _records(world, tally, say, sent):
     tally.check("rsyslog found nothing that is no record", not world.unparsed(), world.unparsed()[:200])
     for name, text in world.everything().items():
         tally.check(f"no health data and no token: {name}", text and CANARY not in text, "empty, or the canary is there")
+
+
+def _alerts(world, tally, say):
+    """The thief alerts, by a class that others have made of the schema."""
+    _until(world.alerts)
+    alerts = [json.loads(line) for line in world.alerts()]
+    kinds = [alert["metadata"]["event_code"] for alert in alerts]
+    tally.check("the thief alerts", "token-binding" in kinds, kinds)
+    for alert in alerts:
+        tally.check(f"a Detection Finding: {alert['message']}", not (mistake := _mistake(alert)), mistake)
+        # That it would find one.
+        tally.check("no Detection Finding without its product", _mistake(_without_product(alert)), "it is taken")
+    say(f"    {len(alerts)} alerts: {', '.join(kinds)}")
+
+
+def _mistake(alert):
+    try:
+        DetectionFinding.model_validate(alert, strict=False)
+    except ValidationError as error:
+        return str(error)
+    return None
+
+
+def _without_product(alert):
+    metadata = {name: value for name, value in alert["metadata"].items() if name != "product"}
+    return {**alert, "metadata": metadata}
 
 
 def _same(tally, name, found, expected):

@@ -79,6 +79,9 @@ class World:
     def lines(self):
         return _lines(self._folder / "envoy/audit.log")
 
+    def alerts(self):
+        return _lines(self._folder / "envoy/alerts.log")
+
     def forwarded(self):
         return _lines(self._folder / "rsyslog/lines.log")
 
@@ -99,6 +102,7 @@ class World:
         """All that each reader has, by its name."""
         return {
             "the file": "\n".join(self.lines()),
+            "the file of alerts": "\n".join(self.alerts()),
             "rsyslog": "\n".join(self.forwarded()),
             "the OpenTelemetry collector": "\n".join(_lines(self._folder / "rotel.log")),
             "the access log service": self._access.text(),
@@ -263,9 +267,11 @@ class Guard:
             for cluster in sink["clusters"]:
                 self._reach(cluster, sinks[cluster["name"]])
             clusters += sink["clusters"]
+        manager["access_log"] += yaml.safe_load((SINKS / "alerts.yaml").read_text())["access_log"]
         (filter,) = [part for part in objects(manager) if part.get("@type") == WASM]
         self._configure(filter["config"]["configuration"]["value"], upstream, lists)
-        config = replaced(config, {"/etc/fhir-guard": str(folder), "/dev/stdout": str(folder / "audit.log")})
+        places = {"/etc/fhir-guard": folder, "/var/log/fhir-guard": folder, "/dev/stdout": folder / "audit.log"}
+        config = replaced(config, {shipped: str(place) for shipped, place in places.items()})
         file = folder / "envoy.json"
         file.write_text(json.dumps(config))
         self._process = Process("envoy", [envoy(), "--config-path", file, *OPTIONS], folder / "envoy.log")
@@ -343,6 +349,7 @@ class Guard:
         policy["limits"] = [{"name": "few", "key": ["client"], "rate": "1/s", "burst": 2, "priority": first}]
         policy["rules"] = [{"name": "trial", "effect": "deny", "when": "true", "report": True}]
         policy["detectors"] = {}
+        policy["audit"]["alerts"] = "ocsf"
         # Nobody is there: what waits for it is told.
         policy["audit"]["repository"] = {"cluster": "nowhere", "uri": "http://nowhere/fhir", "full": "access-log"}
 

@@ -203,24 +203,13 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
 }
 
 impl About<'_> {
-    /// The same for every delivery of the same event, and no other's: time, request and place, hashed. That of an
-    /// intent is another one than that of what became of it.
+    /// That of an intent is another one than that of what became of it.
     fn id(&self, place: usize) -> String {
-        let record = self.record;
-        let parts = [
-            record.policy.observer.as_str(),
-            record.request_id.as_str(),
-            record.subject.as_deref().unwrap_or_default(),
-            record.route.as_deref().unwrap_or_default(),
-        ];
         let intent = match self.success {
             Success::Open => "intent ",
             _ => "",
         };
-        let message = format!("{intent}{} {place} {}", record.began, parts.join("\n"));
-        let digest = Sha256::digest(message.as_bytes());
-        let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-        hex.collect()
+        id(self.record, &format!("{intent}{place}"))
     }
 
     /// The names of the profiles that it follows.
@@ -272,12 +261,26 @@ impl About<'_> {
 impl Record {
     /// Whether the token says that it is an emergency: `BTG` (break the glass) or `ETREAT` of v3-ActReason,
     /// bare or with its system.
-    fn breaks_glass(&self) -> bool {
+    pub(super) fn breaks_glass(&self) -> bool {
         self.purposes.iter().any(|purpose| {
             let (system, code) = purpose.rsplit_once('|').unwrap_or((REASON, purpose));
             system == REASON && matches!(code, "BTG" | "ETREAT")
         })
     }
+}
+
+/// The same for every delivery of the same event, and no other's: time, request and place, hashed.
+pub(super) fn id(record: &Record, place: &str) -> String {
+    let parts = [
+        record.policy.observer.as_str(),
+        record.request_id.as_str(),
+        record.subject.as_deref().unwrap_or_default(),
+        record.route.as_deref().unwrap_or_default(),
+    ];
+    let message = format!("{} {place} {}", record.began, parts.join("\n"));
+    let digest = Sha256::digest(message.as_bytes());
+    let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+    hex.collect()
 }
 
 fn source(policy: &AuditPolicy) -> Value {

@@ -49,6 +49,13 @@ fn audit_is_read_or_explained() {
             vec![with("query", json!("none"))],
             "/audit/query: expected \"plain\", \"hashed\" or \"names\", found \"none\"".into(),
         ),
+        ("alerts", vec![with("alerts", json!("ecs"))], String::new()),
+        ("the others", vec![with("alerts", json!("ocsf"))], String::new()),
+        (
+            "alerts of another form",
+            vec![with("alerts", json!("cef"))],
+            "/audit/alerts: expected \"ecs\" or \"ocsf\", found \"cef\"".into(),
+        ),
         ("a repository", vec![repository("format", json!("records"))], String::new()),
         ("strict", vec![repository("strict", json!(true))], String::new()),
         ("not strict", vec![repository("strict", json!(false))], String::new()),
@@ -95,6 +102,7 @@ fn what_audit_leaves_out_has_the_safe_default() {
     let plain = |telling: &Telling| matches!(telling, Telling::Plain);
     let audit = &policy.audit;
     assert!(plain(&audit.references) && plain(&audit.address));
+    assert_eq!(audit.alerts, None);
     assert!(!audit.query.is_told() && !audit.token_id.is_told());
     assert_eq!((audit.patients, policy.repository.as_ref()), (20, None));
     document["secrets"]["audit_key"] = json!({"inline": "ab".repeat(32)});
