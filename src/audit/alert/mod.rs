@@ -51,17 +51,14 @@ impl Record {
         let raised = Alarm::ALL.into_iter();
         let raised = raised.filter(|alarm| self.raises(*alarm, outcome));
         let mut alarm = None;
-        let (mut also, mut left_out) = (Vec::new(), 0_u32);
+        let (mut also, mut left_out) = (Vec::new(), 0);
         for own in raised {
-            match (repeats.tell(self.edge(own), now), alarm) {
-                (Some(others), None) => {
-                    alarm = Some(own);
-                    left_out = left_out.saturating_add(others);
-                }
-                (others, _) => {
-                    also.push(own.name());
-                    left_out = left_out.saturating_add(others.unwrap_or_default());
-                }
+            let told = repeats.tell(self.edge(own), now);
+            // One exchange of several kinds was left out once.
+            left_out = left_out.max(told.unwrap_or_default());
+            match alarm {
+                None if told.is_some() => alarm = Some(own),
+                _ => also.push(own.name()),
             }
         }
         let alarm = alarm?;
