@@ -104,16 +104,21 @@ impl Envoy {
     /// it is tried again with others.
     pub async fn start(spec: Spec) -> Result<Envoy, String> {
         for _ in 0..3 {
-            match Envoy::start_once(new_directory()?, spec.clone(), &spec.config).await {
+            match Envoy::start_once(new_directory()?, spec.clone(), None).await {
                 Err(error) if error.contains("Address already in use") => continue,
                 done => return done,
             }
         }
-        Envoy::start_once(new_directory()?, spec.clone(), &spec.config).await
+        Envoy::start_once(new_directory()?, spec, None).await
     }
 
-    /// In this directory. The files that `named` names are there for Envoy, wherever it runs.
-    async fn start_once(directory: TempDir, spec: Spec, named: &Value) -> Result<Envoy, String> {
+    /// In this directory. The files that `named` names, else the configuration, are there for Envoy, wherever it
+    /// runs.
+    async fn start_once(
+        directory: TempDir,
+        spec: Spec,
+        named: Option<&Value>,
+    ) -> Result<Envoy, String> {
         let path = directory.path().to_owned();
         let Spec {
             mut config,
@@ -127,7 +132,7 @@ impl Envoy {
         let file = path.join("envoy.json");
         fs::write(&file, config.to_string())
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        let runner = Runner::start(&path, named, concurrency)?;
+        let runner = Runner::start(&path, named.unwrap_or(&config), concurrency)?;
         let mut envoy = Envoy {
             runner,
             directory: Some(directory),

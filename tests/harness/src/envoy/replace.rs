@@ -55,11 +55,18 @@ impl Envoy {
                 config,
                 concurrency,
             },
-            &named,
+            Some(&named),
         )
         .await?;
         envoy.listeners = listeners;
         envoy.audit = Some(audit);
+        let stats = envoy.stats().await?;
+        for (kind, _, statistic) in KINDS {
+            let taken = stats.get(&format!("{statistic}.update_success"));
+            if taken.is_none_or(|count| *count == 0) {
+                return Err(envoy.refusal(kind));
+            }
+        }
         Ok(envoy)
     }
 
@@ -90,10 +97,7 @@ impl Envoy {
             loop {
                 let stats = self.stats().await?;
                 if count(&stats, &refused) > count(&before, &refused) || rounds == 0 {
-                    return Err(format!(
-                        "envoy does not take these {kind}; its log ends: {}",
-                        self.log_tail()
-                    ));
+                    return Err(self.refusal(kind));
                 }
                 let warm = [
                     "cluster_manager.warming_clusters",
@@ -112,6 +116,11 @@ impl Envoy {
         }
         self.listeners = listeners;
         Ok(())
+    }
+
+    fn refusal(&self, kind: &str) -> String {
+        let log = self.log_tail();
+        format!("envoy does not take these {kind}; its log ends: {log}")
     }
 
     /// The configuration that it was started with.
