@@ -158,7 +158,10 @@ mod tests {
                     let chance = u32::try_from(chance).expect("32 bits");
                     let found = rounded(amount, part, chance);
                     let near = found.abs_diff(amount) < part;
-                    assert!(near && (found % part == 0 || found == u32::MAX), "{found}");
+                    assert!(
+                        near && (found.is_multiple_of(part) || found == u32::MAX),
+                        "{found}"
+                    );
                     u64::from(found)
                 });
                 let sum: u64 = all.sum();
