@@ -1,5 +1,7 @@
 //! Intents and what became of them, in one file and in several.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Record, Ticket};
 use fhir_guard_companion::audit;
 use fhir_guard_companion::disclosures::{Wanted, who_saw};
@@ -80,7 +82,10 @@ fn log(open: u64) -> Log {
 
 /// The kinds of what is found in these files, and how many lines are copies.
 fn check(name: &str, files: &[&[String]], part: bool, expected: &str, copied: u64) {
-    let here = std::env::temp_dir().join(format!("fhir-guard-strict-{}", std::process::id()));
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name_here = format!("fhir-guard-strict-{}-{number}", std::process::id());
+    let here = std::env::temp_dir().join(name_here);
     std::fs::create_dir_all(&here).expect("a directory");
     let paths: Vec<String> = (0..files.len())
         .map(|number| here.join(format!("{number}.log")).display().to_string())
