@@ -190,6 +190,25 @@ fn intents_and_records_pair() {
         "reordered reordered",
         0,
     );
+    // Who writes to the access log alone adds lines for what the repository has.
+    let later = |text: &str| old.intents[2].replacen("2026-02-02T02:40:03", text, 1);
+    for (name, line) in [
+        ("an early copy", old.early(3, 3)),
+        ("as if it were new", later("2026-02-02T02:56:40")),
+        ("as if it were to come", later("2999-01-01T00:00:00")),
+        ("without a time", later("99:99")),
+    ] {
+        assert!(line != old.intents[2], "{name}");
+        for line_first in [true, false] {
+            let own = match line_first {
+                true => [&[line.clone()], &old.records[..]].concat(),
+                false => [&old.records[..], &[line.clone()]].concat(),
+            };
+            let copied = u64::from(name != "an early copy");
+            check(name, &[&own, &old.intents], false, "unfinished", copied);
+            check(name, &[&old.intents, &own], false, "unfinished", copied);
+        }
+    }
     let early = fresh.early(999, 3);
     check(
         "two copies of an early one",
