@@ -201,8 +201,8 @@ fn intents_and_records_pair() {
         assert!(line != old.intents[2], "{name}");
         for line_first in [true, false] {
             let own = match line_first {
-                true => [&[line.clone()], &old.records[..]].concat(),
-                false => [&old.records[..], &[line.clone()]].concat(),
+                true => [std::slice::from_ref(&line), &old.records[..]].concat(),
+                false => [&old.records[..], std::slice::from_ref(&line)].concat(),
             };
             let copied = u64::from(name != "an early copy");
             check(name, &[&own, &old.intents], false, "unfinished", copied);
