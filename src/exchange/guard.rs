@@ -103,6 +103,8 @@ impl Guard {
             needs_address: by_address
                 || !matches!(policy.audit.address, Telling::Nothing)
                 || policy.risk.is_some()
+                // Also where nobody is told it: alerts about callers whom nothing else tells apart.
+                || policy.audit.alerts.is_some()
                 || policy.rules.uses(Fact::SourceAddress),
             waiting: Rc::default(),
             reading: Rc::default(),

@@ -17,7 +17,7 @@ use crate::host::{self, Buffer};
 use crate::identity::HostAlgorithms;
 use stream::StreamContext;
 use trail::Trail;
-use worker::Worker;
+use worker::{Asker, Worker};
 
 /// How often statistics are told at least, in milliseconds.
 const STATISTICS: u32 = 1000;
@@ -37,7 +37,7 @@ struct Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, _headers: usize, size: usize, trailers: usize) {
         if self.worker.answered(call, size, trailers) {
-            self.worker.wake();
+            self.worker.wake(Asker::Root);
         }
     }
 
@@ -102,7 +102,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         self.worker.look();
         self.worker.send_records();
-        self.worker.wake();
+        self.worker.wake(Asker::Root);
         self.worker.tell();
     }
 

@@ -11,7 +11,7 @@ use proxy_wasm::types::Action;
 use super::ending::end;
 use super::owed::{renew, settle};
 use super::trail::Trail;
-use super::worker::Worker;
+use super::worker::{Asker, Worker};
 use crate::exchange::{Exchange, Guard, Step};
 use crate::host::{self, Buffer, Map};
 use crate::identity::ConnectionAttributes;
@@ -34,6 +34,7 @@ impl StreamContext {
             guard: worker.guard(),
             trail: worker.trail.clone(),
             ticket: None,
+            orphaned: false,
             exchange: Exchange::default(),
             over: Over::No,
         };
@@ -62,7 +63,7 @@ impl StreamContext {
         });
         if begins {
             self.worker.wait(self.id, &self.stream);
-            self.sent.extend(self.worker.ask());
+            self.sent.extend(self.worker.ask(Asker::Stream));
         }
         action
     }
@@ -73,7 +74,7 @@ impl Context for StreamContext {
         self.sent.retain(|sent| *sent != call);
         // What is said of one intent is nothing new for others.
         if self.worker.answered(call, size, trailers) {
-            self.sent.extend(self.worker.wake());
+            self.sent.extend(self.worker.wake(Asker::Stream));
         }
     }
 }
@@ -121,6 +122,8 @@ pub(super) struct Stream {
     trail: Trail,
     /// What its early copy and its record have in common, once it has gone on.
     ticket: Option<u64>,
+    /// What it wanted to know was asked in the name of a stream that is gone.
+    orphaned: bool,
     exchange: Exchange,
     over: Over,
 }

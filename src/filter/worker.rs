@@ -26,6 +26,15 @@ pub(super) struct Worker {
 
 type Waiter = (u32, Weak<RefCell<Stream>>);
 
+/// In whose name calls are made.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Asker {
+    /// The root, which outlives all calls.
+    Root,
+    /// A stream: whose caller may reset it before the answer.
+    Stream,
+}
+
 /// What a call is for.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -76,7 +85,7 @@ impl Worker {
 
     /// Looks whether streams can go on, and asks what they want to know. The calls are the caller's: their
     /// answers come to the context in which this was done.
-    pub fn wake(&self) -> Vec<u32> {
+    pub fn wake(&self, asker: Asker) -> Vec<u32> {
         let waiting = self.waiting.try_borrow_mut();
         let Ok(mut waiting) = waiting.map(|mut list| std::mem::take(&mut *list)) else {
             return Vec::new();
@@ -97,11 +106,11 @@ impl Worker {
         if let Ok(mut list) = self.waiting.try_borrow_mut() {
             list.append(&mut waiting);
         }
-        self.ask()
+        self.ask(asker)
     }
 
     /// Sends the questions that are open, and returns their calls.
-    pub fn ask(&self) -> Vec<u32> {
+    pub fn ask(&self, asker: Asker) -> Vec<u32> {
         let mut sent = Vec::new();
         let Some(guard) = &self.guard else {
             return sent;
@@ -123,6 +132,9 @@ impl Worker {
             let Ok(mut stream) = stream.try_borrow_mut() else {
                 continue;
             };
+            if !stream.may_ask(asker) {
+                continue;
+            }
             let (intent, call) = match stream.intent() {
                 Some(call) => (true, Some(call)),
                 None => (false, stream.call()),

@@ -143,9 +143,10 @@ impl Facts<'_> {
         }
     }
 
-    /// The id of the trace, of `traceparent`.
+    /// The id of the trace, of `traceparent`, whose hyphens a caller may have put anywhere.
     fn trace(&self) -> Option<&str> {
-        self.record.trace.as_deref()?.split('-').nth(1)
+        let id = self.record.trace.as_deref()?.split('-').nth(1);
+        id.filter(|id| id.len() == 32)
     }
 
     /// Whether it was refused or withheld; `None` where that is not known.
@@ -185,7 +186,8 @@ impl Facts<'_> {
     }
 }
 
-/// A rule's name without what it found: that may be text of the upstream.
+/// A rule's name without what it found, which may be text of the upstream, and a scope without its query.
 fn named(rule: &str) -> &str {
-    rule.split_once(": ").map_or(rule, |(name, _)| name)
+    let name = rule.split_once(": ").map_or(rule, |(name, _)| name);
+    name.split_once('?').map_or(name, |(name, _)| name)
 }

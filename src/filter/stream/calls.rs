@@ -1,5 +1,6 @@
 //! What a stream that waits asks of other servers, and how it goes on.
 
+use super::super::worker::Asker;
 use super::{Over, Stream};
 use crate::exchange::CallAnswer;
 use crate::host;
@@ -14,6 +15,13 @@ impl Stream {
         let step = self.exchange.wake(&mut guard.borrow_mut(), now);
         self.go_on(&guard, step);
         self.exchange.is_waiting()
+    }
+
+    /// Whether it may be asked in this name what this stream wants to know. What was asked in vain is asked again in
+    /// that of the root alone: else callers who come and reset could keep others waiting until their time is over.
+    pub fn may_ask(&mut self, asker: Asker) -> bool {
+        self.orphaned &= asker != Asker::Root;
+        !self.orphaned
     }
 
     /// The call that is to be made for this stream alone.
@@ -51,6 +59,7 @@ impl Stream {
 
     /// Nobody will hear that answer.
     pub fn orphaned(&mut self) {
+        self.orphaned = true;
         self.exchange.orphaned();
     }
 }

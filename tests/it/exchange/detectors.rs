@@ -178,6 +178,12 @@ fn nobody_is_watched_unless_configured() {
     assert!(exchange.observing().is_none());
     let reports = self::world(json!({}));
     assert!(reports.guard.tick_period().is_none() && reports.guard.needs_address());
+    // Alerts tell callers apart by it, also where they do not name it.
+    let alerts = Deployment::with(|config| {
+        config["audit"]["address"] = json!("none");
+        config["audit"]["alerts"] = json!("ecs");
+    });
+    assert!(alerts.guard.tick_period().is_none() && alerts.guard.needs_address());
     let isolates = self::world(json!({ "isolate": ["client"] }));
     assert_eq!(isolates.guard.tick_period(), Some(1000));
 }

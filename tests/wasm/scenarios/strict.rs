@@ -1,9 +1,9 @@
 //! Intents: the call, and whatever comes instead of its acknowledgement.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::faults::faults;
-use super::keys::{check_passes, check_unavailable};
+use super::keys::{self, check_passes, check_unavailable};
 use crate::deployment::{AUDIT, Deployment, End, Script};
 use crate::host::Fault;
 use crate::memory::Headers;
@@ -14,12 +14,17 @@ const CLUSTER: &str = "repository";
 
 /// The shipped configuration, with a strict repository of records.
 fn deployment() -> Deployment {
+    with(|_| ())
+}
+
+fn with(edit: impl FnOnce(&mut Value)) -> Deployment {
     let deployment = Deployment::with(|policy| {
         policy["audit"]["chain"] = json!({});
         policy["audit"]["repository"] = json!({
             "cluster": CLUSTER, "uri": "https://audit.example.org/records", "format": "records",
             "strict": true,
         });
+        edit(policy);
     });
     deployment.host.world().clusters.insert(CLUSTER.into());
     deployment
@@ -60,8 +65,8 @@ fn answer(vm: &Vm, call: &Callout, status: &str) {
     );
 }
 
-fn member(line: &[u8]) -> serde_json::Value {
-    let record: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+fn member(line: &[u8]) -> Value {
+    let record: Value = serde_json::from_slice(line).expect("JSON");
     record["chain"].clone()
 }
 
@@ -179,6 +184,49 @@ fn the_acknowledgement_to_one_who_is_gone_does_no_harm() {
         check_passes("stays", &stays, &script);
         deployment.rest();
     }
+}
+
+/// Callers who come and reset do not keep another from its answer: what was asked in vain is asked by the root.
+#[test]
+fn who_comes_and_goes_takes_no_intent_of_others_along() {
+    let deployment = with(|policy| {
+        policy["issuers"][0]["introspection"] = json!({
+            "uri": "https://as.example.org/introspect", "cluster": keys::CLUSTER, "tokens": ["jwt"],
+        });
+    });
+    deployment
+        .host
+        .world()
+        .clusters
+        .insert(keys::CLUSTER.into());
+    let vm = deployment.vm();
+    let script = deployment.read();
+    // Both wait for one answer about their token, which comes to the first.
+    let (first, second) = (waits(&vm, &script), waits(&vm, &script));
+    let introspection = vm.callouts();
+    assert_eq!(introspection.len(), 1);
+    let head = lines(&[(":status", "200")]);
+    let active = b"{\"active\":true}";
+    vm.answer(introspection[0].token, head, active, Headers::new());
+    let goes = |stream: &Stream| {
+        stream.on_reset();
+        stream.finish();
+        for call in intents(&vm) {
+            answer(&vm, &call, "200");
+        }
+    };
+    assert_eq!(intents(&vm).len(), 2, "both in the name of the first");
+    goes(&first);
+    assert_eq!(second.upstream().headers, None, "its answer was lost");
+    for _ in 0..3 {
+        let other = waits(&vm, &script);
+        assert_eq!(intents(&vm).len(), 1, "its own, and nobody else's");
+        goes(&other);
+        assert_eq!(second.upstream().headers, None, "still waits");
+    }
+    vm.tick();
+    answer(&vm, &intent(&vm), "200");
+    check_passes("in the name of the root", &second, &script);
 }
 
 #[test]

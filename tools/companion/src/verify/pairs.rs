@@ -19,11 +19,16 @@ pub struct Pairs {
 
 impl Pairs {
     /// Takes an intent; whether it is new. It may come more than once: it is sent again where nobody heard the answer.
+    /// Nothing vouches for its time, so the earliest counts: a line that says that it was later, in any of the files,
+    /// does not make it look under way.
     pub fn intent(&mut self, ticket: u64, place: Place, time: Option<Time>) -> bool {
         let new = self.intents.insert(ticket);
         self.alone.remove(&ticket);
         if new && !self.records.contains(ticket) {
             self.open.insert(ticket, (place, time));
+        } else if let Some((_, known)) = self.open.get_mut(&ticket) {
+            // None is the earliest of all.
+            *known = time.min(*known);
         }
         new
     }

@@ -190,6 +190,21 @@ fn intents_and_records_pair() {
         "reordered reordered",
         0,
     );
+    // Who writes to the access log alone adds lines for what the repository has.
+    let theirs = [old.intents.clone(), old.records.clone()].concat();
+    let later = |text: &str| old.intents[2].replacen("2026-02-02T02:40:03", text, 1);
+    for (name, line, copied) in [
+        ("an early copy", old.early(3, 3), 3),
+        ("as if it were new", later("2026-02-02T02:56:40"), 4),
+        ("as if it were to come", later("2999-01-01T00:00:00"), 4),
+        ("without a time", later("99:99"), 4),
+    ] {
+        assert!(line != old.intents[2], "{name}");
+        // Both begin with the same record: they are read as they are given.
+        let own = [std::slice::from_ref(&line), &old.records[..]].concat();
+        check(name, &[&own, &theirs], false, "unfinished", copied);
+        check(name, &[&theirs, &own], false, "unfinished", copied);
+    }
     let early = fresh.early(999, 3);
     check(
         "two copies of an early one",
