@@ -134,8 +134,8 @@ impl Faults {
                 let before = stage.revived().await?;
                 stage.reload(true).await?;
                 self.pause(3000..4000).await;
-                self.traps += stage.revived().await?.saturating_sub(before);
                 stage.reload(false).await?;
+                self.traps += stage.revived().await?.saturating_sub(before);
             }
             Fault::Kill => self.kills.push(stage.kill().await?),
             Fault::KillStalled => {

@@ -18,8 +18,11 @@ const STREAMS: usize = 4;
 /// Requests of each stream before a caller makes its connection anew, and perhaps gets to the other worker.
 const REQUESTS: usize = 100;
 
-/// After what was not served: nobody storms a proxy that is away.
+/// After what was refused.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// After what was not answered: nobody storms a proxy that is about to start.
+const LONG_PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer of which a client had something.
 #[derive(Clone, Copy, Debug)]
@@ -99,17 +102,17 @@ impl Load {
         )
     }
 
-    /// Whether it was served.
-    fn note(&self, answer: Result<Response, String>) -> bool {
+    /// How long to wait before the next.
+    fn note(&self, answer: Result<Response, String>) -> Duration {
         let Ok(answer) = answer else {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            return false;
+            return LONG_PAUSE;
         };
         self.answered.fetch_add(1, Ordering::Relaxed);
         if !(200..300).contains(&answer.status) {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             *refused.entry(answer.status).or_default() += 1;
-            return false;
+            return PAUSE;
         }
         let whole = answer.end == End::Complete;
         self.cut.fetch_add(u64::from(!whole), Ordering::Relaxed);
@@ -128,7 +131,10 @@ impl Load {
                 self.nameless.fetch_add(1, Ordering::Relaxed);
             }
         }
-        whole
+        match whole {
+            true => Duration::ZERO,
+            false => LONG_PAUSE,
+        }
     }
 }
 
@@ -175,8 +181,9 @@ async fn stream(stage: &Stage, load: &Load, client: &Client, token: &str, mut ra
             0 => format!("/r4/Observation?patient=p{patient}"),
             _ => format!("/r4/Patient/p{patient}"),
         };
-        if !load.note(client.send(Request::get(&path).bearer(token)).await) {
-            sleep(PAUSE).await;
+        let pause = load.note(client.send(Request::get(&path).bearer(token)).await);
+        if !pause.is_zero() {
+            sleep(pause).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What stands for the whole campaign: the files, the servers, and an Envoy that takes its listener from a file and is
 //! started again after each death, on the same port and with the same log.
 
+use std::env;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,9 @@ pub(crate) struct Stage {
     version: AtomicU64,
     rotations: AtomicU64,
     _fhir: FhirServer,
-    directory: TempDir,
+    path: PathBuf,
+    /// Removed at the end, unless the environment variable `KEEP` is set.
+    _directory: Option<TempDir>,
 }
 
 impl Stage {
@@ -64,7 +67,7 @@ impl Stage {
             .prefix("fhir-guard-loss-")
             .tempdir();
         let directory = directory.map_err(|error| format!("cannot make a directory: {error}"))?;
-        let path = directory.path();
+        let path = &directory.path().to_owned();
         let pki = Pki::new();
         let certificate = pki.client("clinic-a");
         pki.write_to(&path.join("tls"))?;
@@ -122,7 +125,14 @@ impl Stage {
             version: AtomicU64::new(0),
             rotations: AtomicU64::new(0),
             _fhir: server,
-            directory,
+            path: path.clone(),
+            _directory: match env::var_os("KEEP") {
+                None => Some(directory),
+                Some(_) => {
+                    println!("the logs are kept in {}", directory.keep().display());
+                    None
+                }
+            },
         };
         stage.write_listener(false)?;
         stage.repository.start().await?;
@@ -250,7 +260,7 @@ impl Stage {
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.path.join(name)
     }
 
     async fn start(&self) -> Result<(), String> {
@@ -271,9 +281,18 @@ impl Stage {
         Ok(())
     }
 
+    /// Asked again where Envoy does not answer: while it compiles the module it has no time for questions.
     async fn count(&self, name: &str) -> Result<u64, String> {
         let envoy = self.envoy.lock().await;
-        envoy.as_ref().ok_or("envoy is away")?.stat(name).await
+        let envoy = envoy.as_ref().ok_or("envoy is away")?;
+        let mut answer = envoy.stat(name).await;
+        for _ in 0..10 {
+            if answer.is_ok() {
+                break;
+            }
+            answer = envoy.stat(name).await;
+        }
+        answer
     }
 
     async fn log(&self) -> String {
