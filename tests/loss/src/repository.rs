@@ -105,7 +105,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         let own = *mood.borrow_and_update();
         let kept = match own {
             Mood::Takes => true,
-            Mood::Stalls => asked % 2 == 0,
+            Mood::Stalls => asked.is_multiple_of(2),
             Mood::Refuses => false,
         };
         if kept && shared.keep(&body).is_err() {
