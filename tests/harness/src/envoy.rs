@@ -62,8 +62,7 @@ pub struct Spec {
     pub config: Value,
     /// Worker threads, `--concurrency`.
     pub concurrency: u32,
-    /// How long lines of a file may wait in memory, `--file-flush-interval-msec`. Envoy's default of ten seconds is
-    /// longer than a test.
+    /// How long lines of a file may wait in memory; Envoy's default of ten seconds is longer than a test.
     pub flush: Duration,
 }
 
@@ -133,11 +132,8 @@ impl Envoy {
         let file = path.join("envoy.json");
         fs::write(&file, config.to_string())
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        let runner = Runner::start(
-            &path,
-            named.unwrap_or(&config),
-            (spec.concurrency, spec.flush),
-        )?;
+        let options = (spec.concurrency, spec.flush);
+        let runner = Runner::start(&path, named.unwrap_or(&config), options)?;
         let mut envoy = Envoy {
             runner,
             directory: Some(directory),
