@@ -12,7 +12,7 @@ IN_CONTAINERS = FHIR_GUARD_ENVOY=compose ENVOY_IMAGE="$(COMPOSE_IMAGE)" FHIR_SER
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test interop hostile-server ratelimit-server oracles tables lint soak wasm companion tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
+.PHONY: help run smoke test interop hostile-server ratelimit-server oracles tables lint soak loss wasm companion tools toolchain demo-binary bench limits-measure bench-filter bench-decision bench-screening compose compose-files compose-engine compose-images matrix fuzz fuzz-check fuzz-seeds deny mutants coverage
 # Cargo parallelises by itself, and the progress below is meant to be read in order.
 .NOTPARALLEL:
 
@@ -110,6 +110,11 @@ soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched,
 	@echo "building the soak"
 	@cargo build --quiet --package fhir-guard-harness --bin soak
 	@exec "$(BUILD)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
+
+loss: tools wasm ## what is lost of the records while sinks stall and die, workers trap and Envoy is killed; EXCHANGES=1000000, half of them strict; SECONDS=n for each half, MODE=strict or relaxed, SEED=n
+	@echo "building the campaign"
+	@cargo build --quiet --package fhir-guard-loss --bin loss
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/loss" --exchanges=$(or $(EXCHANGES),1000000) $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(MODE),--mode=$(MODE)) $(if $(SEED),--seed=$(SEED))
 
 # What was found for each: the page docs/assurance.md.
 JOBS := 1

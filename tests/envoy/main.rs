@@ -44,6 +44,8 @@ mod limits;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod loss;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod minimum;

@@ -171,8 +171,8 @@ impl Stage {
     async fn launch(&self, config: Value) -> Result<(Envoy, Duration), String> {
         let began = Instant::now();
         let spec = Spec {
-            config,
             concurrency: 1,
+            ..Spec::new(config)
         };
         let envoy = Envoy::start(spec).await?;
         Ok((envoy, began.elapsed()))

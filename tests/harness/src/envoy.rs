@@ -62,15 +62,18 @@ pub struct Spec {
     pub config: Value,
     /// Worker threads, `--concurrency`.
     pub concurrency: u32,
+    /// How long lines of a file may wait in memory; Envoy's default of ten seconds is longer than a test.
+    pub flush: Duration,
 }
 
 impl Spec {
-    /// This configuration with two workers.
+    /// This configuration with two workers, and lines of files within 50 ms.
     #[must_use]
     pub fn new(config: Value) -> Spec {
         Spec {
             config,
             concurrency: 2,
+            flush: Duration::from_millis(50),
         }
     }
 }
@@ -120,10 +123,7 @@ impl Envoy {
         named: Option<&Value>,
     ) -> Result<Envoy, String> {
         let path = directory.path().to_owned();
-        let Spec {
-            mut config,
-            concurrency,
-        } = spec;
+        let Spec { mut config, .. } = spec;
         manifest::fill_ports(&mut config, free_port)?;
         manifest::redirect_access_logs(&mut config, &path.join("audit.log"));
         let admin = manifest::admin_address(&config)?;
@@ -132,7 +132,8 @@ impl Envoy {
         let file = path.join("envoy.json");
         fs::write(&file, config.to_string())
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-        let runner = Runner::start(&path, named.unwrap_or(&config), concurrency)?;
+        let options = (spec.concurrency, spec.flush);
+        let runner = Runner::start(&path, named.unwrap_or(&config), options)?;
         let mut envoy = Envoy {
             runner,
             directory: Some(directory),

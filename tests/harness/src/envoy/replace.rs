@@ -31,10 +31,7 @@ impl Envoy {
     /// # Errors
     /// As [`Envoy::start`], and when a file cannot be written.
     pub async fn start_replaceable(spec: Spec) -> Result<Envoy, String> {
-        let Spec {
-            mut config,
-            concurrency,
-        } = spec;
+        let Spec { mut config, .. } = spec;
         let files = new_directory()?;
         let audit = files.path().join("audit.log");
         manifest::fill_ports(&mut config, free_port)?;
@@ -49,15 +46,7 @@ impl Envoy {
         config["node"] = json!({ "id": "replaceable", "cluster": "replaceable" });
         config["dynamic_resources"] =
             json!({ "lds_config": source("listeners"), "cds_config": source("clusters") });
-        let mut envoy = Envoy::start_once(
-            files,
-            Spec {
-                config,
-                concurrency,
-            },
-            Some(&named),
-        )
-        .await?;
+        let mut envoy = Envoy::start_once(files, Spec { config, ..spec }, Some(&named)).await?;
         envoy.listeners = listeners;
         envoy.audit = Some(audit);
         let stats = envoy.stats().await?;

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -21,9 +22,9 @@ impl Runner {
     pub(super) fn start(
         directory: &Path,
         config: &Value,
-        concurrency: u32,
+        (concurrency, flush): (u32, Duration),
     ) -> Result<Runner, String> {
-        let arguments = arguments(directory, concurrency);
+        let arguments = arguments(directory, concurrency, flush);
         match in_container()? {
             true => Container::start(directory, config, &arguments).map(Runner::Container),
             false => Process::start(&Envoy::find()?, directory, &arguments).map(Runner::Process),
@@ -93,7 +94,7 @@ fn in_container() -> Result<bool, String> {
     }
 }
 
-fn arguments(directory: &Path, concurrency: u32) -> Vec<String> {
+fn arguments(directory: &Path, concurrency: u32, flush: Duration) -> Vec<String> {
     let file = |name: &str| directory.join(name).display().to_string();
     let words = [
         "-c",
@@ -104,9 +105,8 @@ fn arguments(directory: &Path, concurrency: u32) -> Vec<String> {
         "info",
         "--log-path",
         &file("envoy.log"),
-        // The default of ten seconds is longer than a test.
         "--file-flush-interval-msec",
-        "50",
+        &flush.as_millis().to_string(),
         // Nor would a test wait ten minutes until a listener that was replaced is gone.
         "--drain-time-s",
         "3",

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::copies::{Copies, Known};
 use super::finding::{Findings, Kind, Place};
+use super::members::Span;
 use super::pairs::Pairs;
 use super::ranges::Ranges;
 use crate::line::{Hash, Id, Sealed};
@@ -32,6 +33,8 @@ pub struct Chain {
     pub is_signed: bool,
     /// The last checkpoint, and how far the next may be.
     pub checked: Option<(u64, u64)>,
+    /// Where there was none for too long.
+    pub spans: Vec<Span>,
     pub tickets: Ranges,
     /// Tickets that only early copies have, with their places.
     pub early: BTreeMap<u64, Place>,
@@ -84,6 +87,7 @@ impl Chain {
             signed: Vec::new(),
             is_signed,
             checked: None,
+            spans: Vec::new(),
             tickets: Ranges::default(),
             early: BTreeMap::new(),
             ended: None,
@@ -360,6 +364,7 @@ impl Chain {
             }
         }
         self.settle(f);
+        self.unchecked(f);
         for (from, gap) in std::mem::take(&mut self.gaps) {
             let text = format!("missing before the record at {}", f.name(gap.behind));
             f.add(Kind::Gap, None, Some(self.id), Some((from, gap.to)), text);

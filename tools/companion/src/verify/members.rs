@@ -5,6 +5,17 @@ use super::finding::{Findings, Kind, Place};
 use crate::keys::Verdict;
 use crate::line::Sealed;
 
+/// Records among which there should be a checkpoint, as far as the files tell that were read.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The last checkpoint before, or the end of the span before.
+    last: u64,
+    /// The first record that is too far behind it.
+    seq: u64,
+    every: u64,
+    place: Place,
+}
+
 impl Chain {
     /// Takes an early copy.
     pub fn take_early(&mut self, place: Place, ticket: u64, f: &mut Findings) {
@@ -37,15 +48,12 @@ impl Chain {
             && seq > last
             && seq.saturating_sub(last) > every
         {
-            let text = format!("none since record {last}, and there should be one every {every}");
-            f.add(
-                Kind::NoCheckpoint,
-                Some(place),
-                Some(self.id),
-                Some((seq, seq)),
-                text,
-            );
-            self.fault(last.saturating_add(1));
+            self.spans.push(Span {
+                last,
+                seq,
+                every,
+                place,
+            });
             self.checked = Some((seq, every));
         }
         let Some(checkpoint) = &record.checkpoint else {
@@ -88,5 +96,36 @@ impl Chain {
             }
         }
         false
+    }
+
+    /// Tells of records without a checkpoint, when all files were read: what one of them lacks another may have.
+    pub fn unchecked(&mut self, f: &mut Findings) {
+        for span in std::mem::take(&mut self.spans) {
+            let Span {
+                last, seq, every, ..
+            } = span;
+            // By the number before it.
+            let before = self.kept.range(..last).next_back();
+            let mut at = before.map_or(last, |(before, _)| before.saturating_add(1));
+            let mut wide = false;
+            for found in self.kept.range(last..seq.saturating_sub(1)) {
+                let own = found.0.saturating_add(1);
+                wide |= own.saturating_sub(at) > every;
+                at = own;
+            }
+            if !wide && seq.saturating_sub(at) <= every {
+                continue;
+            }
+            let text = format!("none since record {last}, and there should be one every {every}");
+            let seqs = Some((seq, seq));
+            f.add(
+                Kind::NoCheckpoint,
+                Some(span.place),
+                Some(self.id),
+                seqs,
+                text,
+            );
+            self.fault(last.saturating_add(1));
+        }
     }
 }

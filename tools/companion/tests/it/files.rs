@@ -96,3 +96,63 @@ fn files_are_read_in_the_order_in_which_they_were_written() {
     }
     let _ = std::fs::remove_dir_all(&here);
 }
+
+/// A checkpoint that one sink was never given stands in the other.
+#[test]
+fn a_checkpoint_may_be_in_another_file() {
+    let here = std::env::temp_dir().join(format!("fhir-guard-checks-{}", std::process::id()));
+    std::fs::create_dir_all(&here).expect("a directory");
+    let policy = ChainPolicy {
+        signer: None,
+        records: 5,
+        time: 60_000_000_000,
+    };
+    let mut chain = Chain::new(policy, [7; 16]);
+    let mut lines = Vec::new();
+    for number in 0..30 {
+        let now = 1_770_000_000_000_000_000 + number;
+        let record = Record {
+            began: now,
+            ..Record::default()
+        };
+        let sealed = chain.seal(record.line(now), None, None, now);
+        lines.push(sealed.line.clone());
+        chain.commit(sealed);
+    }
+    let without = |from: usize, to: usize| {
+        let kept = lines.iter().enumerate();
+        let kept = kept.filter(|(at, _)| !(from..=to).contains(&(at + 1)));
+        kept.map(|(_, line)| line.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let all = without(0, 0);
+    for (name, first, second, expected) in [
+        ("whole", all.clone(), all.clone(), ""),
+        ("one", without(6, 8), all.clone(), ""),
+        ("several", without(6, 22), all.clone(), ""),
+        ("each another", without(5, 9), without(14, 22), ""),
+        ("the last", without(26, 30), all.clone(), ""),
+        ("of both", without(6, 8), without(4, 7), "gap no-checkpoint"),
+        (
+            "of both, several",
+            without(6, 18),
+            without(6, 22),
+            "gap no-checkpoint",
+        ),
+        ("no checkpoint of both", without(7, 9), without(8, 9), "gap"),
+    ] {
+        let files = ["a.log", "b.log"].map(|name| here.join(name).display().to_string());
+        std::fs::write(&files[0], first + "\n").expect("a file");
+        std::fs::write(&files[1], second + "\n").expect("a file");
+        for files in [files.clone(), [files[1].clone(), files[0].clone()]] {
+            let report = audit::verify(&files, &Keys::default(), false, 1).expect("it is read");
+            let found = report.findings.kept.iter();
+            let mut found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
+            found.sort_unstable();
+            found.dedup();
+            assert_eq!(found.join(" "), expected, "{name}: {}", told(&report));
+        }
+    }
+    let _ = std::fs::remove_dir_all(&here);
+}
