@@ -50,7 +50,9 @@ class AuditWorld:
         pki = folder / "pki"
         pki.mkdir()
         self._authority = Authority(pki, "authority")
-        self.certificate, self.other = self._authority.client("robot"), self._authority.client("thief")
+        # One kind of alert about one certificate comes once a minute, whatever the way.
+        self.certificates = {way: self._authority.client(f"robot-{way}") for way in WAYS}
+        self.thieves = {way: self._authority.client(f"thief-{way}") for way in WAYS}
         self._key = ECKey.import_key(
             ec.generate_private_key(ec.SECP256R1()), {"kid": "k1", "alg": "ES256", "use": "sig"}
         )
@@ -77,7 +79,7 @@ class AuditWorld:
             "iat": now,
             "exp": now + 600,
             "scope": scope,
-            "cnf": {"x5t#S256": self.certificate.thumbprint},
+            "cnf": {"x5t#S256": self.certificates[way].thumbprint},
         }
         members = {name: value for name, value in (members | claims).items() if value is not None}
         return forgery.with_header(members, self._key, **(header or {}))
@@ -101,7 +103,7 @@ class AuditWorld:
         if path.startswith("https:"):
             path = path.removeprefix(self.bases[way])
         context = self._tls()
-        context.load_cert_chain(*(certificate or self.certificate).pair)
+        context.load_cert_chain(*(certificate or self.certificates[way]).pair)
         connection = http.client.HTTPSConnection(HOST, _port(self.bases[way]), timeout=30, context=context)
         try:
             connection.request(method, f"/r4{path}", body=body, headers=fields)

@@ -95,7 +95,8 @@ def _traffic(world, tally, way, planted, sent, heads):
     header = {"note": words["a member of the token's header"]}
     claim = {"note": words["a claim of the token"]}
     token = world.token(way, READ, header, **claim)
-    emergency = {"sub": "doctor", "fhirUser": "Practitioner/7", "purpose": ["BTG"]}
+    # Another than the one whose events are judged: an emergency of the same user alerts once a minute.
+    emergency = {"sub": "surgeon", "fhirUser": "Practitioner/8", "purpose": ["BTG"]}
     glass = world.token(way, "user/*.cruds", header, **claim, **emergency)
     bound = world.token(way, READ, header, **claim, cnf={"jkt": own.thumbprint()})
     old = world.token(way, READ, header, **claim, exp=1)
@@ -155,7 +156,7 @@ def _traffic(world, tally, way, planted, sent, heads):
     ids = {"all": [], "forwarded": [], "alarming": []}
     for name, method, path, fields, body, statuses, forwarded, alarming in rows:
         fields = {name: value for name, value in ({"authorization": bearer} | common | fields).items() if value}
-        certificate = world.other if name == "a thief" else None
+        certificate = world.thieves[way] if name == "a thief" else None
         status, head, text = world.ask(way, method, path, fields, body, certificate)
         tally.check(f"canaries, {way}: {name}", status in statuses, f"{status}, expected {statuses}: {text[:200]}")
         sent.append(f"{path}\n{fields}\n{body}")
