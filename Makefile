@@ -29,9 +29,9 @@ test: ## all tests: native, oracles, harness, bench, fuzz seeds, emulated host, 
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
 	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" MAKE="$(MAKE)" python3 tests/summary.py
 
-interop: tools wasm demo-binary $(if $(SINKS)$(HOSTILE),,ratelimit-server) ## compare verdicts with mod_oauth2 on tokens of glewlwyd, and share a limit over limitador and Redis, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone; LIMITS=1: the shared limit alone; SINKS=1: what reads records and statistics alone
+interop: tools wasm demo-binary $(if $(SINKS)$(HOSTILE)$(AUDIT),,ratelimit-server) ## compare verdicts with mod_oauth2 on tokens of glewlwyd, and share a limit over limitador and Redis, installed into .tools/; DOCS=1: renew docs/interop.md; HOSTILE=1: the hostile server alone; LIMITS=1: the shared limit alone; SINKS=1: what reads records and statistics alone; AUDIT=1: what is remembered alone
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip, then run this again"; exit 1; }
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile) $(if $(LIMITS),--limits) $(if $(SINKS),--sinks)
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec python3 -B tests/interop/run.py $(if $(DOCS),--docs) $(if $(HOSTILE),--hostile) $(if $(LIMITS),--limits) $(if $(SINKS),--sinks) $(if $(AUDIT),--audit)
 
 ratelimit-server: toolchain
 	@echo "building the rate limit server (the first time takes a minute or two)"

@@ -28,6 +28,12 @@ def signed(claims, key, **header):
     return jws.serialize_compact(header, json.dumps(claims).encode(), key, algorithms=["ES256"])
 
 
+def with_header(claims, key, **header):
+    """A token of these claims, whatever the header has beside what it needs."""
+    header = {"typ": "at+jwt", "alg": "ES256", "kid": key.kid, **header}
+    return _signed_by_hand({name: value for name, value in header.items() if value is not None}, claims, key)
+
+
 def changed(token, key, **claims):
     """The token with other claims (None takes one out), signed again with the same key."""
     merged = claims_of(token) | claims

@@ -36,8 +36,8 @@ def canary(resource):
     return f"canary-of-{resource['id']}"
 
 
-class HostileServer:
-    """One hfs with a database of its own, filled."""
+class Server:
+    """One hfs with an empty database of its own."""
 
     def __init__(self, folder):
         folder.mkdir()
@@ -61,13 +61,13 @@ class HostileServer:
         env = {**kept, "HFS_BASE_URL": self.base, "HFS_LOG_LEVEL": "warn"}
         self._process = Process("hfs", command, folder / "hfs.log", env)
         self._process.wait_for(self.port)
-        self.resources = people()
-        for resource in self.resources:
-            self._put(resource)
-        # A second version, so that there is a history.
-        for resource in self.resources:
-            if resource["resourceType"] == "Patient":
-                self._put({**resource, "active": True})
+
+    def faults(self, resource):
+        """What it has against a resource (`$validate`)."""
+        status, outcome = self._call("POST", f"/{resource.get('resourceType')}/$validate", resource)
+        issues = (outcome or {}).get("issue", [])
+        wrong = [issue for issue in issues if issue["severity"] in ("error", "fatal")]
+        return wrong or ([status] if status >= 400 else [])
 
     def direct(self, path):
         """What it answers to whoever asks it without the filter."""
@@ -82,12 +82,6 @@ class HostileServer:
     def stop(self):
         self._process.stop()
 
-    def _put(self, resource):
-        path = f"/{resource['resourceType']}/{resource['id']}"
-        status, _ = self._call("PUT", path, resource)
-        if status not in (200, 201):
-            raise RuntimeError(f"hfs takes no {path}: {status}")
-
     def _call(self, method, path, body=None):
         content = None if body is None else json.dumps(body).encode()
         fields = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
@@ -99,6 +93,26 @@ class HostileServer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, None
+
+
+class HostileServer(Server):
+    """One that is filled."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.resources = people()
+        for resource in self.resources:
+            self._put(resource)
+        # A second version, so that there is a history.
+        for resource in self.resources:
+            if resource["resourceType"] == "Patient":
+                self._put({**resource, "active": True})
+
+    def _put(self, resource):
+        path = f"/{resource['resourceType']}/{resource['id']}"
+        status, _ = self._call("PUT", path, resource)
+        if status not in (200, 201):
+            raise RuntimeError(f"hfs takes no {path}: {status}")
 
 
 def people():

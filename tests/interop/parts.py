@@ -28,6 +28,9 @@ LIBRARIES = [
     "xds-protos==1.85.0",
     # Classes of OCSF, by which alerts are read.
     "py-ocsf-models==0.10.0",
+    # AuditEvents of R4: their structure, and the codes of closed lists.
+    "fhir.resources==8.3.0",
+    "fhir-types==0.2.4",
 ]
 PACKAGES = ["glewlwyd", "apache2-bin", "libapache2-mod-oauth2", "redis-server", "prometheus", "rsyslog"]
 # Recommended by none, but they spare a database server and its client.

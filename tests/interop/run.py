@@ -1,7 +1,7 @@
 """Compares the filter with software that none of us wrote, and ends with one line:
 `N passed, N failed, N skipped`. Exits with 1 when anything failed, with 2 when something needed cannot
 be had here. `--docs` renews the table in docs/interop.md, `--hostile` tries the hostile server alone, `--limits`
-the limits that are shared, `--sinks` what reads records and statistics.
+the limits that are shared, `--sinks` what reads records and statistics, `--audit` what is remembered.
 
 The hostile server is a rule of its own: where `make hostile-server` was never run, that part is inapplicable.
 This is said aloud, and it counts as nothing: neither as passed nor as skipped."""
@@ -24,13 +24,15 @@ def main():
     alone = "--hostile" in sys.argv[1:]
     limits = "--limits" in sys.argv[1:]
     sinks = "--sinks" in sys.argv[1:]
-    whole = not (alone or limits or sinks)
+    audit = "--audit" in sys.argv[1:]
+    whole = not (alone or limits or sinks or audit)
     try:
         parts.install(parts.NEEDED if whole else parts.OF_LIMITS * limits + parts.OF_SINKS * sinks)
         # After the libraries are there.
         import hostile
         import hostile_server
         import judge
+        import remembered
         import shared_limits
         import sinks as readers
 
@@ -43,6 +45,9 @@ def main():
         if whole or sinks:
             say("== what reads records and statistics")
             readers.compare(say, tally)
+        if whole or audit:
+            say("== what is remembered")
+            remembered.compare(say, tally)
         if not (whole or alone):
             say(tally.line)
             return 1 if tally.failed else 0

@@ -77,22 +77,22 @@ class World:
         self.caller, self.thief, self.garbage = self.guard.caller, self.guard.thief, self.guard.garbage
 
     def lines(self):
-        return _lines(self._folder / "envoy/audit.log")
+        return lines_of(self._folder / "envoy/audit.log")
 
     def alerts(self):
-        return _lines(self._folder / "envoy/alerts.log")
+        return lines_of(self._folder / "envoy/alerts.log")
 
     def forwarded(self):
-        return _lines(self._folder / "rsyslog/lines.log")
+        return lines_of(self._folder / "rsyslog/lines.log")
 
     def parsed(self):
-        return [json.loads(line) for line in _lines(self._folder / "rsyslog/parsed.json")]
+        return [json.loads(line) for line in lines_of(self._folder / "rsyslog/parsed.json")]
 
     def unparsed(self):
-        return "\n".join(_lines(self._folder / "rsyslog/not-records.log"))
+        return "\n".join(lines_of(self._folder / "rsyslog/not-records.log"))
 
     def collected(self):
-        lines = _lines(self._folder / "rotel.log")
+        lines = lines_of(self._folder / "rotel.log")
         return [line.removeprefix(BODY).removesuffix(")") for line in lines if line.startswith(BODY)]
 
     def served(self):
@@ -104,7 +104,7 @@ class World:
             "the file": "\n".join(self.lines()),
             "the file of alerts": "\n".join(self.alerts()),
             "rsyslog": "\n".join(self.forwarded()),
-            "the OpenTelemetry collector": "\n".join(_lines(self._folder / "rotel.log")),
+            "the OpenTelemetry collector": "\n".join(lines_of(self._folder / "rotel.log")),
             "the access log service": self._access.text(),
         }
 
@@ -369,7 +369,7 @@ class Guard:
         return forgery.signed(claims, self._key)
 
 
-def _lines(file):
-    """Those that are whole."""
+def lines_of(file):
+    """The lines of a file that are whole."""
     text = file.read_text(errors="replace") if file.exists() else ""
     return text.split("\n")[:-1]
