@@ -116,9 +116,10 @@ class FhirServer:
 
 
 class Repository:
-    """Acknowledges everything that is posted, and keeps it by its path."""
+    """Acknowledges everything that is posted, while it acknowledges, and keeps that by its path."""
 
     def __init__(self):
+        self.acknowledges = True
         self._kept = []
         repository = self
 
@@ -127,8 +128,9 @@ class Repository:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
-                repository._kept.append((self.path, str(self.headers), body))
-                self.send_response(200)
+                if repository.acknowledges:
+                    repository._kept.append((self.path, str(self.headers), body))
+                self.send_response(200 if repository.acknowledges else 500)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

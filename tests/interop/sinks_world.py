@@ -19,6 +19,7 @@ import forgery
 import grpc
 import parts
 import yaml
+from audit_server import Repository
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from google.protobuf import wrappers_pb2
@@ -43,9 +44,10 @@ BODY = "Body: Str("
 class World:
     def __init__(self, folder, running):
         self._folder = folder
+        # Before ports are looked for: these take any that is free.
+        self._access, lists, repository = AccessLogService(), RevocationList(), Repository()
+        running += [self._access, lists, repository]
         ports = iter(free_ports(6))
-        self._access = AccessLogService()
-        running.append(self._access)
         collector = [next(ports), next(ports)]
         self._collector = Process(
             "rotel",
@@ -61,12 +63,11 @@ class World:
         self._collector.wait_for(collector[0])
         upstream, admin = Upstream(next(ports)), next(ports)
         running.append(upstream)
-        lists = RevocationList()
-        running.append(lists)
         pki = folder / "pki"
         pki.mkdir()
         sinks = {"otel_collector": collector[0], "access_log_service": self._access.port}
-        self.guard = Guard(folder / "envoy", Authority(pki, "authority"), upstream.port, admin, lists, sinks)
+        authority = Authority(pki, "authority")
+        self.guard = Guard(folder / "envoy", authority, upstream.port, admin, lists, sinks, repository)
         running.append(self.guard)
         self.rsyslog = Rsyslog(folder / "rsyslog", folder / "envoy/audit.log")
         running.append(self.rsyslog)
@@ -75,6 +76,20 @@ class World:
         running.append(self.prometheus)
         self.prometheus.wait_for(self.prometheus_port)
         self.caller, self.thief, self.garbage = self.guard.caller, self.guard.thief, self.guard.garbage
+        self.announced, self._repository = self.guard.announced, repository
+
+    def unannounced(self):
+        """One whose exchanges the repository does not take note of."""
+        ask = self.announced()
+
+        def asks(**request):
+            self._repository.acknowledges = False
+            try:
+                return ask(**request)
+            finally:
+                self._repository.acknowledges = True
+
+        return asks
 
     def lines(self):
         return lines_of(self._folder / "envoy/audit.log")
@@ -241,15 +256,16 @@ class Upstream:
 
 
 class Guard:
-    """The shipped manifest with the shipped sinks, of the listener that takes connections without certificates."""
+    """The shipped manifest with the shipped sinks, of the listener that takes connections without certificates; and the
+    same once more, where a repository is told of each exchange before it goes on."""
 
-    def __init__(self, folder, authority, upstream, admin, lists, sinks):
+    def __init__(self, folder, authority, upstream, admin, lists, sinks, repository):
         folder.mkdir()
         private = ec.generate_private_key(ec.SECP256R1())
         self._key = ECKey.import_key(private, {"kid": "k1", "alg": "ES256", "use": "sig"})
         self._authority = authority
         self._certificate, self._other = authority.client("robot"), authority.client("thief")
-        (self._port, nobody) = free_ports(2)
+        (self._port, self._strict_port, nobody) = free_ports(3)
         write_files(folder, authority, authority.server())
         config = yaml.safe_load((parts.ROOT / "envoy/envoy.yaml").read_text())
         set_address(config["admin"]["address"], ADDRESS, admin)
@@ -270,15 +286,22 @@ class Guard:
         manager["access_log"] += yaml.safe_load((SINKS / "alerts.yaml").read_text())["access_log"]
         (filter,) = [part for part in objects(manager) if part.get("@type") == WASM]
         self._configure(filter["config"]["configuration"]["value"], upstream, lists)
+        listeners.append(self._strict(listeners[0], repository))
+        clusters.append(cluster_of("repository", repository.port))
         places = {"/etc/fhir-guard": folder, "/var/log/fhir-guard": folder, "/dev/stdout": folder / "audit.log"}
         config = replaced(config, {shipped: str(place) for shipped, place in places.items()})
         file = folder / "envoy.json"
         file.write_text(json.dumps(config))
         self._process = Process("envoy", [envoy(), "--config-path", file, *OPTIONS], folder / "envoy.log")
         self._process.wait_for(self._port)
+        self._process.wait_for(self._strict_port)
 
     def caller(self, client, issuer=ISSUER):
         return self._asks(client, self._certificate, issuer)
+
+    def announced(self):
+        """One whose exchanges are announced."""
+        return self._asks("robot", self._certificate, ISSUER, port=self._strict_port)
 
     def thief(self):
         """A token of the other, with a certificate of its own: each time another token."""
@@ -301,7 +324,7 @@ class Guard:
     def stop(self):
         self._process.stop()
 
-    def _asks(self, client, certificate, issuer, steals=False):
+    def _asks(self, client, certificate, issuer, steals=False, port=None):
         """A function that asks once, on a connection of its own, and gives the status."""
         numbers = iter(range(1000))
         first = self._token(client, 0, issuer)
@@ -315,7 +338,7 @@ class Guard:
                 headers["content-type"] = "application/fhir+json"
             context = self._tls()
             context.load_cert_chain(*certificate.pair)
-            connection = http.client.HTTPSConnection(HOST, self._port, timeout=30, context=context)
+            connection = http.client.HTTPSConnection(HOST, port or self._port, timeout=30, context=context)
             try:
                 connection.request(method, path, body=body, headers=headers)
                 answer = connection.getresponse()
@@ -333,6 +356,16 @@ class Guard:
     def _reach(cluster, port):
         (endpoints,) = cluster["load_assignment"]["endpoints"]
         set_address(endpoints["lb_endpoints"][0]["endpoint"]["address"], ADDRESS, port)
+
+    def _strict(self, listener, repository):
+        strict = copy.deepcopy(listener)
+        strict["name"] = "strict"
+        set_address(strict["address"], ADDRESS, self._strict_port)
+        (filter,) = [part for part in objects(strict) if part.get("@type") == WASM]
+        place = {"cluster": "repository", "uri": f"http://{ADDRESS}:{repository.port}/records"}
+        audit = filter["config"]["configuration"]["value"]["audit"]
+        audit["repository"] = {**place, "format": "records", "strict": True}
+        return strict
 
     def _configure(self, policy, upstream, lists):
         """So that everything that is counted happens."""
