@@ -3,6 +3,7 @@
 //! program does not, and the filter cannot be there in both ways at once.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
