@@ -125,12 +125,13 @@ fuzz: ## search for bytes that break a property; SECONDS=60 for each target, JOB
 
 fuzz-check: toolchain ## lint fuzz/, and hold its properties to the seeds, with the stable compiler
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
-	CARGO_TARGET_DIR="$(abspath $(BUILD))" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 	@$(MAKE) fuzz-seeds
 
-# The part of it that make test takes.
+# The part of it that make test takes. In a folder of its own: the same libraries with other features would take the
+# place of those of the workspace.
 fuzz-seeds: toolchain
-	CARGO_TARGET_DIR="$(abspath $(BUILD))" cargo test --locked --manifest-path fuzz/Cargo.toml
+	CARGO_TARGET_DIR="$(abspath $(BUILD))/fuzz" cargo test --locked --manifest-path fuzz/Cargo.toml
 
 CHECKS := advisories bans licenses sources
 deny: ## licences, sources and advisories of all dependencies
