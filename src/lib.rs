@@ -22,7 +22,7 @@
 //! | [`limit`] | token buckets, leases and counts of patients in shared data |
 //! | [`risk`] | what looks wrong about a caller, as decaying scores in shared data |
 //! | [`response`] | what may leave: screening, redaction, headers, signatures |
-//! | [`audit`] | the record of an exchange |
+//! | [`audit`] | the record of an exchange, its place in the chain and in the queue, and alerts beside it |
 //! | [`metrics`] | what is counted, for the proxy's statistics |
 //! | [`config`] | the operator's configuration, to a policy |
 //! | [`exchange`] | the phases; each callback of the proxy is one method |

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use fhir_guard::limit::{
     Caller, Charge, Charging, KeyPart, Limit, Measure, Period, Quota, headers,
 };
-use fhir_guard::risk::{
-    Fact, Observation, Observing, RiskPolicy, Session, Sight, Suspected, Weighing,
-};
+use fhir_guard::risk::{Fact, Observing, RiskPolicy, Session, Sight, Suspected, Weighing};
 use fhir_guard::shared::{Answer, Step, Work as _};
 
 use crate::input::Input;
@@ -252,7 +250,9 @@ fn watched(bytes: &[u8]) {
         (0, Fact::Theft),
         (u64::MAX - START, Fact::Other),
     ] {
-        let seen = Observation::new(Suspected::Certificate("aa"), vec![sight(fact)]);
+        let seen = Suspected::Certificate("aa")
+            .scored()
+            .observation(vec![sight(fact)]);
         let mut work = Observing::new(seen, policy, START + after);
         work.answer(Answer::Value {
             bytes: Some(bytes.clone()),

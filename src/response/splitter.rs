@@ -12,8 +12,8 @@ const MEMBERS: usize = 64;
 const KEY: usize = 256;
 
 /// What is looked for at every depth of every resource: others that hide in it
-/// ([`Shape`](crate::request::body::Shape)), and where a rule hides something, narratives and what may lead to
-/// the one of whom it is hidden.
+/// ([`Shape`](crate::request::body::Shape)), references to other patients, by their target or by the type that they
+/// say, and where a rule hides something, narratives and what may lead to the one of whom it is hidden.
 const NOTED: [&str; 5] = ["resourceType", "text", "reference", "extension", "type"];
 
 /// One piece of a body.

@@ -171,6 +171,7 @@ impl Scored {
     }
 }
 
+#[cfg(test)]
 impl Observation {
     /// That this came of an exchange of this caller.
     pub fn new(suspected: Suspected<'_>, sights: Vec<Sight>) -> Self {

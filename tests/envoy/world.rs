@@ -10,7 +10,7 @@ use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port};
 use fhir_guard_harness::fhir::{FhirServer, Hostile, Options};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
 pub use fhir_guard_harness::tokens::now;
-use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer};
+use fhir_guard_harness::tokens::{Claims, Issuer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -315,18 +315,10 @@ impl Prepared {
             .port("secure", 0)
             .port("open", 0)
             .admin_port(0)
-            .upstream("127.0.0.1", upstream.port())
+            .serving(upstream, &jwks, tells_validity())
             .files("/etc/fhir-guard/", &place.directory)
             .plugin(|policy| {
-                let port = upstream.port();
-                policy["fhir"]["upstream"]["base"] = json!(format!("http://127.0.0.1:{port}/fhir"));
-                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
                 policy["limits"][0]["burst"] = json!(1000);
-                if !tells_validity() {
-                    // The operator's word: what stands in for the attribute on an older Envoy.
-                    policy["client_certificate"]["validated_by"] = json!("listener");
-                }
                 edit(policy);
             })
             .local_only()

@@ -13,7 +13,7 @@ use fhir_guard_harness::client::{Client, Version};
 use fhir_guard_harness::envoy::{Envoy, Manifest, Spec, free_port, module};
 use fhir_guard_harness::fhir::{self, FhirServer};
 use fhir_guard_harness::pki::{ClientCertificate, Pki};
-use fhir_guard_harness::tokens::{Algorithm, Claims, Issuer, now};
+use fhir_guard_harness::tokens::{Claims, Issuer, now};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -84,17 +84,10 @@ impl Stage {
             .port("secure", secure)
             .port("open", free_port()?)
             .admin_port(0)
-            .upstream("127.0.0.1", upstream.port())
+            .serving(upstream, &jwks, version >= [1, 39, 0])
             .files("/etc/fhir-guard/", path)
             .access_log(&path.join("access.log"))
             .plugin(|policy| {
-                policy["fhir"]["upstream"]["base"] = json!(format!("http://{upstream}/fhir"));
-                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
-                if version < [1, 39, 0] {
-                    // The operator's word: what stands in for the attribute on an older Envoy.
-                    policy["client_certificate"]["validated_by"] = json!("listener");
-                }
                 policy["limits"] = json!([]);
                 policy["secrets"]["checkpoint_key"] = json!({ "inline": KEY });
                 policy["audit"]["chain"] =

@@ -161,7 +161,7 @@ pub fn who_saw(
                 // Where nothing else tells what became of it.
                 line::Fact::Intent { id, ticket, .. } => {
                     let chain = chains.get(id);
-                    !chain.is_some_and(|chain| chain.intents.contains(ticket))
+                    chain.is_none_or(|chain| chain.intents.binary_search(ticket).is_err())
                 }
                 _ => false,
             };

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::tokens::Algorithm;
+
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const FILE_ACCESS_LOG: &str =
     "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog";
@@ -145,6 +147,22 @@ impl Manifest {
             self.miss("no wasm filter with a Struct as its configuration".to_owned());
         }
         self
+    }
+
+    /// Sets the server, and the keys and algorithms of the first issuer. Where this Envoy does not say itself that a
+    /// certificate is valid (`validity`; it does from 1.39 on), the operator's word for it.
+    #[must_use]
+    pub fn serving(self, upstream: SocketAddr, jwks: &Value, validity: bool) -> Manifest {
+        let manifest = self.upstream("127.0.0.1", upstream.port());
+        manifest.plugin(|policy| {
+            let base = format!("http://127.0.0.1:{}/fhir", upstream.port());
+            policy["fhir"]["upstream"]["base"] = json!(base);
+            policy["issuers"][0]["keys"] = json!({ "inline": jwks });
+            policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
+            if !validity {
+                policy["client_certificate"]["validated_by"] = json!("listener");
+            }
+        })
     }
 
     /// Replaces the plugin's configuration by this text (`google.protobuf.StringValue`), which

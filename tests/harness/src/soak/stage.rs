@@ -17,7 +17,7 @@ use crate::client::{Client, Version};
 use crate::envoy::{Envoy, Manifest, Spec, free_port, module};
 use crate::fhir::{self, FhirServer, Hostile};
 use crate::pki::{ClientCertificate, Pki};
-use crate::tokens::{Algorithm, Claims, Issuer, now};
+use crate::tokens::{Claims, Issuer, now};
 
 /// The external base of the guarded API.
 pub(super) const BASE: &str = "https://fhir.example.org/r4";
@@ -86,17 +86,10 @@ impl Stage {
             .port("secure", secure)
             .port("open", open)
             .admin_port(0)
-            .upstream("127.0.0.1", upstream.port())
+            .serving(upstream, &jwks, version >= [1, 39, 0])
             .files("/etc/fhir-guard/", directory.path())
             .access_log(&directory.path().join("audit.log"))
             .plugin(|policy| {
-                policy["fhir"]["upstream"]["base"] = json!(format!("http://{upstream}/fhir"));
-                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] = json!(Algorithm::ALL.map(Algorithm::name));
-                if version < [1, 39, 0] {
-                    // The operator's word: what stands in for the attribute on an older Envoy.
-                    policy["client_certificate"]["validated_by"] = json!("listener");
-                }
                 policy["limits"][0]["rate"] = json!(format!("{RATE}/s"));
                 policy["limits"][0]["burst"] = json!(BURST);
             })

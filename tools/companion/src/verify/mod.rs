@@ -100,7 +100,7 @@ pub struct ChainReport {
     pub early: u64,
     /// Exchanges that had been forwarded when the log ends, and are not in it.
     pub open: u64,
-    /// The tickets of intents of which nothing else tells: no record, and no early copy.
+    /// The tickets of intents of which nothing else tells, in their order: no record, and no early copy.
     pub intents: Vec<u64>,
 }
 
