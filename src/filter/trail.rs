@@ -32,7 +32,7 @@ impl Trail {
             None => host::set_audit(&line),
             Some(Ok(mut chain)) => {
                 let ticket = *ticket.get_or_insert_with(|| chain.ticket());
-                host::set_audit(&chain.early(line, ticket))
+                host::set_audit(&chain.early(&line, ticket))
             }
             Some(Err(_)) => false,
         };
@@ -45,42 +45,43 @@ impl Trail {
             return line;
         };
         let ticket = *ticket.get_or_insert_with(|| chain.ticket());
-        chain.intent(line, ticket)
+        chain.intent(&line, ticket)
     }
 
     /// Keeps the record of an exchange that is over; gives it back as it was kept.
     pub fn keep(&self, line: String, ticket: Option<Ticket>, now: u64) -> String {
-        let Some(chain) = &self.chain else {
-            host::set_audit(&line);
-            return line;
-        };
-        let Ok(mut chain) = chain.try_borrow_mut() else {
-            // Better without a place than nowhere: the verifier names it.
-            host::set_audit(&line);
+        let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
+        // Better without a place than nowhere: the verifier names it.
+        let Some(Ok(mut chain)) = chain else {
+            if !host::set_audit(&line) {
+                last_resort(&line);
+            }
             return line;
         };
         let work = chain.publishing(now);
         let others = work.and_then(|mut work| host::share(&mut work));
-        let open = line.len().saturating_sub(1);
-        let sealed = chain.seal(line, ticket, others, now);
+        let sealed = chain.seal(&line, ticket, others.clone(), now);
         if host::set_audit(&sealed.line) {
             return chain.commit(sealed);
         }
-        // The next record gets its number: what goes elsewhere must not have it as well.
-        let mut line = sealed.line;
-        line.truncate(open);
-        line.push('}');
-        line
+        // An early copy may stand where this does not; of one ticket there may be one of them only.
+        let sealed = chain.seal(&line, None, others, now);
+        last_resort(&sealed.line);
+        chain.commit(sealed)
     }
 
-    /// Nothing comes any more. No stream is left that could carry the last record: it goes to the proxy's log, at
-    /// a level that is not dropped.
+    /// Nothing comes any more. No stream is left that could carry the last record.
     pub fn end(&self) {
         let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
         let Some(Ok(mut chain)) = chain else { return };
         if let Some((line, mut told)) = chain.end(host::now()) {
             host::share(&mut told);
-            log::warn!("{line}");
+            last_resort(&line);
         }
     }
+}
+
+/// What no access log can have goes to the proxy's log, at a level that neither Envoy nor Istio drops unless told to.
+fn last_resort(line: &str) {
+    log::warn!("{line}");
 }

@@ -16,6 +16,7 @@ mod quarantine;
 mod shared;
 mod signatures;
 mod strict;
+mod trail;
 
 use crate::host::Host;
 
