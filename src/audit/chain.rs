@@ -95,16 +95,16 @@ impl Chain {
     }
 
     /// The early copy of a record: it has a ticket and no number, because it may never be printed.
-    pub fn early(&self, line: &str, ticket: u64) -> String {
+    pub fn early(&self, line: String, ticket: u64) -> String {
         self.unnumbered(line, Ticket::Given(ticket))
     }
 
     /// What a repository is told of an exchange before it goes on: it has a ticket and no number, as an early copy.
-    pub fn intent(&self, line: &str, ticket: u64) -> String {
+    pub fn intent(&self, line: String, ticket: u64) -> String {
         self.unnumbered(line, Ticket::Announced(ticket))
     }
 
-    fn unnumbered(&self, line: &str, ticket: Ticket) -> String {
+    fn unnumbered(&self, line: String, ticket: Ticket) -> String {
         let mut out = self.begin(line);
         out.push('"');
         ticket.write(&mut out);
@@ -123,7 +123,7 @@ impl Chain {
     /// absent where it was not asked for, or failed.
     pub fn seal(
         &self,
-        line: &str,
+        line: String,
         ticket: Option<Ticket>,
         others: Option<Vec<Head>>,
         now: u64,
@@ -164,7 +164,7 @@ impl Chain {
         }
         let told = self.told_to_others(now);
         let line = format!("{{\"v\":1,\"time\":\"{}\"}}", rfc3339(now));
-        let mut out = self.numbered(&line, None);
+        let mut out = self.numbered(line, None);
         self.checkpoint(&mut out, &[]);
         out.push_str(",\"end\":");
         digits(&mut out, self.tickets, 1);
@@ -203,18 +203,16 @@ impl Chain {
     }
 
     /// The line up to and with the chain's id.
-    fn begin(&self, line: &str) -> String {
-        // The member has 400 bytes at most, but in a checkpoint.
-        let mut out = String::with_capacity(line.len().saturating_add(400));
-        out.push_str(line.strip_suffix('}').unwrap_or(line));
-        out.push_str(",\"chain\":{\"v\":");
-        out.push_str(VERSION);
-        out.push_str(",\"id\":\"");
-        hex(&mut out, &self.id);
-        out
+    fn begin(&self, mut line: String) -> String {
+        line.pop();
+        line.push_str(",\"chain\":{\"v\":");
+        line.push_str(VERSION);
+        line.push_str(",\"id\":\"");
+        hex(&mut line, &self.id);
+        line
     }
 
-    fn numbered(&self, line: &str, ticket: Option<Ticket>) -> String {
+    fn numbered(&self, line: String, ticket: Option<Ticket>) -> String {
         let mut out = self.begin(line);
         out.push_str("\",\"seq\":");
         digits(&mut out, self.seq.saturating_add(1), 1);

@@ -32,7 +32,7 @@ impl Trail {
             None => host::set_audit(&line),
             Some(Ok(mut chain)) => {
                 let ticket = *ticket.get_or_insert_with(|| chain.ticket());
-                host::set_audit(&chain.early(&line, ticket))
+                host::set_audit(&chain.early(line, ticket))
             }
             Some(Err(_)) => false,
         };
@@ -45,7 +45,7 @@ impl Trail {
             return line;
         };
         let ticket = *ticket.get_or_insert_with(|| chain.ticket());
-        chain.intent(&line, ticket)
+        chain.intent(line, ticket)
     }
 
     /// Keeps the record of an exchange that is over; gives it back as it was kept.
@@ -60,12 +60,16 @@ impl Trail {
         };
         let work = chain.publishing(now);
         let others = work.and_then(|mut work| host::share(&mut work));
-        let sealed = chain.seal(&line, ticket, others.clone(), now);
+        let open = line.len().saturating_sub(1);
+        let sealed = chain.seal(line, ticket, others.clone(), now);
         if host::set_audit(&sealed.line) {
             return chain.commit(sealed);
         }
         // An early copy may stand where this does not; of one ticket there may be one of them only.
-        let sealed = chain.seal(&line, None, others, now);
+        let mut line = sealed.line;
+        line.truncate(open);
+        line.push('}');
+        let sealed = chain.seal(line, None, others, now);
         last_resort(&sealed.line);
         chain.commit(sealed)
     }

@@ -21,7 +21,7 @@ fn policy(signed: bool, records: u32) -> ChainPolicy {
 
 fn seal(chain: &mut Chain, line: &str, ticket: Option<u64>, others: Vec<Head>, now: u64) -> String {
     let others = chain.publishing(now).map(|_| others);
-    let sealed = chain.seal(line, ticket.map(Ticket::Given), others, now);
+    let sealed = chain.seal(line.to_owned(), ticket.map(Ticket::Given), others, now);
     let line = sealed.line.clone();
     chain.commit(sealed);
     line
@@ -63,7 +63,7 @@ fn each_record_has_the_hash_of_the_one_before_it() {
 fn a_record_that_was_not_taken_leaves_no_gap() {
     let mut chain = Chain::new(policy(false, 2), [1; 16]);
     let first = seal(&mut chain, "{\"v\":1}", None, vec![], 0);
-    let lost = chain.seal("{\"lost\":1}", None, None, 0);
+    let lost = chain.seal("{\"lost\":1}".to_owned(), None, None, 0);
     assert_eq!(member(&lost.line)["seq"], 2);
     drop(lost);
     let second = member(&seal(&mut chain, "{\"us\":1}", None, vec![], 0));
@@ -139,7 +139,7 @@ fn where_shared_data_failed_nothing_is_said_and_nothing_forgotten() {
     };
     let mut chain = Chain::new(policy(false, 1), [9; 16]);
     seal(&mut chain, "{\"v\":1}", None, vec![other.clone()], 0);
-    let failed = chain.seal("{\"v\":1}", None, None, 0);
+    let failed = chain.seal("{\"v\":1}".to_owned(), None, None, 0);
     assert_eq!(member(&failed.line)["links"], json!([]));
     chain.commit(failed);
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_checkpoint_is_signed_up_to_its_signature() {
 fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
     let mut chain = Chain::new(policy(true, 10), [9; 16]);
     assert_eq!((chain.ticket(), chain.ticket()), (1, 2));
-    let early = chain.early(r#"{"v":1}"#, 2);
+    let early = chain.early(r#"{"v":1}"#.to_owned(), 2);
     assert_eq!(
         early,
         format!(
@@ -196,12 +196,17 @@ fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
 fn an_intent_is_told_from_an_early_copy_and_its_record_from_others() {
     let mut chain = Chain::new(policy(false, 10), [9; 16]);
     let ticket = chain.ticket();
-    let intent = member(&chain.intent(r#"{"v":1}"#, ticket));
+    let intent = member(&chain.intent(r#"{"v":1}"#.to_owned(), ticket));
     assert_eq!(
         intent,
         json!({"v": 1, "id": "09".repeat(16), "intent": ticket})
     );
-    let sealed = chain.seal("{\"v\":1}", Some(Ticket::Announced(ticket)), None, 0);
+    let sealed = chain.seal(
+        "{\"v\":1}".to_owned(),
+        Some(Ticket::Announced(ticket)),
+        None,
+        0,
+    );
     let record = member(&sealed.line);
     assert_eq!(
         (&record["seq"], &record["intent"], record.get("ticket")),
@@ -285,7 +290,7 @@ fn the_example_of_the_documentation_is_what_is_written() {
         noon * SECOND,
     )];
     let ticket = chain.ticket();
-    let early = chain.early(&record("forwarded", 1), ticket);
+    let early = chain.early(record("forwarded", 1), ticket);
     assert!(page.contains(&format!("```text\n{early}\n```")), "{early}");
     lines.push(seal(
         &mut chain,

@@ -359,10 +359,8 @@ fn seconds(time: Time) -> Option<i64> {
 }
 
 fn report(chain: &Chain) -> ChainReport {
-    let missing = match (chain.first, chain.ended) {
-        (1, None) => chain.tickets.missing(chain.tickets.greatest()),
-        _ => Vec::new(),
-    };
+    let all_here = chain.first == 1 && chain.ended.is_none();
+    let missing = chain.tickets.missing(chain.tickets.greatest());
     ChainReport {
         id: chain.id,
         first: chain.first,
@@ -371,9 +369,11 @@ fn report(chain: &Chain) -> ChainReport {
         fault: chain.fault,
         ended: chain.ended.is_some(),
         early: u64::try_from(chain.early.len()).unwrap_or(u64::MAX),
-        open: missing.iter().fold(0, |sum: u64, (from, to)| {
-            sum.saturating_add(to.saturating_sub(*from).saturating_add(1))
-        }),
+        open: missing
+            .filter(|_| all_here)
+            .fold(0, |sum: u64, (from, to)| {
+                sum.saturating_add(to.saturating_sub(from).saturating_add(1))
+            }),
         intents: {
             let open = chain.pairs.open.keys().copied();
             open.filter(|ticket| !chain.early.contains_key(ticket))

@@ -31,23 +31,16 @@ impl Ranges {
         true
     }
 
-    /// What is missing from 1 up to and with this number, at most 1000 ranges.
-    pub fn missing(&self, to: u64) -> Vec<(u64, u64)> {
-        let mut missing = Vec::new();
-        let mut next = 1;
-        for (first, last) in &self.ranges {
-            if *first > to || missing.len() >= 1000 {
-                break;
-            }
-            if *first > next {
-                missing.push((next, first.saturating_sub(1)));
-            }
-            next = last.saturating_add(1);
-        }
-        if next <= to {
-            missing.push((next, to));
-        }
-        missing
+    /// What is missing from 1 up to and with this number, in order.
+    pub fn missing(&self, to: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        // What stands between a range and the one before it, and behind the last.
+        let before = std::iter::once(0).chain(self.ranges.values().copied());
+        let behind = std::iter::once(to.saturating_add(1));
+        let firsts = self.ranges.keys().copied().chain(behind);
+        before
+            .zip(firsts)
+            .map(move |(last, first)| (last.saturating_add(1), first.saturating_sub(1).min(to)))
+            .filter(|(from, to)| from <= to)
     }
 
     /// The greatest number; 0 where there is none.
@@ -67,9 +60,23 @@ mod tests {
             assert!(ranges.insert(number), "{number}");
             assert!(!ranges.insert(number), "{number} again");
         }
-        assert_eq!(ranges.missing(10), [(2, 2), (6, 8), (10, 10)]);
-        assert_eq!(ranges.missing(5), [(2, 2)]);
+        let missing = |to| ranges.missing(to).collect::<Vec<_>>();
+        assert_eq!(missing(10), [(2, 2), (6, 8), (10, 10)]);
+        assert_eq!(missing(7), [(2, 2), (6, 7)]);
+        assert_eq!(missing(5), [(2, 2)]);
+        assert_eq!(missing(0), []);
         assert_eq!(ranges.greatest(), u64::MAX);
         assert!(ranges.contains(4) && !ranges.contains(2));
+    }
+
+    #[test]
+    fn however_much_is_missing_nothing_else_is_said_to_be() {
+        let mut ranges = Ranges::default();
+        (1..=5000).step_by(2).for_each(|number| {
+            ranges.insert(number);
+        });
+        let missing: Vec<(u64, u64)> = ranges.missing(5000).collect();
+        assert_eq!(missing.len(), 2500);
+        assert!(missing.iter().all(|(from, to)| from == to && from % 2 == 0));
     }
 }
