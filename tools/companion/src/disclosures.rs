@@ -6,9 +6,10 @@ use fhir_guard::audit::Subject;
 use fhir_guard::identity::MacKey;
 use memchr::memmem;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::keys::Keys;
-use crate::line::{self, Hash, Id};
+use crate::line::{self, Fact, Hash, Id};
 use crate::read;
 use crate::verify::{ChainReport, Report};
 
@@ -19,6 +20,8 @@ pub struct Wanted {
     references: Vec<String>,
     /// As records write a patient in context: `123`, and the same hashes.
     contexts: Vec<String>,
+    /// What a hash of any such reference begins with, by whatever key: `"Patient#`.
+    hashed: String,
     is_patient: bool,
     /// Exchanges that began then or later.
     from: Option<String>,
@@ -62,15 +65,11 @@ impl Wanted {
         Ok(Wanted {
             references: with(reference),
             contexts: with(id),
+            hashed: format!("\"{resource_type}#"),
             is_patient: resource_type == "Patient",
             from: from.map(time).transpose()?,
             to: to.map(time).transpose()?,
         })
-    }
-
-    /// What stands in every line that could tell of it.
-    fn marks(&self) -> impl Iterator<Item = &str> {
-        self.contexts.iter().map(String::as_str)
     }
 
     fn is_in_time(&self, record: &Value) -> bool {
@@ -103,21 +102,43 @@ impl Wanted {
     }
 }
 
-/// The beginning of a time, without `Z`: that would be greater than any fraction of the second.
+/// The beginning of a time, without `Z`: that would be greater than any fraction of the second. A number that is begun
+/// would be taken for another: `2026-1` for October.
 fn time(text: &str) -> Result<String, String> {
     let own = text.strip_suffix('Z').unwrap_or(text);
     let like = |(found, form): (u8, u8)| match form {
         b'0' => found.is_ascii_digit(),
         form => found == form,
     };
-    let good = own.len() >= 4 && own.len() <= TIME.len() && own.bytes().zip(TIME.bytes()).all(like);
+    let whole = matches!(own.len(), 4 | 7 | 10 | 13 | 16 | 19 | 21..=23);
+    let good = whole && own.bytes().zip(TIME.bytes()).all(like);
     good.then(|| own.to_owned())
         .ok_or_else(|| format!("expected a time such as 2026-01-31T23:59, found {text:?}"))
 }
 
+/// What the records of a log could not tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Untold {
+    /// Exchanges that may have disclosed it: they concern more patients than their records name.
+    pub unnamed: u64,
+    /// Records that name something of this type by a hash, and not this by any of the given keys: they are about
+    /// another, or of another key. What several files have counts in each.
+    pub hashed: u64,
+}
+
+/// What could be a record, and tells of it or hides whether it does.
+struct Found {
+    is_told: bool,
+    /// Of several in one line, of which all but one are somebody's text, nothing shows which is the record.
+    is_alone: bool,
+    fact: Fact,
+    hash: Hash,
+    record: Value,
+}
+
 /// Finds who asked for it, or for whom its records say that it was a patient's: each exchange once, with what proves
 /// it. Only records count; what a line says is as good as its log, so the report of [`verify`](crate::audit::verify)
-/// comes first. Returns how many more exchanges may have disclosed it, whose records name not all patients.
+/// comes first. Returns what could not be told.
 ///
 /// # Errors
 /// A file cannot be read: which, and why.
@@ -127,24 +148,14 @@ pub fn who_saw(
     wanted: &Wanted,
     threads: usize,
     take: &mut dyn FnMut(Value),
-) -> Result<u64, String> {
+) -> Result<Untold, String> {
     let chains: HashMap<Id, &ChainReport> = report
         .chains
         .iter()
         .map(|chain| (chain.id, chain))
         .collect();
     let keys = Keys::default();
-    let look = |text: &[u8]| {
-        let has = |mark: &str| memmem::find(text, mark.as_bytes()).is_some();
-        if !wanted.marks().any(has) && !has("patients_more") {
-            return None;
-        }
-        let record: Value = serde_json::from_slice(&line::record(text)?).ok()?;
-        let told = wanted.is_told(&record);
-        let meant = wanted.is_in_time(&record) && (told || wanted.may_be_meant(&record));
-        meant.then(|| (told, line::read(text, &keys), record))
-    };
-    let mut unnamed = 0_u64;
+    let mut untold = Untold::default();
     // What several files have is told once.
     let mut known: HashSet<Hash> = HashSet::new();
     for name in &report.findings.files {
@@ -152,43 +163,79 @@ pub fn who_saw(
             return Err(format!("{name}: cannot be read again"));
         }
         let opened = read::open(name).map_err(|error| format!("{name}: {error}"))?;
-        read::each(opened, threads, &look, &mut |line, found| {
-            let Some((told, fact, record)) = found else {
-                return;
-            };
-            let again = match &fact {
-                line::Fact::Sealed(sealed) => !known.insert(sealed.hash),
-                // Where nothing else tells what became of it.
-                line::Fact::Intent { id, ticket, .. } => {
-                    let chain = chains.get(id);
-                    chain.is_none_or(|chain| chain.intents.binary_search(ticket).is_err())
+        let look = |text: &[u8]| wanted.found(text, &keys);
+        read::each(opened, threads, &look, &mut |line, all: Vec<Found>| {
+            for found in all {
+                let more = wanted.may_be_meant(&found.record);
+                // They may be most of the log: nothing is remembered of them.
+                if !found.is_told && !more {
+                    untold.hashed = untold.hashed.saturating_add(1);
+                    continue;
                 }
-                _ => false,
-            };
-            if again {
-                return;
+                let again = match &found.fact {
+                    // Where nothing else tells what became of it.
+                    Fact::Intent { id, ticket, .. } => {
+                        let chain = chains.get(id);
+                        chain.is_none_or(|chain| chain.intents.binary_search(ticket).is_err())
+                    }
+                    _ => !known.insert(found.hash),
+                };
+                match (again, found.is_told) {
+                    (true, _) => {}
+                    (false, true) => take(disclosure(&found, &chains, name, line)),
+                    (false, false) => untold.unnamed = untold.unnamed.saturating_add(1),
+                }
             }
-            if !told {
-                unnamed = unnamed.saturating_add(1);
-                return;
-            }
-            let proof = match &fact {
-                line::Fact::Sealed(sealed) => proof(chains.get(&sealed.id).copied(), sealed.seq),
-                _ => "none",
-            };
-            let pick = |name: &str| record.get(name).cloned().unwrap_or(Value::Null);
-            take(json!({
-                "time": pick("time"), "issuer": pick("issuer"), "client": pick("client"),
-                "subject": pick("subject"), "user": pick("user"), "purposes": pick("purposes"),
-                "certificate": pick("certificate"),
-                "interaction": pick("interaction"), "type": pick("type"), "refs": pick("refs"),
-                "outcome": pick("outcome"), "status": pick("status"), "rule": pick("rule"),
-                "request_id": pick("request_id"), "proof": proof, "file": name, "line": line,
-            }));
         })
         .map_err(|error| format!("{name}: {error}"))?;
     }
-    Ok(unnamed)
+    Ok(untold)
+}
+
+impl Wanted {
+    fn found(&self, text: &[u8], keys: &Keys) -> Vec<Found> {
+        let has = |mark: &str| memmem::find(text, mark.as_bytes()).is_some();
+        // In JSON of another log, quotes have a backslash before them.
+        let hashed = self.hashed.trim_start_matches('"');
+        if !self.contexts.iter().any(|mark| has(mark)) && !has("patients_more") && !has(hashed) {
+            return Vec::new();
+        }
+        let records = line::records(text);
+        let is_alone = records.len() < 2;
+        let found = records.into_iter().filter_map(|text| {
+            let record: Value = serde_json::from_slice(&text).ok()?;
+            let is_told = self.is_told(&record);
+            let may_be =
+                self.may_be_meant(&record) || memmem::find(&text, self.hashed.as_bytes()).is_some();
+            let meant = self.is_in_time(&record) && (is_told || may_be);
+            meant.then(|| Found {
+                is_told,
+                is_alone,
+                fact: line::read(&text, keys),
+                hash: Sha256::digest(&text).into(),
+                record,
+            })
+        });
+        found.collect()
+    }
+}
+
+fn disclosure(found: &Found, chains: &HashMap<Id, &ChainReport>, file: &str, line: u64) -> Value {
+    let proof = match &found.fact {
+        Fact::Sealed(sealed) if found.is_alone => {
+            proof(chains.get(&sealed.id).copied(), sealed.seq)
+        }
+        _ => "none",
+    };
+    let pick = |name: &str| found.record.get(name).cloned().unwrap_or(Value::Null);
+    json!({
+        "time": pick("time"), "issuer": pick("issuer"), "client": pick("client"),
+        "subject": pick("subject"), "user": pick("user"), "purposes": pick("purposes"),
+        "certificate": pick("certificate"),
+        "interaction": pick("interaction"), "type": pick("type"), "refs": pick("refs"),
+        "outcome": pick("outcome"), "status": pick("status"), "rule": pick("rule"),
+        "request_id": pick("request_id"), "proof": proof, "file": file, "line": line,
+    })
 }
 
 /// What shows that a record is what was written.
@@ -211,7 +258,12 @@ mod tests {
             ("2026-01-31", Some("2026-01-31")),
             ("2026-01-31T23:59:59Z", Some("2026-01-31T23:59:59")),
             ("2026-01-31T23:59:59.123Z", Some("2026-01-31T23:59:59.123")),
+            ("2026-01-31T23:59:59.1", Some("2026-01-31T23:59:59.1")),
             ("", None),
+            ("2026-1", None),
+            ("2026-01-", None),
+            ("2026-01-31T2", None),
+            ("2026-01-31T23:59:59.", None),
             ("Z", None),
             ("31.01.2026", None),
             ("2026-01-31 23:59", None),

@@ -105,21 +105,27 @@ const MEMBER: &[u8] = br#","chain":{"#;
 /// The record in a line: the line itself, the end of it, or a JSON string in it. `None` where several strings would be
 /// the record: one of them is somebody else's text.
 pub fn record(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut found = records(line).into_iter();
+    match (found.next(), found.next()) {
+        (_, Some(_)) => None,
+        (record, None) => Some(record.unwrap_or(Cow::Borrowed(line))),
+    }
+}
+
+/// All that could be the record in a line: several where one of them is somebody else's text.
+pub fn records(line: &[u8]) -> Vec<Cow<'_, [u8]>> {
     if line.starts_with(BEGINNING) {
-        return Some(Cow::Borrowed(line));
+        return vec![Cow::Borrowed(line)];
     }
     // What stands before may be anybody's; what is in a record, and in a JSON string, has its quotes escaped.
     if let Some(begins) = memmem::rfind(line, BEGINNING).and_then(|at| line.get(at..)) {
-        return Some(Cow::Borrowed(begins));
+        return vec![Cow::Borrowed(begins)];
     }
-    let mut found = memmem::find_iter(line, ESCAPED)
+    memmem::find_iter(line, ESCAPED)
         .filter_map(|at| quoted(line, at))
-        .filter(|text| memmem::find(text, MEMBER).is_some());
-    let record = found.next();
-    match found.next() {
-        Some(_) => None,
-        None => Some(record.map_or(Cow::Borrowed(line), Cow::Owned)),
-    }
+        .filter(|text| memmem::find(text, MEMBER).is_some())
+        .map(Cow::Owned)
+        .collect()
 }
 
 /// The JSON string whose text begins here.

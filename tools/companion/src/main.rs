@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use fhir_guard::identity::MacKey;
 use fhir_guard_companion::audit;
 use fhir_guard_companion::check::check;
-use fhir_guard_companion::disclosures::{self, Wanted};
+use fhir_guard_companion::disclosures::{self, Untold, Wanted};
 use fhir_guard_companion::keys::Keys;
 use lexopt::prelude::*;
 
@@ -109,27 +109,52 @@ fn verify(options: &Options, files: &[&str], wanted: Option<&Wanted>) -> Result<
     let threads = options.threads.unwrap_or(threads).clamp(1, 64);
     let report = audit::verify(&files, &keys, options.part, threads)?;
     let out = &mut io::stdout().lock();
+    let mut told = Ok(());
     let written = match wanted {
         None => audit::write(&report, &keys, options.json, out),
         Some(wanted) => {
             let mut written = Ok(());
-            let unnamed = disclosures::who_saw(&files, &report, wanted, threads, &mut |found| {
+            let found = disclosures::who_saw(&files, &report, wanted, threads, &mut |found| {
                 if written.is_ok() {
                     written = writeln!(out, "{found}");
                 }
             })?;
-            if unnamed > 0 {
-                let _ = writeln!(
-                    io::stderr(),
-                    "{unnamed} exchanges more may have: they concern more patients than their records name (patients_more)"
-                );
-            }
+            told = untold(&found, &options.secrets);
             // What is wrong with the log belongs to the answer, and not into it.
             written.and_then(|()| audit::write(&report, &keys, false, &mut io::stderr()))
         }
     };
     written.map_err(|error| format!("standard output: {error}"))?;
-    Ok(report.findings.count == 0)
+    told.map(|()| report.findings.count == 0)
+}
+
+/// Says what could not be told.
+///
+/// # Errors
+/// There are hashes, and no key.
+fn untold(found: &Untold, secrets: &[String]) -> Result<(), String> {
+    let Untold { unnamed, hashed } = found;
+    let mut err = io::stderr();
+    if *unnamed > 0 {
+        let _ = writeln!(
+            err,
+            "{unnamed} exchanges more may have: they concern more patients than their records name (patients_more)"
+        );
+    }
+    match (hashed, secrets) {
+        (0, _) => Ok(()),
+        (_, []) => Err(format!(
+            "{hashed} records have hashes in the place of references: expected --hash-secret with secrets.audit_key of their time"
+        )),
+        (_, keys) => {
+            let _ = writeln!(
+                err,
+                "{hashed} records name others by hashes, or this one by that of another key than the {} given",
+                keys.len()
+            );
+            Ok(())
+        }
+    }
 }
 
 /// The key of keyed hashes in this file, in the form of `secrets.audit_key`.

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::simulated::{Line, Random, jwks, log};
-use fhir_guard_companion::audit;
-use fhir_guard_companion::disclosures::{self, Wanted};
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
 use fhir_guard_companion::verify::{Judging, Kind, Place, Report, Verifier};
 
-fn keys() -> Keys {
+pub fn keys() -> Keys {
     let mut keys = Keys::default();
     keys.add(&jwks(), None).expect("a key");
     keys
@@ -29,7 +27,7 @@ fn verify<'a>(lines: impl Iterator<Item = &'a str>, keys: &Keys, part: bool) -> 
     verifier.finish()
 }
 
-fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
+pub fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
     lines.iter().map(|line| line.text.as_str())
 }
 
@@ -376,37 +374,4 @@ fn a_second_verifier_comes_to_the_same_verdicts() {
     let good = expected.iter().filter(|(_, good, _)| *good).count();
     assert!((100..300).contains(&good), "{good}");
     let _ = std::fs::remove_dir_all(&here);
-}
-
-#[test]
-fn who_saw_tells_each_exchange_and_what_proves_it() {
-    let here = std::env::temp_dir().join(format!("fhir-guard-who-{}.log", std::process::id()));
-    let lines = log(500, 10, true, &mut Random(11));
-    let text: Vec<&str> = texts(&lines).collect();
-    std::fs::write(&here, text.join("\n")).expect("a file");
-    let files = [here.to_str().expect("text").to_owned()];
-    let report = audit::verify(&files, &keys(), false, 2).expect("it is read");
-    assert_eq!(report.findings.count, 0, "{}", told(&report));
-    let first: serde_json::Value = serde_json::from_str(&lines[0].text).expect("JSON");
-    let reference = first["refs"][0].as_str().expect("a reference").to_owned();
-    let wanted = |from, to| Wanted::new(&reference, &[], from, to).expect("wanted");
-    let mut found = Vec::new();
-    let all = wanted(Some("2026-02-02"), None);
-    let take = &mut |line| found.push(line);
-    disclosures::who_saw(&files, &report, &all, 2, take).expect("it is read");
-    let expected = lines
-        .iter()
-        .filter(|line| line.text.contains(&format!("\"{reference}\"")))
-        .count();
-    assert_eq!(found.len(), expected);
-    assert!(expected > 0);
-    assert!(found.iter().any(|line| line["proof"] == "signed"));
-    for (from, to) in [(Some("2027"), None), (None, Some("2026-02"))] {
-        let never = &mut |line| panic!("{line}");
-        disclosures::who_saw(&files, &report, &wanted(from, to), 2, never).expect("it is read");
-    }
-    for line in &found {
-        assert!(["signed", "chained", "none"].contains(&line["proof"].as_str().expect("text")));
-    }
-    let _ = std::fs::remove_file(&here);
 }
