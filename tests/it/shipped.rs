@@ -53,6 +53,45 @@ fn a_filter_that_fails_lets_nothing_through_bypass_97() {
     assert_eq!(plugins, 2, "one a listener");
 }
 
+/// What Envoy can print of an exchange beside the record has paths, queries and tokens in it.
+#[test]
+fn no_shipped_log_prints_what_a_request_says() {
+    const PRINTED: [&str; 4] = [
+        "FILTER_STATE(wasm.fhir_guard.alert:PLAIN)",
+        "FILTER_STATE(wasm.fhir_guard.audit:PLAIN)",
+        // In bodies of Envoy's own answers.
+        "REQ(X-REQUEST-ID)",
+        "START_TIME(",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy");
+    let mut found = 0;
+    for folder in [root.clone(), root.join("sinks")] {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|kind| kind != "yaml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a file");
+            let lines = text.lines().map(str::trim_start);
+            for line in lines.filter(|line| !line.starts_with('#')) {
+                let operators = line.split('%').filter(|word| {
+                    let name = word.split(['(', ':']).next().unwrap_or_default();
+                    name.len() > 1
+                        && name
+                            .bytes()
+                            .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+                });
+                for operator in operators {
+                    let known = PRINTED.iter().any(|known| operator.starts_with(known));
+                    assert!(known, "{}: %{operator}%", path.display());
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found >= PRINTED.len(), "{found}");
+}
+
 #[test]
 fn with_keys_it_is_accepted_on_every_listener() {
     let policies = shipped();
