@@ -372,6 +372,13 @@ impl Chain {
         }
     }
 
+    /// The hash of the record of this number, where it is kept: of checkpoints, and of the last.
+    pub fn hash_of(&self, seq: u64) -> Option<Hash> {
+        let last = self.last.filter(|last| last.seq == seq);
+        let kept = self.kept.get(&seq).copied();
+        kept.or_else(|| last.map(|last| last.hash))
+    }
+
     /// The number up to which a signature proves the chain; 0 where none does.
     pub fn proved(&self) -> u64 {
         let before = |seq: &&u64| self.fault.is_none_or(|fault| **seq < fault);

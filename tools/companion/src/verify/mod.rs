@@ -1,5 +1,5 @@
 //! The verifier: lines as facts in, findings out. It keeps what it needs to go on, not the log: a few hundred bytes
-//! for a chain, 100 for a checkpoint, and 100 for each thing that is wrong.
+//! for a chain, 100 for a checkpoint, for a link that tells of what was not read yet, and for each thing that is wrong.
 
 mod chain;
 mod copies;
@@ -166,6 +166,11 @@ impl Verifier {
     fn take_record(&mut self, place: Place, record: Sealed) {
         self.latest = self.latest.max(record.time);
         for link in record.checkpoint.iter().flat_map(|found| &found.links) {
+            // Nearly all are true of what was read already, and need not be remembered.
+            let other = self.chains.get(&link.id);
+            if other.is_some_and(|other| other.hash_of(link.seq) == Some(link.hash)) {
+                continue;
+            }
             self.claims.push(Claim {
                 by: record.id,
                 by_seq: record.seq,
@@ -299,13 +304,7 @@ impl Verifier {
                 note(&mut short, claim);
                 continue;
             }
-            let own = chain.kept.get(&link.seq).copied();
-            let own = own.or_else(|| {
-                chain
-                    .last
-                    .filter(|last| last.seq == link.seq)
-                    .map(|last| last.hash)
-            });
+            let own = chain.hash_of(link.seq);
             // What is before a fault, or is no more there, was said already.
             let known = own.is_none()
                 && chain
