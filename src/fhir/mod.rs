@@ -25,5 +25,5 @@ pub use owner::Owner;
 pub use path::ElementPath;
 pub use patient::PatientCompartment;
 pub use search::{SearchKind, SearchParameter, Searched, search_parameter, search_parameters};
-pub use structure::{Content, Element, Primitive, Structure};
+pub use structure::{Content, Element, Primitive, Structure, is_element_name};
 pub use types::{ResourceType, is_id};

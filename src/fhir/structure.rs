@@ -176,6 +176,14 @@ impl Structure {
     }
 }
 
+/// Whether an element of any type of R4 has this name in JSON: one of a closed list, whoever wrote it.
+pub fn is_element_name(name: &str) -> bool {
+    structure::ELEMENTS.iter().any(|row| match row {
+        (own, bits) if bits & CHOICE == 0 => tables::name(*own) == name,
+        row => choice(row, name).is_some(),
+    })
+}
+
 impl Element {
     fn new(name: &'static str, bits: u16, content: Content) -> Element {
         Element {
@@ -314,6 +322,28 @@ pub(super) mod tests {
             ("ExampleScenario.instance", "resourceType", "Code"),
         ] {
             check(within, name, expected);
+        }
+    }
+
+    #[test]
+    fn names_of_elements_are_a_closed_list() {
+        for (name, expected) in [
+            ("birthDate", true),
+            ("valueQuantity", true),
+            ("id", true),
+            ("linkId", true),
+            // A choice without its type, or with one that it does not have.
+            ("value", true),
+            ("multipleBirth", false),
+            ("valuePatient", false),
+            // A type, a search parameter, a word.
+            ("Patient", false),
+            ("birthdate", false),
+            ("_birthDate", false),
+            ("diabetes", false),
+            ("", false),
+        ] {
+            assert_eq!(is_element_name(name), expected, "{name}");
         }
     }
 

@@ -390,12 +390,20 @@ pub fn weak_tag(value: &[u8]) -> Option<String> {
     crate::fhir::is_id(version).then(|| text.to_owned())
 }
 
+/// Version, trace, parent and flags (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 fn traceparent(value: &[u8]) -> Option<String> {
-    let ok = value.len() == 55
-        && value
-            .iter()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
-    ok.then(|| String::from_utf8_lossy(value).into_owned())
+    let text = std::str::from_utf8(value).ok()?;
+    let parts: Vec<&str> = text.splitn(5, '-').collect();
+    let [version, trace, parent, flags] = parts.as_slice() else {
+        return None;
+    };
+    let hex = |part: &str, length| {
+        let digits = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        part.len() == length && part.bytes().all(digits)
+    };
+    let id = |part: &str, length| hex(part, length) && part.bytes().any(|byte| byte != b'0');
+    let known = hex(version, 2) && *version != "ff" && hex(flags, 2);
+    (known && id(trace, 32) && id(parent, 16)).then(|| text.to_owned())
 }
 
 fn last_address(value: &[u8]) -> Option<String> {

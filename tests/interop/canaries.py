@@ -116,8 +116,8 @@ def _traffic(world, tally, way, planted, sent, heads):
     value, posted = words["the value of a query"], words["the value of a search by POST"]
     patient = {"resourceType": "Patient", "name": [{"family": words["a body"]}]}
     wrong = {"resourceType": "Patient", "active": words["a body that is refused"]}
-    # The record says where a body is wrong, by names that are plain words: `Patient.birthdate`. This one is none.
-    strange = {"resourceType": "Patient", f"{words['an element that there is not']} here": True}
+    # The record says where a body is wrong, by names that R4 has.
+    strange = {"resourceType": "Patient", words["an element that there is not"]: True}
     inner = {"resourceType": "Patient", "name": [{"family": words["a body in a Bundle"]}]}
     entries = [
         {"request": {"method": "GET", "url": f"Patient?name={words['the value of a query in a Bundle']}"}},

@@ -143,10 +143,9 @@ impl Facts<'_> {
         }
     }
 
-    /// The id of the trace, of `traceparent`, whose hyphens a caller may have put anywhere.
+    /// The id of the trace, of `traceparent`.
     fn trace(&self) -> Option<&str> {
-        let id = self.record.trace.as_deref()?.split('-').nth(1);
-        id.filter(|id| id.len() == 32)
+        self.record.trace.as_deref()?.split('-').nth(1)
     }
 
     /// Whether it was refused or withheld; `None` where that is not known.

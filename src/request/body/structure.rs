@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::fhir::{Content, Element, Primitive, ResourceType, Structure};
+use crate::fhir::{Content, Element, Primitive, ResourceType, Structure, is_element_name};
 use crate::json::{Kind, Member, Node};
 
 /// How much of the structure is checked.
@@ -217,8 +217,8 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    /// What is wrong, with the place where the walk stands. Names come from the client: one that is no
-    /// plain word is not repeated.
+    /// What is wrong, with the place where the walk stands. Names come from the client, and the place goes into
+    /// the record: one that no element of R4 has is not repeated, for it may say anything.
     fn at(&self, found: Found) -> Cow<'static, str> {
         let mut text = String::new();
         for step in &self.path {
@@ -227,8 +227,8 @@ impl<'d> Walk<'d> {
                 Step::Item(index) => write!(text, "[{index}]"),
                 Step::Name(name) => {
                     let dot = if text.is_empty() { "" } else { "." };
-                    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-                    let shown = name.len() <= 64 && !name.is_empty() && name.bytes().all(plain);
+                    let own = name.strip_prefix('_').unwrap_or(name);
+                    let shown = text.is_empty() || is_element_name(own);
                     write!(text, "{dot}{}", if shown { name } else { "?" })
                 }
             };

@@ -246,6 +246,40 @@ fn an_answer_has_the_form_that_the_client_takes() {
 }
 
 #[test]
+fn a_trace_has_the_form_of_its_standard() {
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = "b7ad6b7169203331";
+    for (name, value, passes) in [
+        ("good", good.to_owned(), true),
+        ("not sampled", good.replace("-01", "-00"), true),
+        ("a later version", good.replacen("00", "cc", 1), true),
+        ("no version", good.replacen("00", "ff", 1), false),
+        ("upper case", good.to_uppercase(), false),
+        ("no trace", good.replace(trace, &"0".repeat(32)), false),
+        ("no parent", good.replace(parent, &"0".repeat(16)), false),
+        ("a short trace", good.replace(trace, "0af76519"), false),
+        ("more behind", format!("{good}-00"), false),
+        ("a hyphen more", format!("{good}-"), false),
+        ("short flags", good.replace("-01", "-1"), false),
+        ("no flags", good.replace("-01", ""), false),
+        (
+            "hyphens anywhere",
+            format!("f-eedbeef{}", "0".repeat(46)),
+            false,
+        ),
+        ("hyphens only", "-".repeat(55), false),
+        ("a word", "diabetes".to_owned(), false),
+        ("nothing", String::new(), false),
+    ] {
+        let head = parse(&[("traceparent", value.as_bytes())]).expect(name);
+        assert_eq!(head.traceparent, passes.then_some(value), "{name}");
+    }
+    let head = parse(&[("traceparent", b"\xff")]).expect("not UTF-8");
+    assert_eq!(head.traceparent, None);
+}
+
+#[test]
 fn only_named_fields_pass() {
     let head = parse(&[
         ("cookie", b"a"),

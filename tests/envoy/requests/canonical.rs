@@ -223,6 +223,16 @@ async fn ids_and_traces() {
             false,
         ),
         ("not UTF-8", "\u{e9}", false),
+        (
+            "no trace",
+            &good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            false,
+        ),
+        (
+            "hyphens anywhere",
+            &format!("f-eedbeef{}", "0".repeat(46)),
+            false,
+        ),
     ] {
         world.fhir.forget_requests();
         let request = ask(&world, "patient/*.rs", "GET", "/r4/Patient/p1")
