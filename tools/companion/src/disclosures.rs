@@ -140,6 +140,10 @@ pub fn who_saw(
             return None;
         }
         let record: Value = serde_json::from_slice(&line::record(text)?).ok()?;
+        // An audit event, which tells of an exchange that has a record.
+        if record.get("resourceType").is_some() {
+            return None;
+        }
         let told = wanted.is_told(&record);
         let meant = wanted.is_in_time(&record) && (told || wanted.may_be_meant(&record));
         meant.then(|| (told, line::read(text, &keys), record))
