@@ -7,6 +7,10 @@ use fhir_guard_companion::verify::{Judging, Place, Verifier};
 /// A chain of three records and its end, as the filter writes it.
 const EXAMPLE: &str = include_str!("../../docs/audit.md");
 
+/// An event of an exchange, and its chain.
+const EVENTS: &str = include_str!("../../docs/audit-events.md");
+const CHAIN: &str = "74686520666972737420636861696e2e";
+
 /// One byte that says how it is judged; then the log. Says whether nothing was wrong with it.
 ///
 /// # Panics
@@ -45,11 +49,15 @@ pub fn check(bytes: &[u8]) -> bool {
     };
     let (report, in_chains) = judge();
     assert_eq!(report.records, in_chains, "every record is counted");
-    let told = report.records + report.early + report.intents + report.others;
+    let told = report.records + report.early + report.intents + report.events + report.others;
     assert!(told <= report.lines && report.copied <= report.lines);
     assert!(report.findings.kept.len() as u64 <= report.findings.count);
     for chain in &report.chains {
         assert!(chain.proved <= chain.last, "proved beyond the end");
+        assert!(
+            chain.by_events <= chain.unsigned,
+            "nothing vouches for events"
+        );
         assert!(
             chain.proved == 0 || !keys.is_empty(),
             "proved without a key"
@@ -81,10 +89,21 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let lines: Vec<&str> = example.lines().collect();
     let mut seeds = Vec::new();
     let announced = lines.last().and_then(|line| line.split_once(",\"seq\":"));
+    let (_, event) = EVENTS.split_once("```json\n").expect("an example");
+    let (event, _) = event.split_once("```").expect("its end");
+    let over = event.replace('\n', "");
+    // Of the chain of the example above; announced, and what became of it.
+    let over = over.replace(CHAIN, "000102030405060708090a0b0c0d0e0f");
+    let open = over.replace("\"outcome\": \"0\"", "\"outcomeDesc\": \"announced\"");
+    assert!(over != open && over.contains("0c0d0e0f"), "{over}");
     let intent = announced.map(|(begins, _)| format!("{begins},\"intent\":1}}}}"));
     for choice in 0..8 {
         let twice = [lines.join("\n"), lines.join("\n")].join("\n");
         seeds.push([&[choice][..], twice.as_bytes()].concat());
+        for text in [&over, &open] {
+            let text = [lines.join("\n"), text.clone()].join("\n");
+            seeds.push([&[choice][..], text.as_bytes()].concat());
+        }
         seeds.extend(
             intent
                 .iter()

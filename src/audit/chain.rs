@@ -59,6 +59,13 @@ pub enum Ticket {
     Given(u64),
 }
 
+/// Where to find what is told of an exchange, whatever its form: its chain, and its ticket there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    chain: [u8; 16],
+    ticket: u64,
+}
+
 /// A record with its place in the chain, before it is known whether the host has taken it.
 #[derive(Debug)]
 pub struct Sealed {
@@ -94,22 +101,15 @@ impl Chain {
         self.tickets
     }
 
+    /// The place of the exchange with this ticket.
+    pub fn place(&self, ticket: u64) -> Place {
+        let chain = self.id;
+        Place { chain, ticket }
+    }
+
     /// The early copy of a record: it has a ticket and no number, because it may never be printed.
     pub fn early(&self, line: String, ticket: u64) -> String {
-        self.unnumbered(line, Ticket::Given(ticket))
-    }
-
-    /// What a repository is told of an exchange before it goes on: it has a ticket and no number, as an early copy.
-    pub fn intent(&self, line: String, ticket: u64) -> String {
-        self.unnumbered(line, Ticket::Announced(ticket))
-    }
-
-    fn unnumbered(&self, line: String, ticket: Ticket) -> String {
-        let mut out = self.begin(line);
-        out.push('"');
-        ticket.write(&mut out);
-        out.push_str("}}");
-        out
+        unnumbered(line, &self.id, Ticket::Given(ticket))
     }
 
     /// Work that has to be done before the next record is sealed: where that is a checkpoint, tells others how far
@@ -202,18 +202,8 @@ impl Chain {
         })
     }
 
-    /// The line up to and with the chain's id.
-    fn begin(&self, mut line: String) -> String {
-        line.pop();
-        line.push_str(",\"chain\":{\"v\":");
-        line.push_str(VERSION);
-        line.push_str(",\"id\":\"");
-        hex(&mut line, &self.id);
-        line
-    }
-
     fn numbered(&self, line: String, ticket: Option<Ticket>) -> String {
-        let mut out = self.begin(line);
+        let mut out = begin(line, &self.id);
         out.push_str("\",\"seq\":");
         digits(&mut out, self.seq.saturating_add(1), 1);
         if let Some(ticket) = ticket {
@@ -266,6 +256,43 @@ impl Chain {
         out.push_str(&signature);
         out.push('"');
     }
+}
+
+impl Place {
+    /// What a repository is told of an exchange before it goes on: it has a ticket and no number, as an early copy.
+    pub fn intent(&self, line: String) -> String {
+        unnumbered(line, &self.chain, Ticket::Announced(self.ticket))
+    }
+
+    /// The id of the chain, as lines write it.
+    pub fn chain(&self) -> String {
+        let mut out = String::new();
+        hex(&mut out, &self.chain);
+        out
+    }
+
+    /// The ticket.
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
+fn unnumbered(line: String, chain: &[u8], ticket: Ticket) -> String {
+    let mut out = begin(line, chain);
+    out.push('"');
+    ticket.write(&mut out);
+    out.push_str("}}");
+    out
+}
+
+/// The line up to and with the id of the chain.
+fn begin(mut line: String, chain: &[u8]) -> String {
+    line.pop();
+    line.push_str(",\"chain\":{\"v\":");
+    line.push_str(VERSION);
+    line.push_str(",\"id\":\"");
+    hex(&mut line, chain);
+    line
 }
 
 impl Ticket {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use crate::risk;
 pub use alert::{Alarm, Alert, AlertFormat, Repeats, Severity};
 pub use batch::{ANSWER, Format, Full, Repository, Word};
-pub use chain::{Chain, ChainPolicy, Sealed, Ticket};
+pub use chain::{Chain, ChainPolicy, Place, Sealed, Ticket};
 pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
@@ -50,6 +50,8 @@ pub enum Outcome {
 pub struct Record {
     /// What of it is told, and how.
     pub policy: Rc<AuditPolicy>,
+    /// Its place in a chain, once it has a ticket: events tell it. Lines have it from their chain.
+    pub place: Option<Place>,
     /// When the exchange began, in nanoseconds since 1970.
     pub began: u64,
     /// Envoy's request id, made safe.

@@ -12,6 +12,7 @@
 
 use super::waiting::Seat;
 use super::{Exchange, Field, Guard, Phase, Sent, Step};
+use crate::audit::Place;
 use crate::denial::Denial;
 use crate::remote::{Call, SLACK};
 
@@ -69,13 +70,13 @@ impl Exchange {
     }
 
     /// The call that tells the repository of the intent, where there is one to be made. Its answer goes to
-    /// [`Exchange::announced`]; where nobody will hear it, [`Exchange::orphaned`] is to be called. `place` gives a line
-    /// its place in the chain of the worker; `now` is in nanoseconds since 1970.
+    /// [`Exchange::announced`]; where nobody will hear it, [`Exchange::orphaned`] is to be called. `place` gives the
+    /// exchange its place in the chain of the worker, where there is one; `now` is in nanoseconds since 1970.
     pub fn intent(
         &mut self,
         guard: &Guard,
         now: u64,
-        place: impl FnOnce(String) -> String,
+        place: impl FnOnce() -> Option<Place>,
     ) -> Option<Call> {
         let Phase::Announcing(announcing) = &mut self.phase else {
             return None;
@@ -84,7 +85,8 @@ impl Exchange {
             return None;
         }
         let since = *announcing.since.get_or_insert(now);
-        let (records, call) = guard.intent(&self.record, since, place)?;
+        self.record.place = place();
+        let (records, call) = guard.intent(&self.record, since)?;
         announcing.called = Some(records);
         Some(call)
     }
@@ -117,6 +119,11 @@ impl Exchange {
         self.record.announced = Some(now.saturating_sub(since) / 1000);
         self.forward(sent, fields);
         step
+    }
+
+    /// Where it is in the chain of the worker; for its [`events`](Self::events).
+    pub fn take_place(&mut self, place: Option<Place>) {
+        self.record.place = place;
     }
 
     /// Whether the repository has said that it has the intent.

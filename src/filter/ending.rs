@@ -16,6 +16,7 @@ pub(super) fn end(
     trail: &Trail,
     ticket: Option<u64>,
 ) {
+    exchange.take_place(ticket.and_then(|ticket| trail.place(ticket)));
     let ticket = ticket.map(|number| match exchange.is_announced() {
         true => Ticket::Announced(number),
         false => Ticket::Given(number),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::audit::{Chain, ChainPolicy, Ticket};
+use crate::audit::{Chain, ChainPolicy, Place, Ticket};
 use crate::host;
 
 /// The records of one configuration on one worker.
@@ -38,14 +38,17 @@ impl Trail {
         };
     }
 
-    /// What a repository is told of an exchange that is to go on.
-    pub fn intent(&self, line: String, ticket: &mut Option<u64>) -> String {
-        let chain = self.chain.as_ref().map(|chain| chain.try_borrow_mut());
-        let Some(Ok(mut chain)) = chain else {
-            return line;
-        };
+    /// The place in the chain of an exchange that is to go on, and of which a repository is told before.
+    pub fn intent(&self, ticket: &mut Option<u64>) -> Option<Place> {
+        let mut chain = self.chain.as_ref()?.try_borrow_mut().ok()?;
         let ticket = *ticket.get_or_insert_with(|| chain.ticket());
-        chain.intent(line, ticket)
+        Some(chain.place(ticket))
+    }
+
+    /// The place in the chain of the exchange with this ticket.
+    pub fn place(&self, ticket: u64) -> Option<Place> {
+        let chain = self.chain.as_ref()?.try_borrow().ok()?;
+        Some(chain.place(ticket))
     }
 
     /// Keeps the record of an exchange that is over; gives it back as it was kept.

@@ -196,7 +196,7 @@ fn an_early_copy_has_the_ticket_of_its_record_and_no_number() {
 fn an_intent_is_told_from_an_early_copy_and_its_record_from_others() {
     let mut chain = Chain::new(policy(false, 10), [9; 16]);
     let ticket = chain.ticket();
-    let intent = member(&chain.intent(r#"{"v":1}"#.to_owned(), ticket));
+    let intent = member(&chain.place(ticket).intent(r#"{"v":1}"#.to_owned()));
     assert_eq!(
         intent,
         json!({"v": 1, "id": "09".repeat(16), "intent": ticket})

@@ -101,6 +101,10 @@ fn exchange(about: &About<'_>) -> Value {
     if record.concerned.more > 0 {
         add("patients_more", &record.concerned.more.to_string());
     }
+    if let Some(place) = &record.place {
+        add("chain", &place.chain());
+        add("ticket", &place.ticket().to_string());
+    }
     add("tenant", record.tenant.as_deref().unwrap_or_default());
     add("watermark", record.watermark.as_deref().unwrap_or_default());
     let mut entity = Map::new();

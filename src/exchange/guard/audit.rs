@@ -34,16 +34,16 @@ impl Guard {
     }
 
     /// The call that tells the repository what is about to go on, and how many records or events that is.
-    pub(in crate::exchange) fn intent(
-        &self,
-        record: &Record,
-        now: u64,
-        place: impl FnOnce(String) -> String,
-    ) -> Option<(usize, Call)> {
+    pub(in crate::exchange) fn intent(&self, record: &Record, now: u64) -> Option<(usize, Call)> {
         let queue = self.records.as_ref()?;
-        let line = place(record.line_of(Outcome::Announced, 0, now));
         let records: Vec<String> = match queue.format() {
-            Format::Records => vec![line],
+            Format::Records => {
+                let line = record.line_of(Outcome::Announced, 0, now);
+                vec![match &record.place {
+                    Some(place) => place.intent(line),
+                    None => line,
+                }]
+            }
             Format::Events => {
                 let events = event::events(record, Outcome::Announced, 0, now);
                 events.iter().map(ToString::to_string).collect()

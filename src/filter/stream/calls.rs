@@ -35,7 +35,7 @@ impl Stream {
         let wanted = self.over == Over::No && self.exchange.wants_intent();
         let guard = self.guard.clone().filter(|_| wanted)?;
         let (trail, ticket) = (&self.trail, &mut self.ticket);
-        let place = |line| trail.intent(line, ticket);
+        let place = || trail.intent(ticket);
         self.exchange.intent(&guard.borrow(), host::now(), place)
     }
 

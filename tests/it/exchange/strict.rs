@@ -1,5 +1,6 @@
 //! Exchanges that go on when a repository has acknowledged their intent.
 
+use fhir_guard::audit::{Chain, ChainPolicy};
 use fhir_guard::remote::Call;
 
 use super::bundles::{bundle, create, get};
@@ -21,8 +22,29 @@ fn strict(format: &str, edit: impl FnOnce(&mut Value)) -> Deployment {
 
 /// The call of the intent.
 fn intent(world: &Deployment, exchange: &mut Exchange, now: u64) -> Call {
-    let call = exchange.intent(&world.guard, now, |line| line);
+    let place = || Some(chain().place(7));
+    let call = exchange.intent(&world.guard, now, place);
     call.expect("nobody has made it yet")
+}
+
+fn chain() -> Chain {
+    let policy = ChainPolicy {
+        signer: None,
+        records: 1,
+        time: 1,
+    };
+    Chain::new(policy, [0xab; 16])
+}
+
+/// What an event says of its ticket.
+fn ticket(event: &Value) -> Vec<String> {
+    let entities = event["entity"].as_array().expect("entities");
+    let own = entities.iter().find(|own| own["name"] == "exchange");
+    let details = own.expect("ours")["detail"].as_array().expect("details");
+    let of = |name| details.iter().filter(move |own| own["type"] == name);
+    let told = of("chain").chain(of("ticket"));
+    told.map(|own| own["valueString"].as_str().expect("text").to_owned())
+        .collect()
 }
 
 /// An exchange that is decided and waits, with its intent.
@@ -34,7 +56,7 @@ fn waiting(world: &mut Deployment, target: &str) -> (Exchange, Call) {
     assert!(exchange.is_waiting() && !exchange.is_announced());
     assert!(exchange.call(&world.guard).is_none(), "no other question");
     let call = intent(world, &mut exchange, T);
-    let again = exchange.intent(&world.guard, T, |line| line);
+    let again = exchange.intent(&world.guard, T, || None);
     assert!(again.is_none(), "it is under way");
     (exchange, call)
 }
@@ -70,6 +92,7 @@ fn only_an_acknowledgement_lets_a_request_go_on() {
         assert_eq!(told["outcome"], "announced", "{name}");
         assert_eq!(told["request_id"], "r-1", "{name}");
         assert_eq!(told["refs"], json!(["Patient/p1"]), "{name}");
+        assert_eq!(told["chain"]["intent"], 7, "{name}");
         assert_eq!(
             (&told["status"], &told["announced"]),
             (&Value::Null, &Value::Null)
@@ -172,7 +195,7 @@ fn whatever_is_forwarded_waits_and_what_is_refused_does_not() {
         let head = world.head(scope, target, &[]);
         let step = world.ask_at(&mut exchange, head, true, T);
         assert!(matches!(step, Step::Reply(_)), "{name}: {step:?}");
-        assert!(exchange.intent(&world.guard, T, |line| line).is_none());
+        assert!(exchange.intent(&world.guard, T, || None).is_none());
     }
 }
 
@@ -284,6 +307,10 @@ fn an_intent_can_be_events_of_their_own() {
         (&Value::Null, &json!("announced"))
     );
     assert_eq!(event["meta"], Value::Null, "it claims no profile");
+    let same = ["ab".repeat(16), "7".to_owned()];
+    for entry in entries {
+        assert_eq!(ticket(&entry["resource"]), same);
+    }
     let (ours, other) = (
         json!({"resourceType": "Bundle", "type": "transaction-response",
             "entry": vec![json!({"response": {"status": "201"}}); entries.len()]}),
@@ -308,6 +335,11 @@ fn an_intent_can_be_events_of_their_own() {
     exchange.end();
     let told = exchange.events(NOW * SECOND, None);
     assert_eq!(told[0]["outcome"], "0");
+    assert!(told.iter().all(|event| ticket(event) == same), "{told:?}");
+    exchange.take_place(None);
+    for event in exchange.events(NOW * SECOND, None) {
+        assert!(ticket(&event).is_empty(), "in no chain: {event}");
+    }
     assert_ne!(
         told[0]["id"], event["id"],
         "an intent is never written over"
@@ -329,7 +361,7 @@ fn no_order_of_events_forwards_what_was_not_acknowledged() {
             let good = Some((200, &b""[..]));
             let step = match order % EVENTS {
                 0 => {
-                    called |= exchange.intent(&world.guard, T, |line| line).is_some();
+                    called |= exchange.intent(&world.guard, T, || None).is_some();
                     Step::Wait
                 }
                 1 => {

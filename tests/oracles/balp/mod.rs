@@ -14,7 +14,7 @@ use crate::account::{Account, Decision, Suite};
 use crate::tokens::NOW;
 use crate::vectors::{Vectors, text};
 use profiles::{Profiles, items};
-use world::{Ask, World};
+use world::{Ask, World, is_on_the_page};
 
 const SAML: &str = "it is of a SAML token, which the filter does not take";
 
@@ -93,6 +93,9 @@ fn ours(vectors: &Vectors) -> Vec<(String, Value)> {
         let mut world = told(vectors, &audit);
         for ask in asks() {
             let events = world.events(&ask);
+            if (ask.name, telling) == ("search", "by default") {
+                is_on_the_page(&events[0]);
+            }
             let outcome = FAILED.iter().find(|(name, _)| *name == ask.name);
             let outcome = outcome.map_or("0", |(_, outcome)| outcome);
             let first = events.first().map(|event| &event["outcome"]);

@@ -1,5 +1,6 @@
 //! Exchanges of ours, and the events that they leave.
 
+use fhir_guard::audit::{Chain, ChainPolicy};
 use fhir_guard::exchange::{Exchange, Guard, Step};
 use fhir_guard::identity::{ConnectionAttributes, HostAlgorithms};
 use fhir_guard::shared::{Step as Share, Work as _};
@@ -117,6 +118,14 @@ impl World {
             };
         }
         exchange.end();
+        let policy = ChainPolicy {
+            signer: None,
+            records: 1,
+            time: 1,
+        };
+        let mut chain = Chain::new(policy, *b"the first chain.");
+        let ticket = chain.ticket();
+        exchange.take_place(Some(chain.place(ticket)));
         exchange.events(now + 5_000_000, None)
     }
 }
@@ -143,4 +152,13 @@ fn answer(guard: &Guard, exchange: &mut Exchange, ask: &Ask) {
 fn pairs(fields: &[(&str, &str)]) -> Vec<Pair> {
     let pair = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     fields.iter().map(pair).collect()
+}
+
+/// The example of docs/audit-events.md is this event.
+pub fn is_on_the_page(event: &Value) {
+    let page = include_str!("../../../docs/audit-events.md");
+    let example = page.split_once("```json\n").expect("an example").1;
+    let example = example.split("```").next().unwrap_or_default();
+    let example: Value = serde_json::from_str(example).expect("JSON");
+    assert_eq!(*event, example, "docs/audit-events.md: {event}");
 }

@@ -16,11 +16,12 @@ mod simulated;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use fhir_guard::audit::Format;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
 use fhir_guard_companion::verify::{Judging, Place, Verifier};
 use sha2::{Digest as _, Sha256};
-use simulated::{Random, jwks, log};
+use simulated::{Random, Strict, jwks, log, logs};
 
 /// The best counts, for a busy machine only adds.
 const ROUNDS: usize = 40;
@@ -32,7 +33,13 @@ fn main() {
     let mut keys = Keys::default();
     keys.add(&jwks(), None).expect("a key");
     println!("{} lines, {} bytes", lines.len(), text.len());
+    let (events, count) = events();
+    println!(
+        "{count} lines, most of them audit events, {} bytes",
+        events.len()
+    );
     let (mut hashed, mut read, mut verified) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    let mut paired = Duration::MAX;
     for _ in 0..ROUNDS {
         hashed = hashed.min(took(|| {
             black_box(Sha256::digest(black_box(&text)));
@@ -43,15 +50,30 @@ fn main() {
             }
         }));
         verified = verified.min(took(|| verify(&text, &keys)));
+        paired = paired.min(took(|| verify(&events, &keys)));
     }
-    for (name, time) in [
-        ("SHA-256 alone", hashed),
-        ("every line read", read),
-        ("verified", verified),
+    for (name, time, bytes) in [
+        ("SHA-256 alone", hashed, text.len()),
+        ("every line read", read, text.len()),
+        ("verified", verified, text.len()),
+        ("verified, with audit events", paired, events.len()),
     ] {
-        let bytes = u128::try_from(text.len()).expect("small");
+        let bytes = u128::try_from(bytes).expect("small");
         println!("{name}: {} MB/s", bytes * 1000 / time.as_nanos().max(1));
     }
+}
+
+/// A log beside what a repository of audit events has, and its lines; what other repositories have is not here.
+fn events() -> (String, usize) {
+    let strict = |number| match number {
+        1 => Strict::Elsewhere,
+        _ => Strict::Here(Format::Events),
+    };
+    let (lines, repository) = logs(4000, 1000, true, &strict, &mut Random(1));
+    let repository = repository.into_iter().map(|(text, ..)| text);
+    let lines = lines.into_iter().map(|line| line.text);
+    let all: Vec<String> = repository.chain(lines).collect();
+    (all.join("\n"), all.len())
 }
 
 fn took(work: impl FnOnce()) -> Duration {

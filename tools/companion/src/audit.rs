@@ -95,13 +95,14 @@ fn document(report: &Report, keys: &Keys) -> Value {
         json!({
             "chain": hex(&chain.id), "first": chain.first, "last": chain.last, "proved": chain.proved,
             "ended": chain.ended, "early": chain.early, "open": chain.open, "intents": chain.intents,
+            "unsigned": chain.unsigned, "by_events": chain.by_events, "absent": chain.absent,
         })
     });
     let outside = report.outside.iter();
     let outside = outside.map(|(id, seq)| json!({"chain": hex(id), "last": seq}));
     json!({
         "good": findings.count == 0, "signatures": !keys.is_empty(),
-        "lines": report.lines, "records": report.records, "early": report.early, "intents": report.intents,
+        "lines": report.lines, "records": report.records, "early": report.early, "intents": report.intents, "events": report.events,
         "copied": report.copied, "others": report.others,
         "findings": found.collect::<Vec<_>>(), "count": findings.count,
         "chains": chains.collect::<Vec<_>>(), "outside": outside.collect::<Vec<_>>(),
@@ -131,10 +132,15 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         records,
         early,
         intents,
+        events,
         copied,
         others,
         ..
     } = report;
+    let sum = |of: fn(&ChainReport) -> u64| {
+        let each = report.chains.iter().map(of);
+        each.fold(0, u64::saturating_add)
+    };
     let verdict = match (findings.count, keys.is_empty()) {
         (0, false) => "nothing is wrong".to_owned(),
         (0, true) => "nothing is wrong, but no signature was checked: without --key nothing shows who wrote it".to_owned(),
@@ -143,9 +149,30 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{lines} lines: {records} records in {} chains, {early} early copies, {intents} intents, {others} others, {copied} of them copies: {verdict}",
-        report.chains.len()
+        "{lines} lines: {records} records in {} chains, {early} early copies, {intents} intents, {events} audit events, {others} others, {copied} of them copies: {verdict}{}",
+        report.chains.len(),
+        notes(
+            sum(|chain| chain.absent),
+            sum(|chain| chain.unsigned),
+            sum(|chain| chain.by_events)
+        ),
     )
+}
+
+/// What is nothing wrong, and is not to be passed over.
+fn notes(absent: u64, unsigned: u64, by_events: u64) -> String {
+    let mut out = String::new();
+    if absent > 0 {
+        out.push_str(&format!(
+            "; the intents of {absent} exchanges are in none of these files"
+        ));
+    }
+    if unsigned > 0 {
+        out.push_str(&format!(
+            "; nothing signed tells what became of {unsigned} announced exchanges, and of {by_events} of them events alone tell"
+        ));
+    }
+    out
 }
 
 fn line_of(chain: &ChainReport, keys: &Keys) -> String {
@@ -179,5 +206,5 @@ fn line_of(chain: &ChainReport, keys: &Keys) -> String {
             "; {open} exchanges had been forwarded, and were under way when the log ends"
         ));
     }
-    out
+    out + &notes(chain.absent, chain.unsigned, chain.by_events)
 }

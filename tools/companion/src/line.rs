@@ -1,6 +1,8 @@
 //! A line of a log, to what it says of a chain. The grammar is that of the page docs/audit.md, strict: what is not
 //! exactly of its form is malformed.
 
+mod event;
+
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -40,9 +42,20 @@ pub enum Fact {
         /// When the exchange began, if the line begins as records do.
         time: Option<Time>,
     },
+    /// An AuditEvent of an exchange in a chain.
+    Event {
+        /// Its chain.
+        id: Id,
+        /// Its ticket.
+        ticket: u64,
+        /// When the exchange began, if the event tells it.
+        time: Option<Time>,
+        /// It tells what became of the exchange; else that it is to go on.
+        is_over: bool,
+    },
     /// A record in a chain.
     Sealed(Box<Sealed>),
-    /// It would be one of the two, but for this.
+    /// It would be one of them, but for this.
     Malformed(&'static str),
 }
 
@@ -141,6 +154,11 @@ fn quoted(line: &[u8], at: usize) -> Option<Vec<u8>> {
 
 /// What a line says, without its line feed.
 pub fn read(line: &[u8], keys: &Keys) -> Fact {
+    if !line.starts_with(BEGINNING)
+        && let Some(fact) = event::read(line)
+    {
+        return fact;
+    }
     let Some(record) = record(line) else {
         return Fact::Malformed("one record in a line");
     };

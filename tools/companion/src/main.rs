@@ -14,7 +14,7 @@ use lexopt::prelude::*;
 const USAGE: &str = "\
 fhir-guard audit verify [--key [NAME=]FILE]... [--part] [--json] [--threads N] LOG...
     Verifies the chains of audit records. LOG: plain or gzip, - for standard input; records alone on their lines,
-    at the end of a line of text, or as a string in a line of JSON. All files of the log belong together, and so does
+    at the end of a line of text, or as a string in a line of JSON; AuditEvents, one a line. All files of the log belong together, and so does
     the proxy's own log, which has the ends of chains.
     --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any
     --part     the files are a part of the log: what came before may be elsewhere

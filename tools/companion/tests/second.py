@@ -8,15 +8,85 @@ import hashlib
 import json
 import re
 import sys
+from datetime import datetime
 
 MEMBER = re.compile(rb',"chain":(\{(?:(?!,"chain":\{).)*\})\}$')
 MEMBERS = ["v", "id", "seq", "ticket", "intent", "prev", "links", "every", "end", "key", "alg", "sig"]
 BEGINNING = b'{"v":1,"time":"'
 
 
+def once(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def event(line):
+    """An AuditEvent, or nothing where the line is something else."""
+    if not line.startswith(b"{") or line.startswith(BEGINNING):
+        return None
+    try:
+        found = json.loads(line, object_pairs_hook=once)
+    except ValueError:
+        return None
+    return found if found.get("resourceType") == "AuditEvent" else None
+
+
+def ticket(event):
+    """Chain and ticket; nothing where it is in none."""
+    details = [
+        (detail["type"], detail["valueString"])
+        for entity in event.get("entity", ())
+        if entity.get("name") == "exchange"
+        for detail in entity.get("detail", ())
+        if detail.get("type") in ("chain", "ticket")
+    ]
+    names = sorted(name for name, _ in details)
+    if "chain" not in names:
+        return None
+    told = dict(details)
+    if names != ["chain", "ticket"] or not re.fullmatch("[0-9a-f]{32}", told["chain"]):
+        raise ValueError
+    if not re.fullmatch("0|[1-9][0-9]*", told["ticket"]):
+        raise ValueError
+    return told["chain"], int(told["ticket"])
+
+
+def instant(text):
+    return datetime.fromisoformat(text)
+
+
 def verdict(path):
-    problems, chains, links = [], {}, []
+    problems, chains, links, latest = [], {}, [], None
+
+    def chain_of(name):
+        new = {"records": [], "tickets": [], "closed": set(), "intents": {}, "events": set(), "announced": set(), "ends": []}
+        return chains.setdefault(name, new)
+
+    def announced(chain, number, time):
+        known = chain["intents"].get(number, time)
+        chain["intents"][number] = min(known, time)
+
     for line in open(path, "rb").read().split(b"\n"):
+        try:
+            found = event(line)
+            own = found and ticket(found)
+            if found is not None and own is None:
+                continue
+            if own:
+                chain, time = chain_of(own[0]), instant(found["period"]["start"])
+                latest = max(latest or time, time)
+                if "outcome" not in found and found["outcomeDesc"] == "announced":
+                    announced(chain, own[1], time)
+                elif found["outcome"] in ("0", "4", "8", "12"):
+                    chain["events"].add(own[1])
+                else:
+                    raise ValueError
+                continue
+        except (AttributeError, KeyError, TypeError, ValueError):
+            problems.append("malformed")
+            continue
         start = line.rfind(BEGINNING)
         record = line[start:] if start >= 0 else line
         if b',"chain":{' not in record:
@@ -29,20 +99,24 @@ def verdict(path):
                 raise ValueError
             if "end" in member and "links" not in member:
                 raise ValueError
-            chain = chains.setdefault(member["id"], {"records": [], "tickets": [], "intents": set(), "announced": set(), "ends": []})
+            chain, time = chain_of(member["id"]), instant(record[15:39].decode())
             if "ticket" in member and "intent" in member:
                 raise ValueError
             if "seq" not in member:
                 if "intent" in member:
-                    chain["intents"].add(member["intent"])
+                    announced(chain, member["intent"], time)
+                    latest = max(latest or time, time)
                 else:
                     chain["tickets"].append(member["ticket"])
                 continue
+            latest = max(latest or time, time)
             found = (member, hashlib.sha256(record).hexdigest())
             chain["ends" if "end" in member else "records"].append(found)
             if "ticket" in member:
                 chain["tickets"].append(member["ticket"])
+                chain["closed"].add(member["ticket"])
             if "intent" in member:
+                chain["closed"].add(member["intent"])
                 chain["tickets"].append(member["intent"])
                 chain["announced"].add(member["intent"])
             links += member.get("links", [])
@@ -65,8 +139,11 @@ def verdict(path):
         tickets = chain["tickets"]
         if len(set(tickets)) != len(tickets):
             problems.append("ticket twice")
-        if any(other["intents"] for other in chains.values()) and chain["announced"] - chain["intents"]:
+        if (chain["intents"] or chain["events"]) and chain["announced"] - set(chain["intents"]):
             problems.append("intent")
+        for number in set(chain["intents"]) - chain["closed"] - chain["events"]:
+            if chain["ends"] or (latest - chain["intents"][number]).total_seconds() >= 600:
+                problems.append("unfinished")
         for member, _ in chain["ends"]:
             if set(range(1, member["end"] + 1)) - set(tickets):
                 problems.append("ticket lost")

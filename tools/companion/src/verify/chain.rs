@@ -1,13 +1,13 @@
 //! One chain, as far as it was seen.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::copies::{Copies, Known};
 use super::finding::{Findings, Kind, Place};
 use super::members::Span;
-use super::pairs::Pairs;
-use super::ranges::Ranges;
+use super::tickets::Tickets;
 use crate::line::{Hash, Id, Sealed};
 
 /// What is known of one chain: its last record, what is missing before it, and what cannot be told yet.
@@ -28,20 +28,17 @@ pub struct Chain {
     /// The hashes of the records before checkpoints.
     pub kept: BTreeMap<u64, Hash>,
     /// The checkpoints whose signatures hold.
-    pub signed: Vec<u64>,
+    pub signed: BTreeSet<u64>,
     /// Whether its first record was signed, or keys are known.
     pub is_signed: bool,
     /// The last checkpoint, and how far the next may be.
     pub checked: Option<(u64, u64)>,
     /// Where there was none for too long.
     pub spans: Vec<Span>,
-    pub tickets: Ranges,
-    /// Tickets that only early copies have, with their places.
-    pub early: BTreeMap<u64, Place>,
+    pub tickets: Tickets,
     pub ended: Option<u64>,
     /// The least number of a record that is in question.
     pub fault: Option<u64>,
-    pub pairs: Pairs,
     /// Absent where there is one file.
     copies: Option<Copies>,
     /// Records, intents and early copies that other files have as well.
@@ -84,15 +81,13 @@ impl Chain {
             ahead: BTreeMap::new(),
             gaps: BTreeMap::new(),
             kept: BTreeMap::new(),
-            signed: Vec::new(),
+            signed: BTreeSet::new(),
             is_signed,
             checked: None,
             spans: Vec::new(),
-            tickets: Ranges::default(),
-            early: BTreeMap::new(),
+            tickets: Tickets::default(),
             ended: None,
             fault: None,
-            pairs: Pairs::default(),
             copies: many.then(Copies::default),
             copied: 0,
         }
@@ -192,16 +187,8 @@ impl Chain {
             self.kept.insert(record.seq.saturating_sub(1), record.prev);
         }
         if let Some(ticket) = record.ticket {
-            self.ticket(ticket, place, f);
-            self.pairs
-                .record(ticket, record.announced, place, record.seq);
-            if let Some(copy) = self.early.remove(&ticket) {
-                let text = format!(
-                    "ticket {ticket} is that of the record at {}, too",
-                    f.name(place)
-                );
-                f.add(Kind::Doubled, Some(copy), Some(self.id), None, text);
-            }
+            let by = self.signed.range(record.seq..).next().copied();
+            self.tickets.record(ticket, record, place, by, f);
         }
     }
 
@@ -356,7 +343,7 @@ impl Chain {
             let tickets = record.checkpoint.as_ref().and_then(|found| found.end);
             self.ended = tickets;
             if self.first == 1 {
-                for (from, to) in self.tickets.missing(tickets.unwrap_or(0)) {
+                for (from, to) in self.tickets.told.missing(tickets.unwrap_or(0)) {
                     let text =
                         format!("tickets {from} to {to}: forwarded, and there is no record of it");
                     f.add(Kind::Lost, Some(place), Some(self.id), None, text);
@@ -381,13 +368,9 @@ impl Chain {
 
     /// The number up to which a signature proves the chain; 0 where none does.
     pub fn proved(&self) -> u64 {
-        let before = |seq: &&u64| self.fault.is_none_or(|fault| **seq < fault);
-        self.signed
-            .iter()
-            .filter(before)
-            .max()
-            .copied()
-            .unwrap_or(0)
+        let below = self.fault.map_or(Bound::Unbounded, Bound::Excluded);
+        let signed = self.signed.range((Bound::Unbounded, below));
+        signed.last().copied().unwrap_or(0)
     }
 
     /// That this number is in question.

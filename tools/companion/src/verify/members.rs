@@ -1,4 +1,4 @@
-//! What a line says beside its place in the chain: its ticket, and what makes it a checkpoint.
+//! What makes a record a checkpoint.
 
 use super::chain::Chain;
 use super::finding::{Findings, Kind, Place};
@@ -17,30 +17,6 @@ pub struct Span {
 }
 
 impl Chain {
-    /// Takes an early copy.
-    pub fn take_early(&mut self, place: Place, ticket: u64, f: &mut Findings) {
-        let copied = self.early.get(&ticket);
-        if copied.is_some_and(|copy| copy.file != place.file) {
-            self.copied = self.copied.saturating_add(1);
-            return;
-        }
-        if self.tickets.contains(ticket) {
-            let text = format!("ticket {ticket} stands in another line, too");
-            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
-            return;
-        }
-        self.tickets.insert(ticket);
-        self.early.insert(ticket, place);
-    }
-
-    /// Takes the ticket of a record.
-    pub fn ticket(&mut self, ticket: u64, place: Place, f: &mut Findings) {
-        if !self.tickets.insert(ticket) && !self.early.contains_key(&ticket) {
-            let text = format!("ticket {ticket} was given twice");
-            f.add(Kind::Doubled, Some(place), Some(self.id), None, text);
-        }
-    }
-
     /// What a checkpoint says of itself; whether its signature holds.
     pub fn signatures(&mut self, place: Place, record: &Sealed, f: &mut Findings) -> bool {
         let seq = record.seq;
@@ -75,7 +51,8 @@ impl Chain {
         };
         match verdict {
             Verdict::Holds => {
-                self.signed.push(seq);
+                self.signed.insert(seq);
+                self.tickets.vouch(seq);
                 return true;
             }
             Verdict::NotChecked => {}

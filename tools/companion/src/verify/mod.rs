@@ -5,8 +5,8 @@ mod chain;
 mod copies;
 mod finding;
 mod members;
-mod pairs;
 mod ranges;
+mod tickets;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -40,6 +40,7 @@ pub struct Verifier {
     records: u64,
     early: u64,
     intents: u64,
+    events: u64,
     /// When the exchange began that was the last to begin.
     latest: Option<Time>,
     others: u64,
@@ -73,8 +74,10 @@ pub struct Report {
     pub records: u64,
     /// Early copies.
     pub early: u64,
-    /// Intents.
+    /// Intents, but for those that are audit events.
     pub intents: u64,
+    /// Audit events with a ticket: of intents, and of what became of them.
+    pub events: u64,
     /// Lines that another file has as well.
     pub copied: u64,
     /// Lines that are in no chain.
@@ -100,8 +103,16 @@ pub struct ChainReport {
     pub early: u64,
     /// Exchanges that had been forwarded when the log ends, and are not in it.
     pub open: u64,
-    /// The tickets of intents of which nothing else tells, in their order: no record, and no early copy.
+    /// The tickets of intents without a record and without an early copy, in their order.
     pub intents: Vec<u64>,
+    /// Exchanges that were announced, and of which nothing tells what became of them that is vouched for: records
+    /// behind the last checkpoint, or events.
+    pub unsigned: u64,
+    /// Those of them of which only events tell.
+    pub by_events: u64,
+    /// Exchanges whose records say that their intents were acknowledged, and the files have no intent and no event of
+    /// this chain, or are a part of the log.
+    pub absent: u64,
 }
 
 impl Verifier {
@@ -120,6 +131,7 @@ impl Verifier {
             records: 0,
             early: 0,
             intents: 0,
+            events: 0,
             latest: None,
             others: 0,
         }
@@ -138,14 +150,31 @@ impl Verifier {
             Fact::Early { id, ticket } => {
                 self.early = self.early.saturating_add(1);
                 let (chain, findings) = self.chain(id);
-                chain.take_early(place, ticket, findings);
+                if chain.tickets.early(ticket, place, id, findings) {
+                    chain.copied = chain.copied.saturating_add(1);
+                }
             }
             Fact::Intent { id, ticket, time } => {
                 self.intents = self.intents.saturating_add(1);
                 self.latest = self.latest.max(time);
                 let (chain, _) = self.chain(id);
-                if !chain.pairs.intent(ticket, place, time) {
+                if !chain.tickets.intent(ticket, place, time) {
                     chain.copied = chain.copied.saturating_add(1);
+                }
+            }
+            Fact::Event {
+                id,
+                ticket,
+                time,
+                is_over,
+            } => {
+                self.events = self.events.saturating_add(1);
+                self.latest = self.latest.max(time);
+                let (chain, _) = self.chain(id);
+                match is_over {
+                    true => chain.tickets.event(ticket),
+                    // One for each patient, or each request of a Bundle.
+                    false => _ = chain.tickets.intent(ticket, place, time),
                 }
             }
             Fact::Sealed(record) => {
@@ -226,7 +255,8 @@ impl Verifier {
             self.pairs();
         }
         let outside = self.claims();
-        let chains = self.chains.values().map(report).collect();
+        let chains = self.chains.values().map(|chain| report(chain, part));
+        let chains = chains.collect();
         Report {
             findings: self.findings,
             chains,
@@ -235,23 +265,27 @@ impl Verifier {
             records: self.records,
             early: self.early,
             intents: self.intents,
+            events: self.events,
             copied: self.chains.values().map(|chain| chain.copied).sum(),
             others: self.others,
         }
     }
 
-    /// Tells of what should have another half. That intents are missing can be seen where there are any.
+    /// Tells of what should have another half. That intents are missing can be seen where anything of their repository
+    /// is there: another configuration may have another one, or its chain is that of another log.
     fn pairs(&mut self) {
         let latest = self.latest.and_then(seconds);
         for chain in self.chains.values() {
-            let alone = chain.pairs.alone.iter().filter(|_| self.intents > 0);
-            for (ticket, (place, seq)) in alone {
+            let tickets = &chain.tickets;
+            let alone = tickets.alone.iter();
+            for (ticket, (place, seq)) in alone.filter(|_| tickets.has_repository()) {
                 let text = format!("intent {ticket} was acknowledged, and is in none of the files");
                 let seqs = Some((*seq, *seq));
                 let f = &mut self.findings;
                 f.add(Kind::Unannounced, Some(*place), Some(chain.id), seqs, text);
             }
-            for (ticket, (place, time)) in &chain.pairs.open {
+            let open = tickets.open.iter();
+            for (ticket, (place, time)) in open.filter(|(own, _)| !tickets.is_over(**own)) {
                 let began = time.and_then(seconds);
                 let passed = latest.zip(began);
                 let passed = passed.map(|(latest, began)| latest.saturating_sub(began));
@@ -357,9 +391,11 @@ fn seconds(time: Time) -> Option<i64> {
     Some(time.unix_timestamp())
 }
 
-fn report(chain: &Chain) -> ChainReport {
+fn report(chain: &Chain, part: bool) -> ChainReport {
+    let tickets = &chain.tickets;
     let all_here = chain.first == 1 && chain.ended.is_none();
-    let missing = chain.tickets.missing(chain.tickets.greatest());
+    let missing = tickets.told.missing(tickets.told.greatest());
+    let missing = missing.filter(|_| all_here);
     ChainReport {
         id: chain.id,
         first: chain.first,
@@ -367,16 +403,20 @@ fn report(chain: &Chain) -> ChainReport {
         proved: chain.proved(),
         fault: chain.fault,
         ended: chain.ended.is_some(),
-        early: u64::try_from(chain.early.len()).unwrap_or(u64::MAX),
-        open: missing
-            .filter(|_| all_here)
-            .fold(0, |sum: u64, (from, to)| {
-                sum.saturating_add(to.saturating_sub(from).saturating_add(1))
-            }),
+        early: u64::try_from(tickets.early.len()).unwrap_or(u64::MAX),
+        open: missing.fold(0, |sum: u64, (from, to)| {
+            sum.saturating_add(to.saturating_sub(from).saturating_add(1))
+        }),
         intents: {
-            let open = chain.pairs.open.keys().copied();
-            open.filter(|ticket| !chain.early.contains_key(ticket))
+            let open = tickets.open.keys().copied();
+            open.filter(|ticket| !tickets.early.contains_key(ticket))
                 .collect()
+        },
+        unsigned: tickets.unsigned(chain.proved()),
+        by_events: tickets.by_events(),
+        absent: match part || !tickets.has_repository() {
+            true => u64::try_from(tickets.alone.len()).unwrap_or(u64::MAX),
+            false => 0,
         },
     }
 }

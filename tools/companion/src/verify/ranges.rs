@@ -43,6 +43,19 @@ impl Ranges {
             .filter(|(from, to)| from <= to)
     }
 
+    /// How many are in, of these and those between them.
+    pub fn count(&self, from: u64, to: u64) -> u64 {
+        if from > to {
+            return 0;
+        }
+        let below = self.ranges.range(..=to).rev();
+        let within = below.take_while(|(_, last)| **last >= from);
+        within.fold(0, |sum: u64, (first, last)| {
+            let count = (*last).min(to).saturating_sub((*first).max(from));
+            sum.saturating_add(count).saturating_add(1)
+        })
+    }
+
     /// The greatest number; 0 where there is none.
     pub fn greatest(&self) -> u64 {
         self.ranges.last_key_value().map_or(0, |(_, last)| *last)
@@ -66,6 +79,18 @@ mod tests {
         assert_eq!(missing(5), [(2, 2)]);
         assert_eq!(missing(0), []);
         assert_eq!(ranges.greatest(), u64::MAX);
+        for (from, to, count) in [
+            (0, u64::MAX, 6),
+            (1, 1, 1),
+            (2, 2, 0),
+            (4, 9, 3),
+            (4, 8, 2),
+            (6, 8, 0),
+            (10, u64::MAX, 1),
+            (5, 3, 0),
+        ] {
+            assert_eq!(ranges.count(from, to), count, "{from} to {to}");
+        }
         assert!(ranges.contains(4) && !ranges.contains(2));
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::simulated::{Line, Random, jwks, log};
+use crate::simulated::{Line, Random, Strict, jwks, log, logs};
+use fhir_guard::audit::Format;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
 use fhir_guard_companion::verify::{Judging, Kind, Place, Report, Verifier};
@@ -392,8 +393,22 @@ fn a_second_verifier_comes_to_the_same_verdicts() {
     let mut expected = Vec::new();
     for round in 0..400 {
         let mut random = Random(9000 + round);
-        let lines = log(60, 5, false, &mut random);
+        // Half of them are strict, some chains with a repository that is not here.
+        let form = [Format::Records, Format::Events][usize::from(round % 8 < 4)];
+        let strict = |number: usize| match (round % 2, number % 3) {
+            (0, _) | (_, 0) => Strict::No,
+            (_, 1) => Strict::Here(form),
+            _ => Strict::Elsewhere,
+        };
+        let (lines, mut repository) = logs(60, 5, false, &strict, &mut random);
         let mut edited = lines.clone();
+        if round % 3 == 1 && !repository.is_empty() {
+            // One intent, or what became of it; the first, or the last of many events, too.
+            let (_, chain, ticket) = repository[random.below(repository.len())];
+            repository.retain(|(text, own, number)| {
+                (*own, *number) != (chain, ticket) || !text.contains("\"announced\"")
+            });
+        }
         if round % 4 > 0 {
             let at = random.below(lines.len());
             let _ = edit(
@@ -403,7 +418,8 @@ fn a_second_verifier_comes_to_the_same_verdicts() {
                 &mut random,
             );
         }
-        let text: Vec<&str> = texts(&edited).collect();
+        let told_of = repository.iter().map(|(text, ..)| text.as_str());
+        let text: Vec<&str> = texts(&edited).chain(told_of).collect();
         let text = text.join("\n");
         let report = verify(text.split('\n'), &Keys::default(), false);
         let path = here.join(format!("{round}.log"));

@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod disclosures;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod simulated;

@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Publishing, Record, Ticket};
+use fhir_guard::audit::{
+    Chain, ChainPolicy, Concerned, Format, Outcome, Publishing, Record, Ticket, event,
+};
 use fhir_guard::response::Signer;
 use fhir_guard::shared::{Answer, Step, Work as _};
 
@@ -24,6 +26,14 @@ pub fn jwks() -> String {
     let public = ed25519_compact::KeyPair::from_seed(seed).pk;
     let x = URL_SAFE_NO_PAD.encode(*public);
     format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{KEY_ID}","x":"{x}"}}]}}"#)
+}
+
+/// What signs with the key.
+pub fn signer() -> Rc<Signer> {
+    let der = STANDARD.decode(KEY).expect("base64");
+    Signer::read(&der, KEY_ID.into())
+        .map(Rc::new)
+        .expect("a key")
 }
 
 /// Numbers that a seed repeats (xorshift64).
@@ -53,78 +63,133 @@ pub struct Line {
     pub last_words: bool,
 }
 
+/// What a repository was told: the line, the chain and the ticket of each.
+pub type Repository = Vec<(String, usize, u64)>;
+
+/// What a worker is configured to.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Strict {
+    /// It has no repository.
+    No,
+    /// Another repository is told, of which nothing is known here.
+    Elsewhere,
+    /// This one is.
+    Here(Format),
+}
+
 struct Worker {
     chain: Chain,
     number: usize,
     seq: u64,
     under_way: Vec<(u64, Record)>,
+    strict: Strict,
+}
+
+/// Where workers write.
+struct Sinks {
+    shared: HashMap<String, (Vec<u8>, u32)>,
+    lines: Vec<Line>,
+    repository: Repository,
 }
 
 /// A log of this many records. The ends of chains stand in it, as if the proxy's own log were the same file.
 pub fn log(records: usize, every: u32, signed: bool, random: &mut Random) -> Vec<Line> {
-    let mut shared: HashMap<String, (Vec<u8>, u32)> = HashMap::new();
-    let (mut lines, mut chains, mut written) = (Vec::new(), 0, 0);
-    let mut workers: Vec<Worker> = (0..3)
-        .map(|_| worker(every, signed, &mut chains, random))
-        .collect();
+    logs(records, every, signed, &|_| Strict::No, random).0
+}
+
+/// The same, and what the repository has of the chains that are strict, by their numbers: intents, and events of what
+/// became of them.
+pub fn logs(
+    records: usize,
+    every: u32,
+    signed: bool,
+    strict: &dyn Fn(usize) -> Strict,
+    random: &mut Random,
+) -> (Vec<Line>, Repository) {
+    let mut sinks = Sinks {
+        shared: HashMap::new(),
+        lines: Vec::new(),
+        repository: Vec::new(),
+    };
+    let (mut chains, mut written) = (0, 0);
+    let worker = |chains: &mut usize, random: &mut Random| {
+        let own = worker(every, signed, chains, random);
+        let strict = strict(own.number);
+        Worker { strict, ..own }
+    };
+    let mut workers: Vec<Worker> = (0..3).map(|_| worker(&mut chains, random)).collect();
     let mut now = 1_770_000_000_000_000_000;
     while written < records {
         now += 1_000_000 * (1 + random.next() % 40);
         let place = random.below(workers.len());
-        let worker = &mut workers[place];
+        let own = &mut workers[place];
         match random.below(1000) {
             0 => {
-                while let Some(exchange) = worker.under_way.pop() {
-                    keep(worker, Some(exchange), now, &mut shared, &mut lines, random);
+                while let Some(exchange) = own.under_way.pop() {
+                    keep(own, Some(exchange), now, &mut sinks, random);
                     written += 1;
                 }
-                let fresh = self::worker(every, signed, &mut chains, random);
+                let fresh = worker(&mut chains, random);
                 end(
                     std::mem::replace(&mut workers[place], fresh),
                     now,
-                    &mut shared,
-                    &mut lines,
+                    &mut sinks,
                 );
             }
             1 => {
-                let fresh = self::worker(every, signed, &mut chains, random);
-                die(std::mem::replace(&mut workers[place], fresh), &mut lines);
+                let fresh = worker(&mut chains, random);
+                let dead = std::mem::replace(&mut workers[place], fresh);
+                die(dead, &mut sinks.lines);
             }
-            2..400 if worker.under_way.len() < 8 => {
-                let ticket = worker.chain.ticket();
-                worker.under_way.push((ticket, record(random, now)));
+            2..400 if own.under_way.len() < 8 => {
+                let ticket = own.chain.ticket();
+                let mut record = record(random, now);
+                record.place = Some(own.chain.place(ticket));
+                announce(own, ticket, &record, &mut sinks.repository);
+                own.under_way.push((ticket, record));
             }
             _ => {
-                let exchange = match worker.under_way.len() {
+                let exchange = match own.under_way.len() {
                     0 => None,
-                    many => Some(worker.under_way.swap_remove(random.below(many))),
+                    many => Some(own.under_way.swap_remove(random.below(many))),
                 };
-                keep(worker, exchange, now, &mut shared, &mut lines, random);
+                keep(own, exchange, now, &mut sinks, random);
                 written += 1;
             }
         }
     }
     for mut worker in workers {
         while let Some(exchange) = worker.under_way.pop() {
-            keep(
-                &mut worker,
-                Some(exchange),
-                now,
-                &mut shared,
-                &mut lines,
-                random,
-            );
+            keep(&mut worker, Some(exchange), now, &mut sinks, random);
         }
-        end(worker, now, &mut shared, &mut lines);
+        end(worker, now, &mut sinks);
     }
-    lines
+    (sinks.lines, sinks.repository)
+}
+
+fn announce(own: &Worker, ticket: u64, record: &Record, repository: &mut Repository) {
+    let Strict::Here(format) = own.strict else {
+        return;
+    };
+    let told = match format {
+        Format::Events => events(record, Outcome::Announced, 0, record.began),
+        Format::Records => {
+            let line = record.line_of(Outcome::Announced, 0, record.began);
+            vec![own.chain.place(ticket).intent(line)]
+        }
+    };
+    repository.extend(told.into_iter().map(|text| (text, own.number, ticket)));
+}
+
+/// The events of an exchange, a line each.
+pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<String> {
+    let events = event::events(record, outcome, status, now);
+    events.iter().map(ToString::to_string).collect()
 }
 
 fn worker(every: u32, signed: bool, chains: &mut usize, random: &mut Random) -> Worker {
-    let der = STANDARD.decode(KEY).expect("base64");
-    let signer = Signer::read(&der, KEY_ID.into()).map(Rc::new);
     let policy = ChainPolicy {
-        signer: signer.filter(|_| signed),
+        signer: signed.then(signer),
         records: every,
         time: 60_000_000_000,
     };
@@ -137,6 +202,7 @@ fn worker(every: u32, signed: bool, chains: &mut usize, random: &mut Random) -> 
         number: *chains,
         seq: 0,
         under_way: Vec::new(),
+        strict: Strict::No,
     }
 }
 
@@ -157,9 +223,14 @@ fn record(random: &mut Random, now: u64) -> Record {
         client: Some("clinic-a".to_owned()),
         subject: Some(format!("user-\"{id}\",\"chain\":{{")),
         certificate: Some(format!("{:064x}", random.next())),
-        interaction: Some("read"),
+        // A search leaves an event for each patient.
+        interaction: Some(["read", "search-type"][usize::from(id % 4 == 0)]),
         resource_type: Some("Patient"),
         refs: vec![format!("Patient/{id}")],
+        concerned: Concerned {
+            patients: vec![format!("Patient/{id}"), "Patient/next".to_owned()],
+            more: 0,
+        },
         passed: 1,
         limits: vec![("per-client".to_owned(), 17)],
         ..Record::default()
@@ -170,8 +241,7 @@ fn keep(
     worker: &mut Worker,
     exchange: Option<(u64, Record)>,
     now: u64,
-    shared: &mut HashMap<String, (Vec<u8>, u32)>,
-    lines: &mut Vec<Line>,
+    sinks: &mut Sinks,
     random: &mut Random,
 ) {
     let (ticket, record) = match exchange {
@@ -179,15 +249,20 @@ fn keep(
         None => (None, record(random, now)),
     };
     let chain = &mut worker.chain;
+    let shared = &mut sinks.shared;
     let others = chain.publishing(now).and_then(|work| share(work, shared));
-    let sealed = chain.seal(
-        record.line(now + 5_000_000),
-        ticket.map(Ticket::Given),
-        others,
-        now,
-    );
+    let of = match worker.strict {
+        Strict::No => Ticket::Given,
+        _ => Ticket::Announced,
+    };
+    let sealed = chain.seal(record.line(now + 5_000_000), ticket.map(of), others, now);
     worker.seq += 1;
-    lines.push(Line {
+    if let (Strict::Here(Format::Events), Some(ticket)) = (worker.strict, ticket) {
+        let told = events(&record, Outcome::Allowed, 200, now).into_iter();
+        let told = told.map(|text| (text, worker.number, ticket));
+        sinks.repository.extend(told);
+    }
+    sinks.lines.push(Line {
         text: sealed.line.clone(),
         chain: worker.number,
         seq: Some(worker.seq),
@@ -196,15 +271,10 @@ fn keep(
     chain.commit(sealed);
 }
 
-fn end(
-    mut worker: Worker,
-    now: u64,
-    shared: &mut HashMap<String, (Vec<u8>, u32)>,
-    lines: &mut Vec<Line>,
-) {
+fn end(mut worker: Worker, now: u64, sinks: &mut Sinks) {
     if let Some((text, work)) = worker.chain.end(now) {
-        share(work, shared);
-        lines.push(Line {
+        share(work, &mut sinks.shared);
+        sinks.lines.push(Line {
             text,
             chain: worker.number,
             seq: Some(worker.seq + 1),

@@ -2,40 +2,48 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fhir_guard::audit::{Chain, ChainPolicy, Outcome, Record, Ticket};
+use fhir_guard::audit::{Chain, ChainPolicy, Concerned, Outcome, Record, Ticket};
 use fhir_guard_companion::audit;
 use fhir_guard_companion::disclosures::{Wanted, who_saw};
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line::{self, Fact};
+use fhir_guard_companion::verify::Report;
 
 use crate::audit::told;
+use crate::simulated::{jwks, signer};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_770_000_000 * SECOND;
 
 /// A log of one chain, line by line, and what the repository was told.
-struct Log {
-    chain: Chain,
-    intents: Vec<String>,
-    records: Vec<String>,
+pub struct Log {
+    pub chain: Chain,
+    pub intents: Vec<String>,
+    pub records: Vec<String>,
 }
 
 impl Log {
-    fn new() -> Log {
+    fn new(id: u8) -> Log {
         let policy = ChainPolicy {
             signer: None,
             records: 100,
             time: 3600 * SECOND,
         };
         Log {
-            chain: Chain::new(policy, [7; 16]),
+            chain: Chain::new(policy, [id; 16]),
             intents: Vec::new(),
             records: Vec::new(),
         }
     }
 
-    fn exchange(at: u64) -> Record {
+    /// An exchange that began then, about two patients.
+    pub fn exchange(at: u64) -> Record {
         Record {
+            interaction: Some("search-type"),
+            concerned: Concerned {
+                patients: vec![format!("Patient/{at}"), "Patient/all".to_owned()],
+                more: 0,
+            },
             began: START + at * SECOND,
             refs: vec![format!("Patient/{at}")],
             ..Record::default()
@@ -43,16 +51,16 @@ impl Log {
     }
 
     /// An exchange that began then is announced; its ticket.
-    fn announce(&mut self, at: u64) -> u64 {
+    pub fn announce(&mut self, at: u64) -> u64 {
         let ticket = self.chain.ticket();
         let record = Log::exchange(at);
         let line = record.line_of(Outcome::Announced, 0, record.began);
-        self.intents.push(self.chain.intent(line, ticket));
+        self.intents.push(self.chain.place(ticket).intent(line));
         ticket
     }
 
     /// An exchange that began then is over.
-    fn keep(&mut self, at: u64, ticket: Option<Ticket>) {
+    pub fn keep(&mut self, at: u64, ticket: Option<Ticket>) {
         let record = Log::exchange(at);
         let now = record.began + SECOND;
         let sealed = self.chain.seal(record.line(now), ticket, None, now);
@@ -60,7 +68,7 @@ impl Log {
     }
 
     /// What is printed where its worker died.
-    fn early(&self, at: u64, ticket: u64) -> String {
+    pub fn early(&self, at: u64, ticket: u64) -> String {
         let record = Log::exchange(at);
         let line = record.line_of(Outcome::Forwarded, 0, record.began);
         self.chain.early(line, ticket)
@@ -69,8 +77,13 @@ impl Log {
 
 /// Three exchanges: acknowledged, refused because it was not, and not announced at all; with another one that is
 /// announced at this second and of which nothing more is known.
-fn log(open: u64) -> Log {
-    let mut log = Log::new();
+pub fn log(open: u64) -> Log {
+    log_of(7, open)
+}
+
+/// The same in a chain of this id.
+fn log_of(id: u8, open: u64) -> Log {
+    let mut log = Log::new(id);
     let first = log.announce(1);
     let second = log.announce(2);
     log.announce(open);
@@ -82,6 +95,13 @@ fn log(open: u64) -> Log {
 
 /// The kinds of what is found in these files, and how many lines are copies.
 fn check(name: &str, files: &[&[String]], part: bool, expected: &str, copied: u64) {
+    let (report, found) = judged(files, &Keys::default(), part);
+    assert_eq!(found, expected, "{name}: {}", told(&report));
+    assert_eq!(report.copied, copied, "{name}");
+}
+
+/// What is said of these files, and the kinds of what is found in them.
+pub fn judged(files: &[&[String]], keys: &Keys, part: bool) -> (Report, String) {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name_here = format!("fhir-guard-strict-{}-{number}", std::process::id());
@@ -93,12 +113,125 @@ fn check(name: &str, files: &[&[String]], part: bool, expected: &str, copied: u6
     for (path, lines) in paths.iter().zip(files) {
         std::fs::write(path, lines.join("\n") + "\n").expect("a file");
     }
-    let report = audit::verify(&paths, &Keys::default(), part, 1).expect("it is read");
+    let report = audit::verify(&paths, keys, part, 1).expect("it is read");
+    let _ = std::fs::remove_dir_all(&here);
     let found = report.findings.kept.iter();
     let found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
-    assert_eq!(found.join(" "), expected, "{name}: {}", told(&report));
-    assert_eq!(report.copied, copied, "{name}");
-    let _ = std::fs::remove_dir_all(&here);
+    let found = found.join(" ");
+    (report, found)
+}
+
+/// Two configurations of one log are strict, and each has a repository of its own. What is missing of a repository is
+/// found where anything of it is there, and told where all of it is gone.
+#[test]
+fn intents_are_missed_where_their_repository_is_there() {
+    let (own, other) = (log_of(7, 999), log_of(8, 999));
+    let records = [own.records.clone(), other.records.clone()].concat();
+    let (i, j) = (&own.intents[..], &other.intents[..]);
+    for (name, files, part, expected, absent) in [
+        ("both", vec![&records[..], i, j], false, "", [0, 0]),
+        ("the one", vec![&records, i], false, "", [0, 1]),
+        ("the other", vec![&records, j], false, "", [1, 0]),
+        ("the access log alone", vec![&records], false, "", [1, 1]),
+        (
+            "an intent of the one is gone",
+            vec![&records, &i[1..]],
+            false,
+            "unannounced",
+            [0, 1],
+        ),
+        (
+            "of each",
+            vec![&records, &i[1..], &j[1..]],
+            false,
+            "unannounced unannounced",
+            [0, 0],
+        ),
+        ("a part", vec![&records, &i[1..]], true, "", [1, 1]),
+    ] {
+        let (report, found) = judged(&files, &Keys::default(), part);
+        assert_eq!(found, expected, "{name}: {}", told(&report));
+        let found: Vec<u64> = report.chains.iter().map(|own| own.absent).collect();
+        assert_eq!(found, absent, "{name}");
+        let text = printed(&report);
+        let sum: u64 = absent.iter().sum();
+        let words = format!("the intents of {sum} exchanges are in none of these files");
+        assert_eq!(text.contains(&words), sum > 0, "{name}: {text}");
+    }
+}
+
+/// Whoever writes to the log of a worker that died can close what it left open, and the report says that nothing signed
+/// has.
+#[test]
+fn what_nothing_signed_closes_is_told() {
+    let mut keys = Keys::default();
+    keys.add(&jwks(), None).expect("a key");
+    let policy = ChainPolicy {
+        signer: Some(signer()),
+        records: 4,
+        time: 3600 * SECOND,
+    };
+    let mut own = Log::new(7);
+    own.chain = Chain::new(policy, [7; 16]);
+    for at in 1..=10 {
+        let ticket = own.announce(at);
+        own.keep(at, Some(Ticket::Announced(ticket)));
+    }
+    // Checkpoints are the records 1, 5 and 9.
+    own.announce(11);
+    own.keep(2000, None);
+    let honest = own.records.clone();
+    own.keep(11, Some(Ticket::Given(11)));
+    let forged = &own.records[..];
+    let late = [&forged[..3], &forged[9..], &forged[3..9]].concat();
+    let damaged = forged[6].replacen("\"passed\":0", "\"passed\":1", 1);
+    let damaged = [&forged[..6], &[damaged], &forged[7..]].concat();
+    let i = &own.intents[..];
+    for (name, files, expected, unsigned) in [
+        ("honest", vec![&honest[..], i], "unfinished", 1),
+        ("forged", vec![forged, i], "", 2),
+        ("up to a checkpoint", vec![&forged[..9], &i[..9]], "", 0),
+        ("behind it", vec![&forged[..10], &i[..10]], "", 1),
+        ("before it", vec![&forged[..8], &i[..8]], "", 3),
+        (
+            "intents that come later",
+            vec![forged, &i[..9], &i[9..]],
+            "",
+            2,
+        ),
+        ("no intents", vec![forged], "", 0),
+        (
+            "another file has what is before the checkpoint",
+            vec![&forged[..1], &forged[9..], forged, i],
+            "",
+            2,
+        ),
+        ("one that was changed", vec![&damaged, i], "changed", 6),
+        (
+            "out of order",
+            vec![&late, i],
+            "reordered reordered reordered reordered reordered reordered",
+            10,
+        ),
+    ] {
+        let (report, found) = judged(&files, &keys, false);
+        assert_eq!(found, expected, "{name}: {}", told(&report));
+        let [chain] = &report.chains[..] else {
+            panic!("{name}: one chain");
+        };
+        assert_eq!((chain.unsigned, chain.by_events), (unsigned, 0), "{name}");
+        let (text, words) = (printed(&report), "nothing signed tells what became of");
+        assert_eq!(text.contains(words), unsigned > 0, "{name}: {text}");
+    }
+}
+
+/// The report, for people and for programs.
+pub fn printed(report: &Report) -> String {
+    let mut out = Vec::new();
+    for as_json in [false, true] {
+        audit::write(report, &Keys::default(), as_json, &mut out).expect("it is written");
+    }
+    String::from_utf8(out).expect("text")
 }
 
 #[test]
