@@ -162,10 +162,6 @@ pub fn who_saw(
         if !files.contains(name) || name == "-" {
             return Err(format!("{name}: cannot be read again"));
         }
-        // An audit event, which tells of an exchange that has a record.
-        if record.get("resourceType").is_some() {
-            return None;
-        }
         let opened = read::open(name).map_err(|error| format!("{name}: {error}"))?;
         let look = |text: &[u8]| wanted.found(text, &keys);
         read::each(opened, threads, &look, &mut |line, all: Vec<Found>| {

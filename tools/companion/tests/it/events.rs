@@ -2,7 +2,7 @@
 
 use fhir_guard::audit::{Format, Outcome, Record, Ticket};
 use fhir_guard_companion::audit;
-use fhir_guard_companion::disclosures::{Wanted, who_saw};
+use fhir_guard_companion::disclosures::{Untold, Wanted, who_saw};
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line::{self, Fact};
 use serde_json::{Value, json};
@@ -410,6 +410,6 @@ fn who_saw_reads_records_only() {
     let wanted = Wanted::new("Patient/1001", &[], None, None).expect("good");
     let mut found = 0;
     let unnamed = who_saw(&paths, &report, &wanted, 1, &mut |_| found += 1);
-    assert_eq!((found, unnamed), (1, Ok(0)));
+    assert_eq!((found, unnamed), (1, Ok(Untold::default())));
     let _ = std::fs::remove_dir_all(&here);
 }
