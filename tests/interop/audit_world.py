@@ -33,8 +33,8 @@ WAYS = {
     "strict-events": ({"format": "audit-events", "strict": True}, "ocsf"),
 }
 OBSERVER = "fhir.example.org"
-# The filter's own words at their finest; those of Envoy, which at `debug` has every head, as it comes.
-LOGS = ["--log-level", "info", "--component-log-level", "wasm:debug"]
+# All that Envoy and the filter say, but for the two parts of Envoy that write heads as they come.
+LOGS = ["--log-level", "trace", "--component-log-level", "http:info,router:info"]
 # Where the secrets come from.
 SECRET, PAGE_SECRET = "FHIR_GUARD_AUDIT_KEY", "FHIR_GUARD_PAGE_KEY"
 

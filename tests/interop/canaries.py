@@ -81,7 +81,7 @@ def _sinks(world, ids, heads):
     yield "the heads of answers", lambda: "\n".join(heads), every
     # With the ends of the chains.
     world.envoy.stop()
-    yield "Envoy's own log", world.envoy_log, ["fhir-guard", '"end":']
+    yield "Envoy's own log", world.envoy_log, ["fhir-guard", '"end":', "[trace][wasm]", "[trace][connection]"]
 
 
 def _intents(world, way):
