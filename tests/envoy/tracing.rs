@@ -123,6 +123,13 @@ async fn a_record_has_the_trace_of_its_span() {
             true,
         ),
         (
+            "no version",
+            "/r4/Patient/p1",
+            Some(sampled.replacen("00", "ff", 1)),
+            Some(TRACE),
+            true,
+        ),
+        (
             "malformed",
             "/r4/Patient/p1",
             Some("diabetes".to_owned()),
