@@ -100,6 +100,8 @@ mod tenants;
 #[cfg(test)]
 mod texts;
 #[cfg(test)]
+mod tracing;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod watermark;

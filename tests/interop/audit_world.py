@@ -1,5 +1,5 @@
 """One Envoy with the filter four times, as it can remember: records or events for a repository, strict or not, alerts
-in both forms; beside the access log in a file, by gRPC and to an OpenTelemetry collector."""
+in both forms; beside the access log in a file, by gRPC and to an OpenTelemetry collector, and spans."""
 
 import base64
 import copy
@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey
 from pki import ADDRESS, HOST, Authority
 from process import Process, free_ports
 from sinks_world import BODY, ISSUER, SINKS, AccessLogService, lines_of
+from spans import SpanService
 
 # By way: what differs of the repository, and the form of alerts.
 WAYS = {
@@ -32,8 +33,8 @@ WAYS = {
     "strict-events": ({"format": "audit-events", "strict": True}, "ocsf"),
 }
 OBSERVER = "fhir.example.org"
-# The filter's own words at their finest; those of Envoy, which at `debug` has every head, as it comes.
-LOGS = ["--log-level", "info", "--component-log-level", "wasm:debug"]
+# All that Envoy and the filter say, but for the two parts of Envoy that write heads as they come.
+LOGS = ["--log-level", "trace", "--component-log-level", "http:info,router:info"]
 # Where the secrets come from.
 SECRET, PAGE_SECRET = "FHIR_GUARD_AUDIT_KEY", "FHIR_GUARD_PAGE_KEY"
 
@@ -43,8 +44,9 @@ class AuditWorld:
 
     def __init__(self, folder, running, word, field_word):
         self._folder = folder
-        self.fhir, self.repository, self._access = FhirServer(word, field_word), Repository(), AccessLogService()
-        running += [self.fhir, self.repository, self._access]
+        self.fhir, self.repository = FhirServer(word, field_word), Repository()
+        self._access, self.spans = AccessLogService(), SpanService()
+        running += [self.fhir, self.repository, self._access, self.spans]
         self.secret = secrets.token_hex(32)
         collector = self._collector(running)
         pki = folder / "pki"
@@ -176,6 +178,14 @@ class AuditWorld:
         _reach(clusters[0], self.fhir.port)
         clusters.append(cluster_of("repository", self.repository.port))
         logs = []
+        # Its collector is not that of the records here.
+        self._tracing = yaml.safe_load((SINKS / "tracing.yaml").read_text())
+        self._tracing = replaced(self._tracing, {"otel_collector": "span_collector"})
+        # Every exchange, not one of a hundred.
+        self._tracing["tracing"]["random_sampling"]["value"] = 100
+        (cluster,) = self._tracing["clusters"]
+        _reach(cluster, self.spans.port)
+        clusters.append(cluster)
         for name, port in [("opentelemetry", collector), ("grpc", self._access.port)]:
             sink = yaml.safe_load((SINKS / f"{name}.yaml").read_text())
             for cluster in sink["clusters"]:
@@ -200,6 +210,9 @@ class AuditWorld:
             alert["typed_config"]["path"] = str(folder / f"alerts-{form}.log")
         (manager,) = [part for part in objects(listener) if "http_filters" in part]
         manager["access_log"] += copy.deepcopy(logs) + alerts
+        for name in ("early_header_mutation_extensions", "tracing"):
+            manager[name] = copy.deepcopy(self._tracing[name])
+        manager["http_filters"][:0] = copy.deepcopy(self._tracing["http_filters"])
         (filter,) = [part for part in objects(manager) if part.get("@type") == WASM]
         plugin = filter["config"]
         plugin["vm_config"]["environment_variables"] = {"host_env_keys": [SECRET, PAGE_SECRET]}

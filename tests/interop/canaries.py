@@ -4,6 +4,7 @@ base64, base64url, percent-encoding or hexadecimal. And a word for each sink tha
 import base64
 import json
 import math
+import secrets
 import time
 import urllib.parse
 import urllib.request
@@ -65,6 +66,7 @@ def _sinks(world, ids, heads):
     yield "the file", lambda: "\n".join(world.records()), every
     yield "the access log service", world.served, every
     yield "the OpenTelemetry collector", world.collected, every
+    yield "the spans", world.spans.text, every
     for way in WAYS:
         yield f"the repository, {way}", lambda way=way: world.repository.text(way), ids[way]["all"]
     for way in ("strict-records", "strict-events"):
@@ -79,7 +81,7 @@ def _sinks(world, ids, heads):
     yield "the heads of answers", lambda: "\n".join(heads), every
     # With the ends of the chains.
     world.envoy.stop()
-    yield "Envoy's own log", world.envoy_log, ["fhir-guard", '"end":']
+    yield "Envoy's own log", world.envoy_log, ["fhir-guard", '"end":', "[trace][wasm]", "[trace][connection]"]
 
 
 def _intents(world, way):
@@ -109,6 +111,8 @@ def _traffic(world, tally, way, planted, sent, heads):
         "x-note": words["a field of the request"],
         "referer": f"https://app.example.org/{words['a field of the request']}",
         "user-agent": words["user-agent"],
+        # With a trace, or its state would be dropped.
+        "traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
         "tracestate": f"vendor={words['tracestate']}",
         "cookie": f"session={words['a cookie']}",
     }

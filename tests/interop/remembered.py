@@ -7,6 +7,7 @@ from pathlib import Path
 
 import audit_events
 import canaries
+import spans
 from audit_world import AuditWorld
 
 
@@ -18,6 +19,7 @@ def compare(say, tally):
         world = AuditWorld(folder, running, word, field_word)
         audit_events.compare(world, say, tally)
         tally.check("Envoy has not died", world.envoy.lives(), world.envoy.log())
+        spans.compare(world, say, tally)
         canaries.compare(world, say, tally)
     finally:
         for part in reversed(running):

@@ -2,10 +2,12 @@
 
 pub mod authorization;
 pub mod client;
+pub mod collector;
 pub mod demo;
 pub mod envoy;
 pub mod exactness;
 pub mod fhir;
+pub mod grpc;
 pub mod pki;
 pub mod ratelimit;
 pub mod soak;

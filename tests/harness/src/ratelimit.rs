@@ -1,25 +1,18 @@
 //! A server of the Envoy rate limit protocol: each question is judged as the test says, and remembered.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use http_body_util::channel::Channel;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderMap, HeaderValue};
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::body::Bytes;
 use prost::Message;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
 
-/// A server on a loopback port of its own, HTTP/2 without TLS; it ends with this value, and its connections too.
+use crate::grpc::{Answering, GrpcServer, framed};
+
+/// A server on a loopback port of its own; it ends with this value, and its connections too.
 pub struct RateLimitServer {
-    address: SocketAddr,
+    server: GrpcServer,
     state: Arc<State>,
-    task: JoinHandle<()>,
 }
 
 /// A question, as it came.
@@ -76,30 +69,22 @@ impl RateLimitServer {
 
     /// The same on this port; 0 is any that is free.
     pub async fn start_on(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let state = Arc::new(State {
             judge: Mutex::new(Arc::new(|_: &Asked| Judgement::Code(1, Vec::new()))),
             asked: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&shared)));
-            }
+        let answering: Answering = Arc::new(move |path, message| {
+            let state = Arc::clone(&shared);
+            Box::pin(async move { state.judged(read(path, message)).await })
         });
-        RateLimitServer {
-            address,
-            state,
-            task,
-        }
+        let server = GrpcServer::start_on(port, answering).await;
+        RateLimitServer { server, state }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// From now on it judges so.
@@ -118,60 +103,27 @@ impl RateLimitServer {
     }
 }
 
-impl Drop for RateLimitServer {
-    fn drop(&mut self) {
-        self.task.abort();
+impl State {
+    async fn judged(&self, asked: Asked) -> (Vec<u8>, u32) {
+        let all = self.asked.lock();
+        all.expect("no judge panics").push(asked.clone());
+        let judge = Arc::clone(&self.judge.lock().expect("no judge panics"));
+        let mut judgement = judge(&asked);
+        while let Judgement::After(time, then) = judgement {
+            tokio::time::sleep(time).await;
+            judgement = *then;
+        }
+        match judgement {
+            Judgement::Code(code, statuses) => (answer(code, &statuses), 0),
+            Judgement::Failed(status) => (Vec::new(), status),
+            Judgement::Bytes(bytes) => (bytes, 0),
+            Judgement::After(..) => unreachable!("waited for above"),
+        }
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>) {
-    let service = hyper::service::service_fn(move |request| answer(request, Arc::clone(&state)));
-    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    // An error is the other side's end.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    state: Arc<State>,
-) -> Result<Response<Channel<Bytes, Infallible>>, Infallible> {
-    let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await;
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    let asked = read(path, &body);
-    state
-        .asked
-        .lock()
-        .expect("no judge panics")
-        .push(asked.clone());
-    let judge = Arc::clone(&state.judge.lock().expect("no judge panics"));
-    let mut judgement = judge(&asked);
-    while let Judgement::After(time, then) = judgement {
-        tokio::time::sleep(time).await;
-        judgement = *then;
-    }
-    let (body, status) = match judgement {
-        Judgement::Code(code, statuses) => (framed(code, &statuses), 0),
-        Judgement::Failed(status) => (Vec::new(), status),
-        Judgement::Bytes(bytes) => (bytes, 0),
-        Judgement::After(..) => unreachable!("waited for above"),
-    };
-    let (mut sender, channel) = Channel::new(2);
-    tokio::spawn(async move {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from(status));
-        // Who does not listen any more needs nothing.
-        let _ = sender.send_data(body.into()).await;
-        let _ = sender.send_trailers(trailers).await;
-    });
-    let mut response = Response::new(channel);
-    let grpc = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert("content-type", grpc);
-    Ok(response)
-}
-
-fn read(path: String, body: &[u8]) -> Asked {
-    let message = body.get(5..).and_then(|text| Question::decode(text).ok());
+fn read(path: String, message: Option<Bytes>) -> Asked {
+    let message = message.and_then(|text| Question::decode(text).ok());
     let Some(question) = message else {
         return Asked {
             path,
@@ -195,7 +147,7 @@ fn read(path: String, body: &[u8]) -> Asked {
     }
 }
 
-fn framed(code: i32, statuses: &[Status]) -> Vec<u8> {
+fn answer(code: i32, statuses: &[Status]) -> Vec<u8> {
     let status = |own: &Status| Told {
         code: own.code,
         current_limit: Some(Limit {
@@ -205,13 +157,10 @@ fn framed(code: i32, statuses: &[Status]) -> Vec<u8> {
         limit_remaining: own.remaining,
         duration_until_reset: Some(Seconds { seconds: own.reset }),
     };
-    let answer = Answer {
+    framed(&Answer {
         overall_code: code,
         statuses: statuses.iter().map(status).collect(),
-    };
-    let text = answer.encode_to_vec();
-    let length = u32::try_from(text.len()).expect("a short answer");
-    [&[0][..], &length.to_be_bytes(), &text].concat()
+    })
 }
 
 #[derive(Clone, PartialEq, Message)]
