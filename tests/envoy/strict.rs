@@ -1,5 +1,8 @@
 //! What goes on only when a repository has acknowledged its intent, on both workers.
 
+#[cfg(test)]
+mod events;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -175,21 +178,6 @@ async fn what_goes_on_was_announced_and_pairs_with_what_became_of_it() {
             "{name}: {report:?}"
         );
     }
-    world.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_intent_can_be_events() {
-    let (world, server) = world("5s", "audit-events").await;
-    let taken = Taken::default();
-    taken.take_on(&server);
-    let answer = ask(&world, "GET", "/r4/Patient/p1", "").await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let bundles = taken.lines();
-    let event = &bundles[0]["entry"][0]["resource"];
-    assert_eq!(event["resourceType"], "AuditEvent");
-    assert_eq!(event["outcomeDesc"], "announced", "{event}");
-    assert_eq!(event["outcome"], Value::Null, "{event}");
     world.close().await;
 }
 
