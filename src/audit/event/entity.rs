@@ -18,9 +18,9 @@ const TRACE: &str = "https://www.w3.org/TR/trace-context/#traceparent-header";
 
 pub(super) fn entities(about: &About<'_>) -> Vec<Value> {
     let record = about.record;
-    let subject = match about.pattern.asks {
-        true => query(about),
-        false => data(about),
+    let subject = match about.method.filter(|_| about.pattern.asks) {
+        Some(method) => query(about, method),
+        None => data(about),
     };
     let mut entities = vec![subject];
     entities.extend(about.patient.and_then(|patient| {
@@ -59,12 +59,12 @@ fn data(about: &About<'_>) -> Value {
 }
 
 /// What was asked: method, URL and query as records tell them, in base64.
-fn query(about: &About<'_>) -> Value {
+fn query(about: &About<'_>, method: &str) -> Value {
     let record = about.record;
     let path = about.path();
-    let mut asked = format!("{} {}{path}", about.method, record.policy.base);
+    let mut asked = format!("{method} {}{path}", record.policy.base);
     // Without it, it would be a create (https://hl7.org/fhir/R4/http.html#search).
-    if about.method == "POST" && about.pattern.code.starts_with("search") {
+    if method == "POST" && about.pattern.code.starts_with("search") {
         asked.push_str("/_search");
     }
     for (place, (name, value)) in about.query.iter().enumerate() {

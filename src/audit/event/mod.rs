@@ -46,7 +46,8 @@ pub(super) struct About<'r> {
     reference: Option<&'r str>,
     version: Option<&'r str>,
     query: &'r [(String, String)],
-    method: &'r str,
+    /// `None` where no head came.
+    method: Option<&'r str>,
     route: Option<&'r str>,
     patient: Option<&'r str>,
     /// How many more patients it concerns.
@@ -130,7 +131,7 @@ fn whole<'r>(record: &'r Record, success: Success, status: u16, abouts: &mut Vec
         reference: own.map(String::as_str).or(record.resource_type),
         version: record.version.as_deref(),
         query: &record.query,
-        method: record.method.unwrap_or("GET"),
+        method: record.method,
         route: record.route.as_deref(),
         patient: None,
         more: record.concerned.more,
@@ -175,7 +176,7 @@ fn of_entry<'r>(record: &'r Record, entry: &'r EntryRecord, outcome: Outcome) ->
         version: None,
         query: &entry.query,
         // That of every query that a Bundle can hold.
-        method: "GET",
+        method: Some("GET"),
         route: entry.route.as_deref(),
         patient: None,
         more: entry.concerned.more,
@@ -216,7 +217,10 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
         Success::Open => add("outcomeDesc", text(Outcome::Announced.name())),
         fault => {
             add("outcome", text(fault.code()));
-            add("outcomeDesc", text(about.rule));
+            // Of what nobody decided on there is none.
+            if !about.rule.is_empty() {
+                add("outcomeDesc", text(about.rule));
+            }
         }
     }
     let reasons: Vec<Value> = record.purposes.iter().map(|word| concept(word)).collect();
@@ -320,10 +324,18 @@ fn source(policy: &AuditPolicy) -> Value {
 
 /// A purpose or a role: a coding where the token has one, else its text.
 fn concept(word: &str) -> Value {
+    // What is none by R4 (https://hl7.org/fhir/R4/datatypes.html#code) may still be read.
+    let is_code = |code: &str| !code.is_empty() && code.split(' ').all(is_token);
     match word.rsplit_once('|') {
-        Some((system, code)) => object([("coding", Value::Array(vec![coding(system, code)]))]),
-        None => object([("text", text(word))]),
+        Some((system, code)) if is_token(system) && is_code(code) => {
+            object([("coding", Value::Array(vec![coding(system, code)]))])
+        }
+        _ => object([("text", text(word))]),
     }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
 }
 
 fn coding(system: &str, code: &str) -> Value {

@@ -17,7 +17,7 @@ const DENIED: &str = r#"{"resourceType":"Bundle","type":"searchset","entry":[{"r
 const QUERY: &str = "_lastUpdated=gt2020-11-06T21:52:30.300Z&_sort=_lastUpdated&_count=10";
 
 /// Those that do not succeed, and how.
-pub const FAILED: [(&str, &str); 14] = [
+pub const FAILED: [(&str, &str); 16] = [
     ("no scope", "8"),
     ("an old token", "4"),
     ("another login is needed", "4"),
@@ -32,6 +32,8 @@ pub const FAILED: [(&str, &str); 14] = [
     ("a transaction that is refused", "8"),
     ("a batch of which nothing is permitted", "8"),
     ("a transaction that fails", "12"),
+    ("no bundle", "4"),
+    ("without a head", "4"),
 ];
 
 /// What each of them asks for.
@@ -154,6 +156,14 @@ fn reads(all: &mut Asking) {
     )
     .with(form);
     all.add("history", ("GET", "/List/ex-list/_history"), 200, HISTORY);
+    all.add("history of the system", ("GET", "/_history"), 200, HISTORY);
+    all.add("the head of a read", ("HEAD", "/List/ex-list"), 200, LIST);
+    all.add(
+        "what is public",
+        ("GET", "/metadata"),
+        200,
+        r#"{"resourceType":"CapabilityStatement"}"#,
+    );
     all.add("history of a type", ("GET", "/List/_history"), 200, HISTORY);
     all.add(
         "operation",
@@ -221,6 +231,12 @@ fn writes(all: &mut Asking) {
         .claiming(machine());
     all.add("patch", ("PATCH", "/List/ex-list"), 200, LIST)
         .with(json!([{"op": "replace", "path": "/title", "value": "x"}]));
+    let condition = "/List?identifier=x";
+    all.add("conditional update", ("PUT", condition), 200, LIST)
+        .with(LIST);
+    all.add("conditional patch", ("PATCH", condition), 200, LIST)
+        .with(json!([{"op": "replace", "path": "/title", "value": "x"}]));
+    all.add("conditional delete", ("DELETE", condition), 204, "");
     all.add("delete", ("DELETE", "/Patient/ex-patient"), 204, "");
     all.add("delete by a patient", ("DELETE", "/List/ex-list"), 204, "")
         .claiming(of_patient())
@@ -272,6 +288,7 @@ fn bundles(all: &mut Asking) {
         &answer("transaction", &answers),
     )
     .with(bundle("transaction", &written));
+    all.add("no bundle", ("POST", ""), 200, "").with("{}");
     all.add("a transaction that fails", ("POST", ""), 500, "")
         .with(bundle("transaction", &written));
     all.add("a transaction that is refused", ("POST", ""), 200, "")
@@ -324,50 +341,52 @@ fn failures(all: &mut Asking) {
         .broken = Some(long.len() / 2);
 }
 
-/// The steps of an export, from its start to a file of it.
+/// The steps of an export, from its start to a file of it, and its end.
 pub fn export(world: &mut World) -> Vec<(&'static str, Done)> {
     let mut asking = Asking(Vec::new());
-    let mut step = |name, path: &str, status, fields, answer: &str| {
-        let ask = asking
-            .add(name, ("GET", path), status, answer)
-            .claiming(json!({
-                "scope": "system/*.rs",
-                "sub": "app",
-                "purpose": "http://terminology.hl7.org/CodeSystem/v3-ActReason|PATRQT",
-            }));
+    let mut step = |name, asked: (&'static str, &str), status, fields, answer: &str| {
+        let ask = asking.add(name, asked, status, answer).claiming(json!({
+            "scope": "system/*.rs",
+            "sub": "app",
+            "purpose": "http://terminology.hl7.org/CodeSystem/v3-ActReason|PATRQT",
+        }));
         ask.fields = fields;
         (name, world.ask(ask))
     };
     let below = |url: &str| {
-        url.strip_prefix("https://fhir.example.org/r4")
-            .expect(url)
-            .to_owned()
+        let below = url.strip_prefix("https://fhir.example.org/r4");
+        below.expect(url).to_owned()
     };
+    let kick_off = ("GET", "/$export?_type=Observation");
     let job = vec![("content-location", "http://fhir/jobs/1")];
-    let started = step(
-        "the start of an export",
-        "/$export?_type=Observation",
-        202,
-        job,
-        "",
-    );
-    let link = started
-        .1
-        .head
-        .iter()
-        .find(|(name, _)| name == b"content-location");
-    let link = String::from_utf8(link.expect("a link").1.clone()).expect("text");
+    let started = step("the start of an export", kick_off, 202, job, "");
+    let mut head = started.1.head.iter();
+    let job = head.find(|(name, _)| name == b"content-location");
+    let job = String::from_utf8(job.expect("a link").1.clone()).expect("text");
     let json = vec![("content-type", "application/json")];
     let manifest = r#"{"transactionTime":"2026-11-22T10:00:00Z","request":"http://fhir/$export","requiresAccessToken":false,"output":[{"type":"Observation","url":"http://fhir/files/1"}],"error":[]}"#;
-    let told = step("the state of an export", &below(&link), 200, json, manifest);
+    let told = step(
+        "the state of an export",
+        ("GET", &below(&job)),
+        200,
+        json,
+        manifest,
+    );
     let manifest: Value = serde_json::from_slice(&told.1.body).expect("a manifest");
-    let link = manifest["output"][0]["url"].as_str().expect("a file");
+    let link = below(manifest["output"][0]["url"].as_str().expect("a file"));
     let lines = vec![("content-type", "application/fhir+ndjson")];
     let resource = |entry: &str| {
         let entry: Value = serde_json::from_str(entry).expect("JSON");
         format!("{}\n", entry["resource"])
     };
-    let own = resource(OWN) + &resource(OTHERS);
-    let file = step("a file of an export", &below(link), 200, lines, &own);
-    vec![started, told, file]
+    let both = resource(OWN) + &resource(OTHERS);
+    let file = step("a file of an export", ("GET", &link), 200, lines, &both);
+    let ended = step(
+        "the end of an export",
+        ("DELETE", &below(&job)),
+        202,
+        vec![],
+        "",
+    );
+    vec![started, told, file, ended]
 }

@@ -49,6 +49,7 @@ pub struct Done {
     /// What was said to a strict repository before it went on.
     pub intents: Vec<Value>,
     pub events: Vec<Value>,
+    pub record: Value,
     /// The head and the body that left, where it was forwarded.
     pub head: Vec<Pair>,
     pub body: Vec<u8>,
@@ -63,6 +64,7 @@ impl World {
                 "upstream": {"cluster": "fhir", "base": "http://fhir", "trust": ["if_match"]},
                 "body_check": "none",
                 "patient_writes": ["DocumentReference", "List"],
+                "conditional": ["create", "update", "patch", "delete-single"],
                 "bundles": {"types": ["batch", "transaction"]},
                 "operations": [{
                     "name": "everything", "level": "instance", "types": ["Patient"],
@@ -112,6 +114,13 @@ impl World {
         self.ask(ask).events
     }
 
+    /// The events of an exchange that others answered before its head came.
+    pub fn headless(&self) -> Vec<Value> {
+        let mut exchange = Exchange::of(&self.guard);
+        exchange.end();
+        exchange.events(NOW * 1_000_000_000, Some(400))
+    }
+
     /// One exchange.
     pub fn ask(&mut self, ask: &Ask) -> Done {
         let mut exchange = Exchange::default();
@@ -119,6 +128,7 @@ impl World {
         let mut done = Done {
             intents: Vec::new(),
             events: Vec::new(),
+            record: Value::Null,
             head: Vec::new(),
             body: Vec::new(),
         };
@@ -170,6 +180,8 @@ impl World {
             carry_out(&mut self.shared, &mut settling);
         }
         done.events = exchange.events(now + 5_000_000, None);
+        let record = exchange.record(now, None);
+        done.record = serde_json::from_str(&record).expect("JSON");
         done
     }
 

@@ -1,4 +1,4 @@
-//! What stands in the events of the requests of a Bundle, and of what was asked.
+//! What stands in the events of the requests of a Bundle, of what was asked, and what R4 could not read.
 
 use super::*;
 
@@ -210,4 +210,47 @@ fn what_a_bundle_asks_is_no_post() {
         asked(&found[0]),
         "GET https://fhir.example.org/r4/List/1/_history"
     );
+}
+
+#[test]
+fn what_r4_could_not_read_stands_in_no_event() {
+    let record = Record {
+        rule: String::new(),
+        method: None,
+        purposes: [
+            "urn:x|TREAT",
+            "urn:x|",
+            "|TREAT",
+            "two words|x",
+            "urn:x|two  words",
+            "x",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        ..record("operation")
+    };
+    let found = told(&record, Outcome::Undecided, 0);
+    let coding = |code: &str| serde_json::json!({"coding": [{"system": "urn:x", "code": code}]});
+    let text = |text: &str| serde_json::json!({ "text": text });
+    let expected = [
+        coding("TREAT"),
+        text("urn:x|"),
+        text("|TREAT"),
+        text("two words|x"),
+        text("urn:x|two  words"),
+        text("x"),
+    ];
+    assert_eq!(found[0]["purposeOfEvent"], serde_json::json!(expected));
+    assert_eq!(found[0]["outcomeDesc"], Value::Null, "nobody decided");
+    assert_eq!(
+        found[0]["entity"][0]["query"],
+        Value::Null,
+        "nothing was asked"
+    );
+    let public = Record {
+        interaction: Some("capabilities"),
+        ..record
+    };
+    let found = told(&public, Outcome::Allowed, 200);
+    assert_eq!(codes(&found[0]["subtype"]), "capabilities");
 }
