@@ -155,6 +155,22 @@ impl Concerned {
             false => self.more = self.more.saturating_add(1),
         }
     }
+
+    /// Adds those of so many whom an answer was about that it names; beyond `most` they are only counted.
+    pub fn meet(&mut self, named: &[String], all: usize, most: usize) {
+        if most == 0 {
+            return;
+        }
+        let Concerned { patients, more } = self;
+        for patient in named {
+            if patients.len() < most && !patients.contains(patient) {
+                patients.push(patient.clone());
+            }
+        }
+        let told = named.iter().filter(|own| patients.contains(own)).count();
+        let untold = u64::try_from(all.saturating_sub(told)).unwrap_or(u64::MAX);
+        *more = untold.max(*more);
+    }
 }
 
 /// What a server of several proxies was asked.
@@ -171,10 +187,13 @@ pub struct GlobalRecord {
 pub struct EntryRecord {
     /// The standard's code; `None` where it is no request that is understood.
     pub interaction: Option<&'static str>,
+    /// As that of a [`Record`].
+    pub route: Option<String>,
     /// The type, or the instance as `Type/id`.
     pub reference: Option<String>,
-    /// The patient, `Patient/id`, whom it names first, or to whom the caller is confined.
-    pub patient: Option<String>,
+    /// As that of a [`Record`]; of all requests together at most [`AuditPolicy::PATIENTS`] beside the first of
+    /// each.
+    pub concerned: Concerned,
     /// As that of a [`Record`]; empty where those before have [`MAX_QUERIES`] parameters.
     pub query: Vec<(String, String)>,
     /// The status with which it was answered; 0 when none is known.
@@ -190,16 +209,33 @@ pub const MAX_QUERIES: usize = 256;
 const VERSION: u8 = 1;
 
 impl Record {
+    /// How many patients a request of the Bundle may name that names so many.
+    pub fn entry_room(&self, names: usize) -> usize {
+        let others = self
+            .entries
+            .iter()
+            .map(|own| own.concerned.patients.len().saturating_sub(1));
+        let room = AuditPolicy::PATIENTS.saturating_sub(others.sum());
+        self.policy.patients.min(names.max(1).saturating_add(room))
+    }
+
     /// The record as one line of JSON, keys in a fixed order; `now` in nanoseconds since 1970.
     /// What is not known is left out.
     pub fn line(&self, now: u64) -> String {
         self.line_of(self.outcome, self.status, now)
     }
 
-    /// As [`line`](Self::line), with another outcome and status. An exchange whose beginning is not
-    /// known began now.
+    /// When the exchange began; where that is not known, now.
+    fn began_by(&self, now: u64) -> u64 {
+        match self.began {
+            0 => now,
+            began => began,
+        }
+    }
+
+    /// As [`line`](Self::line), with another outcome and status.
     pub fn line_of(&self, outcome: Outcome, status: u16, now: u64) -> String {
-        let began = if self.began == 0 { now } else { self.began };
+        let began = self.began_by(now);
         let some = |text: &'_ str| !text.is_empty();
         let mut out = Line::new();
         out.number("v", VERSION.into());

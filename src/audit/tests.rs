@@ -86,6 +86,7 @@ fn whole() -> Record {
             action: Action::Report,
             would: Some(Action::Isolate),
         }),
+        announced: Some(5),
         ..Record::default()
     }
 }
@@ -94,8 +95,7 @@ fn whole() -> Record {
 fn keys_are_the_closed_list_in_order() {
     let record = whole();
     let line = record.line(2_000);
-    let mut at = 0;
-    for key in [
+    let listed = [
         "v",
         "time",
         "request_id",
@@ -137,13 +137,20 @@ fn keys_are_the_closed_list_in_order() {
         "crowded",
         "reported",
         "risk",
+        "announced",
         "us",
-    ] {
+    ];
+    let mut at = 0;
+    for key in listed {
         let found = line
             .get(at..)
             .and_then(|rest| rest.find(&format!("\"{key}\":")));
         at += found.unwrap_or_else(|| panic!("{key} is not where it belongs in {line}"));
     }
+    let value: Value = serde_json::from_str(&line).expect("JSON");
+    let keys = value.as_object().expect("an object").keys();
+    let unlisted: Vec<&String> = keys.filter(|key| !listed.contains(&key.as_str())).collect();
+    assert_eq!(unlisted, Vec::<&String>::new());
 }
 
 /// Numbers of no pattern, the same in every run.
@@ -294,6 +301,7 @@ fn every_key_is_documented() {
     // Those of the chain are in the specification of that.
     for outcome in [
         Outcome::Allowed,
+        Outcome::Announced,
         Outcome::Cut,
         Outcome::Forwarded,
         Outcome::Proxy,

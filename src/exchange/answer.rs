@@ -310,7 +310,7 @@ impl Exchange {
                 return Step::Write(Vec::new());
             }
             if screen.held() <= hold_limit {
-                self.note_statuses(screen.statuses());
+                self.note_answers(screen.answers());
                 self.done(screen.counts());
                 self.note_shown(&screen);
                 self.note_broken(&screen);
@@ -379,7 +379,7 @@ impl Exchange {
             };
         }
         if screen.closed() {
-            self.note_statuses(screen.statuses());
+            self.note_answers(screen.answers());
             self.done(counts);
             self.note_shown(&screen);
             self.note_broken(&screen);

@@ -15,7 +15,7 @@ use super::noting::asked as named;
 use super::watermark::Marking;
 use super::{Exchange, ExpectedBody, Field, Guard, Phase, Sent, Step, Toll};
 use crate::access::Permit;
-use crate::audit::{EntryRecord, MAX_QUERIES, Outcome, Record};
+use crate::audit::{Concerned, EntryRecord, MAX_QUERIES, Outcome, Record};
 use crate::denial::{Denial, Reply};
 use crate::identity::Principal;
 use crate::json::{Document, Limits};
@@ -273,11 +273,16 @@ impl Exchange {
             self.note_confined(permit);
             Some(format!("Patient/{}", permit.patient()?))
         });
-        let patient = named(&refs, &query).next().map(str::to_owned);
+        let mut concerned = Concerned::default();
+        let most = self.record.entry_room(0);
+        for patient in named(&refs, &query).chain(confined.as_deref()) {
+            concerned.add(patient, most);
+        }
         self.record.entries.push(EntryRecord {
             interaction: asked.map(Interaction::code),
+            route: asked.map(Interaction::route),
             reference,
-            patient: patient.or(confined),
+            concerned,
             query: match query.len() <= room {
                 true => query,
                 false => Vec::new(),
@@ -299,18 +304,11 @@ impl Exchange {
         }
     }
 
-    /// The statuses with which entries were answered.
-    pub(super) fn note_statuses(&mut self, statuses: &[u16]) {
-        for (entry, status) in self.record.entries.iter_mut().zip(statuses) {
-            entry.status = *status;
-        }
-    }
-
     /// The answer to a batch of which nothing is permitted.
     fn refused_all(&mut self, guard: &Guard, sent: SentBundle) -> Result<Reply, Denial> {
         let cover = sent.cover(guard, &mut self.record)?;
         let own = cover.own();
-        self.note_statuses(&own.statuses);
+        self.note_answers(&own.answers);
         self.record.outcome = Outcome::Refused;
         self.record.status = 200;
         self.share.hold(0);

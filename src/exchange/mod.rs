@@ -216,6 +216,13 @@ impl Exchange {
         self.go_on(phase)
     }
 
+    /// One of which nothing has come: its record is told as all others are, whoever answers it.
+    pub fn of(guard: &Guard) -> Exchange {
+        let mut exchange = Exchange::default();
+        exchange.record.policy = Rc::clone(&guard.policy().audit);
+        exchange
+    }
+
     /// The charge that is under way, while the step is [`Step::Charge`].
     pub fn charging(&mut self) -> Option<&mut Toll> {
         match &mut self.phase {

@@ -3,10 +3,10 @@
 use super::entry::reference;
 use super::{Exchange, Screen};
 use crate::access::Permit;
-use crate::audit::Concerned;
 use crate::fhir::{ResourceType, is_id};
 use crate::identity::AccessToken;
 use crate::request::Interaction;
+use crate::response::Answer;
 use crate::wire::Pair;
 
 impl Exchange {
@@ -55,19 +55,23 @@ impl Exchange {
     /// Writes into the record whom what has left is about.
     pub(super) fn note_concerned(&mut self, screen: &Screen) {
         let (named, all) = screen.named();
-        let Concerned { patients, more } = &mut self.record.concerned;
         let most = self.record.policy.patients;
-        if most == 0 {
-            return;
-        }
-        for patient in named {
-            if patients.len() < most && !patients.contains(patient) {
-                patients.push(patient.clone());
+        self.record.concerned.meet(named, all, most);
+    }
+
+    /// Writes into the record how the requests of a Bundle were answered, and whom what has left of each is
+    /// about.
+    pub(super) fn note_answers(&mut self, answers: &[Answer]) {
+        for (place, answer) in answers.iter().enumerate() {
+            let entry = self.record.entries.get(place);
+            let most = entry.map_or(0, |own| {
+                self.record.entry_room(own.concerned.patients.len())
+            });
+            if let Some(entry) = self.record.entries.get_mut(place) {
+                entry.status = answer.status;
+                entry.concerned.meet(&answer.patients, answer.all, most);
             }
         }
-        let told = named.iter().filter(|own| patients.contains(own)).count();
-        let untold = u64::try_from(all.saturating_sub(told)).unwrap_or(u64::MAX);
-        *more = untold.max(*more);
     }
 
     /// Writes into the record what was created, by the head that leaves.

@@ -30,12 +30,15 @@ pub(super) struct StreamContext {
 impl StreamContext {
     /// A stream before its first callback.
     pub fn new(id: u32, worker: Worker) -> Self {
+        let guard = worker.guard();
+        let known = guard.as_ref().and_then(|guard| guard.try_borrow().ok());
+        let exchange = known.map(|guard| Exchange::of(&guard)).unwrap_or_default();
         let stream = Stream {
-            guard: worker.guard(),
+            guard,
             trail: worker.trail.clone(),
             ticket: None,
             orphaned: false,
-            exchange: Exchange::default(),
+            exchange,
             over: Over::No,
         };
         StreamContext {

@@ -55,7 +55,7 @@ pub use pages::page_of;
 pub use policy::{DateRange, SearchPolicy};
 pub use provenance::{ClientProvenance, MAX_PROVENANCE, Provenance};
 pub use reach::{Reach, Types};
-pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary};
+pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary, escape};
 pub use subscription::{MAX_SUBSCRIBED, Subscription};
 pub use target::Request;
 pub use upstream::{bundle_headers, upstream_headers};

@@ -264,10 +264,12 @@ pub(super) fn append(name: &str, value: &str, out: &mut String) {
     out.push(if out.is_empty() { '?' } else { '&' });
     out.push_str(name);
     out.push('=');
-    encode(value, out);
+    escape(value, out);
 }
 
-fn encode(value: &str, out: &mut String) {
+/// Appends a name or a value as a query holds it (RFC 3986 section 3.4): what has a meaning there is escaped, and all
+/// that is no such character.
+pub fn escape(value: &str, out: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:/,$@".contains(&byte) {
             out.push(char::from(byte));

@@ -60,11 +60,22 @@ pub struct Screened {
     /// What was done.
     pub counts: Counts,
     /// Of each entry.
-    pub statuses: Vec<u16>,
+    pub answers: Vec<Answer>,
     /// The guardrail that refuses all of it, or an entry.
     pub(super) broken: Option<Broken>,
     /// What has left of all entries.
     pub(super) meter: Meter,
+}
+
+/// How one entry was answered.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Answer {
+    /// With which status.
+    pub status: u16,
+    /// The patients of this API whom what left of it is about, those that were met first, where a rule tells.
+    pub patients: Vec<String>,
+    /// How many there are in all.
+    pub all: usize,
 }
 
 /// Whether a status says that a request was carried out: refuses one that does not. `change` is what it
@@ -153,7 +164,7 @@ impl<'c> Writing<'c> {
             screened: Screened {
                 text: format!(r#"{{"resourceType":"Bundle","type":"{kind}","entry":["#),
                 counts: Counts::default(),
-                statuses: Vec::new(),
+                answers: Vec::new(),
                 broken: None,
                 meter: Meter::default(),
             },
@@ -193,8 +204,9 @@ impl<'c> Writing<'c> {
         cover: &Rc<Cover>,
         resource: Node<'_>,
     ) -> Result<String, Denial> {
-        let screen = Screen::new(Rc::clone(cover), self.limits);
-        let mut screen = screen.after(std::mem::take(&mut self.screened.meter));
+        let mut meter = std::mem::take(&mut self.screened.meter);
+        meter.begin_part();
+        let mut screen = Screen::new(Rc::clone(cover), self.limits).after(meter);
         let screened = screen.push(resource.raw().as_bytes());
         let screened = screened.and_then(|()| screen.finish());
         self.screened.meter = screen.meter();
@@ -224,6 +236,15 @@ impl<'c> Writing<'c> {
     }
 
     fn write(&mut self, part: &Part, answer: Node<'_>, status: u16, resource: Option<String>) {
+        let (patients, all) = match resource {
+            Some(_) => self.screened.meter.named_in_part(),
+            None => (<&[String]>::default(), 0),
+        };
+        let told = Answer {
+            status,
+            patients: patients.to_vec(),
+            all,
+        };
         let response = |name| text(answer, "response", name);
         // Of what was created, as in the head of a single answer.
         let location = response("location").filter(|_| status == 201);
@@ -231,7 +252,7 @@ impl<'c> Writing<'c> {
             location.and_then(|url| external(&url, &self.cover.fhir, part.resource_type));
         let etag = response("etag").and_then(|etag| weak_tag(etag.as_bytes()));
         let modified = response("lastModified").filter(|at| is_instant(at));
-        let mut entry = Object::begin(self.next(status));
+        let mut entry = Object::begin(self.next(told));
         if let Some(resource) = resource {
             entry.name("resource").push_str(&resource);
         }
@@ -252,7 +273,10 @@ impl<'c> Writing<'c> {
 
     fn refusal(&mut self, denial: &Denial) {
         let reply = denial.reply(&self.cover.request_id, &Challenge::default());
-        let mut entry = Object::begin(self.next(reply.status));
+        let mut entry = Object::begin(self.next(Answer {
+            status: reply.status,
+            ..Answer::default()
+        }));
         let mut response = Object::begin(entry.name("response"));
         response.string("status", &[&reply.status.to_string()]);
         let outcome = String::from_utf8_lossy(&reply.body);
@@ -262,12 +286,12 @@ impl<'c> Writing<'c> {
     }
 
     /// Where the next entry is to be written.
-    fn next(&mut self, status: u16) -> &mut String {
+    fn next(&mut self, answer: Answer) -> &mut String {
         let screened = &mut self.screened;
-        if !screened.statuses.is_empty() {
+        if !screened.answers.is_empty() {
             screened.text.push(',');
         }
-        screened.statuses.push(status);
+        screened.answers.push(answer);
         &mut screened.text
     }
 

@@ -86,15 +86,15 @@ pub(super) struct Meter {
     rules: Vec<(Rc<Egress>, Used)>,
     /// The patient who was met last, and what that is counted by: most of an answer is about one.
     last: Option<(String, Name)>,
+    /// Whom what has left since [`Meter::begin_part`] is about, where a rule tells.
+    part: Option<Met>,
 }
 
 #[derive(Default)]
 struct Used {
     records: u32,
     bytes: usize,
-    patients: BTreeSet<Name>,
-    /// Of those that a telling rule met first, and that are patients of this API: `Patient/id`.
-    named: Vec<String>,
+    met: Met,
 }
 
 /// What is counted.
@@ -153,12 +153,11 @@ impl Meter {
             true => patients(cover, taken, &mut self.last, known)?,
             false => Met::default(),
         };
-        let Met { patients, named } = patients;
         let mut broken: Option<Broken> = None;
         for (rule, used) in self.rules.iter().filter(|(rule, _)| counts(rule)) {
             let records = used.records.checked_add(1);
             let bytes = used.bytes.checked_add(bytes);
-            let new = patients.difference(&used.patients).count();
+            let new = patients.patients.difference(&used.met.patients).count();
             let more = |most: Option<usize>, found: Option<usize>| {
                 most.is_some_and(|most| found.is_none_or(|found| found > most))
             };
@@ -166,7 +165,7 @@ impl Meter {
                 .records
                 .is_none_or(|most| records.is_some_and(|found| found <= most))
                 && !more(rule.bytes, bytes)
-                && !more(rule.patients, used.patients.len().checked_add(new));
+                && !more(rule.patients, used.met.patients.len().checked_add(new));
             // Where nothing may leave, nothing is cut.
             let before = broken.as_ref().map(|broken| broken.over);
             if !fits && (before.is_none() || (before, rule.over) == (Some(Over::Cut), Over::Refuse))
@@ -185,16 +184,11 @@ impl Meter {
                 used.records = used.records.saturating_add(1);
                 used.bytes = used.bytes.saturating_add(bytes);
                 if rule.patients.is_some() {
-                    used.patients.extend(&patients);
+                    used.met.patients.extend(&patients.patients);
                 } else if rule.tells() {
-                    let room = (Egress::PATIENTS + 1).saturating_sub(used.patients.len());
-                    // What is known takes no room.
-                    let new: Vec<Name> = patients.difference(&used.patients).copied().collect();
-                    used.patients.extend(new.into_iter().take(room));
-                    for patient in &named {
-                        if used.named.len() < Egress::NAMED && !used.named.contains(patient) {
-                            used.named.push(patient.clone());
-                        }
+                    used.met.add(&patients);
+                    if let Some(part) = &mut self.part {
+                        part.add(&patients);
                     }
                 }
             }
@@ -205,7 +199,7 @@ impl Meter {
     /// A number for each patient that a rule tells of, the same in every answer.
     pub fn shown(&self) -> Vec<u64> {
         let telling = self.rules.iter().filter(|(rule, _)| rule.tells());
-        let names = telling.flat_map(|(_, used)| &used.patients);
+        let names = telling.flat_map(|(_, used)| &used.met.patients);
         let first = |name: &Name| name.first_chunk().copied().map_or(0, u64::from_be_bytes);
         names.map(first).collect()
     }
@@ -215,15 +209,29 @@ impl Meter {
     pub fn named(&self) -> (&[String], usize) {
         let mut telling = self.rules.iter().filter(|(rule, _)| rule.tells());
         let used = telling.next().map(|(_, used)| used);
-        used.map_or((&[], 0), |used| (&used.named, used.patients.len()))
+        used.map_or((&[], 0), |used| used.met.told())
+    }
+
+    /// What follows is another part of the answer, of which it is told apart whom it is about.
+    pub fn begin_part(&mut self) {
+        // Whoever was met last is new to this part.
+        self.last = None;
+        self.part = Some(Met::default());
+    }
+
+    /// As [`named`](Self::named), of this part alone.
+    pub fn named_in_part(&self) -> (&[String], usize) {
+        self.part.as_ref().map_or((&[], 0), Met::told)
     }
 
     /// Bytes that it holds, about.
     pub fn held(&self) -> usize {
-        let patients = self.rules.iter().map(|(_, used)| used.patients.len());
-        let named = self.rules.iter().map(|(_, used)| used.named.len());
-        let all = patients.chain(named);
-        all.fold(0, |all, own| all.saturating_add(own.saturating_mul(HELD)))
+        let met = self.rules.iter().map(|(_, used)| &used.met);
+        let all = met.chain(&self.part);
+        all.fold(0, |all, met| {
+            let own = met.patients.len().saturating_add(met.named.len());
+            all.saturating_add(own.saturating_mul(HELD))
+        })
     }
 }
 
@@ -231,8 +239,28 @@ impl Meter {
 #[derive(Default)]
 struct Met {
     patients: BTreeSet<Name>,
-    /// Those of them that are patients of this API; at most [`Egress::NAMED`].
+    /// Those of them that were met first, and that are patients of this API, `Patient/id`; at most
+    /// [`Egress::NAMED`].
     named: Vec<String>,
+}
+
+impl Met {
+    /// Adds those that a telling rule met: at most [`Egress::PATIENTS`] and one.
+    fn add(&mut self, met: &Met) {
+        let room = (Egress::PATIENTS + 1).saturating_sub(self.patients.len());
+        // What is known takes no room.
+        let new: Vec<Name> = met.patients.difference(&self.patients).copied().collect();
+        self.patients.extend(new.into_iter().take(room));
+        for patient in &met.named {
+            if self.named.len() < Egress::NAMED && !self.named.contains(patient) {
+                self.named.push(patient.clone());
+            }
+        }
+    }
+
+    fn told(&self) -> (&[String], usize) {
+        (&self.named, self.patients.len())
+    }
 }
 
 /// Whom it is about; not all, where they are more than any rule counts, and not the one who was met last, where

@@ -29,7 +29,7 @@ mod splitter;
 mod tests;
 mod watermark;
 
-pub use batch::{Answered, BatchCover, Part, Screened, check_status};
+pub use batch::{Answer, Answered, BatchCover, Part, Screened, check_status};
 pub use cover::{BundleKind, Cover, Expected, Limits, Link};
 pub use egress::{Broken, Egress, Over};
 pub use fault::Fault;

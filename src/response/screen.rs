@@ -6,7 +6,7 @@ mod parts;
 
 use std::rc::Rc;
 
-use super::batch::{self, BatchCover};
+use super::batch::{self, Answer, BatchCover};
 use super::bundle::{self, Rule};
 use super::egress::{Broken, Meter, Over, Taken};
 use super::resource::{self, id_of};
@@ -44,7 +44,7 @@ pub struct Screen {
     /// What has left, as guardrails count it.
     meter: Meter,
     broken: Option<Broken>,
-    statuses: Vec<u16>,
+    answers: Vec<Answer>,
     fault: Option<Fault>,
 }
 
@@ -87,7 +87,7 @@ impl Screen {
             counts: Counts::default(),
             meter: Meter::default(),
             broken: None,
-            statuses: Vec::new(),
+            answers: Vec::new(),
             fault: None,
         }
     }
@@ -218,9 +218,9 @@ impl Screen {
         self.broken.as_ref()
     }
 
-    /// What each request of a Bundle is answered with, in their order, once that is decided.
-    pub fn statuses(&self) -> &[u16] {
-        &self.statuses
+    /// How each request of a Bundle is answered, in their order, once that is decided.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
     }
 
     /// What was done so far.
@@ -318,7 +318,7 @@ impl Screen {
         }
         self.out = screened.text;
         self.counts = screened.counts;
-        self.statuses = screened.statuses;
+        self.answers = screened.answers;
         Ok(())
     }
 

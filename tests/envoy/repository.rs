@@ -1,5 +1,6 @@
 //! Records on their way to a repository, on both workers.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,23 @@ impl Taken {
             .collect()
     }
 
+    /// The entries of all transactions, once there are so many.
+    async fn entries(&self, expected: usize) -> Vec<Value> {
+        let began = Instant::now();
+        loop {
+            let bundles = self.lines();
+            let entries = bundles
+                .iter()
+                .filter_map(|bundle| bundle["entry"].as_array());
+            let entries: Vec<Value> = entries.flatten().cloned().collect();
+            if entries.len() >= expected {
+                return entries;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "they never came");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until every one of these has come.
     async fn has(&self, expected: &[Value]) {
         let began = Instant::now();
@@ -70,6 +88,7 @@ async fn world(repository: Value) -> (World, AuthorizationServer) {
     let setting = Setting {
         policy: Some(Box::new(move |policy| {
             policy["limits"] = json!([]);
+            policy["fhir"]["bundles"] = json!({"types": ["batch"]});
             let mut own = json!({
                 "cluster": "repository",
                 "uri": format!("http://127.0.0.1:{port}{PATH}"),
@@ -148,19 +167,7 @@ async fn events_come_in_transactions_under_ids_of_their_own() {
     let refused = world.get("patient/Observation.rs", "/r4/Patient/p1").await;
     assert_eq!(refused.status, 403, "{}", refused.text());
     let records = world.records().await;
-    let began = Instant::now();
-    let events = loop {
-        let bundles = taken.lines();
-        let entries = bundles
-            .iter()
-            .filter_map(|bundle| bundle["entry"].as_array());
-        let events: Vec<Value> = entries.flatten().cloned().collect();
-        if events.len() >= records.len() {
-            break events;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "they never came");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let events = taken.entries(records.len()).await;
     assert_eq!(events.len(), records.len(), "one event for each exchange");
     for record in &records {
         let of = |entry: &&Value| {
@@ -185,6 +192,92 @@ async fn events_come_in_transactions_under_ids_of_their_own() {
         );
         assert_eq!(event["agent"][0]["network"]["address"], "127.0.0.1");
     }
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_leaves_the_events_of_its_requests() {
+    let (world, server) = world(json!({})).await;
+    let taken = Taken::default();
+    taken.take_on(&server);
+    let asked = [
+        "Patient?_count=50",
+        "Observation/o-p2-1",
+        "Observation?_count=50",
+        "Observation/none",
+    ];
+    let request = |url: &&str| json!({"request": {"method": "GET", "url": url}});
+    let bundle = json!({
+        "resourceType": "Bundle", "type": "batch",
+        "entry": asked.iter().map(request).collect::<Vec<_>>(),
+    });
+    let claims = world
+        .claims()
+        .scope("user/*.rs")
+        .fhir_user("Practitioner/practitioner-1");
+    let post = Request::new("POST", "/r4").bearer(&world.issuer.token(&claims));
+    let post = post.body("application/fhir+json", bundle.to_string());
+    let answer = world.send(&world.client(), post).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // Whom the answer to each is about.
+    let about = |resource: &Value| match resource["resourceType"].as_str() {
+        Some("Patient") => format!("Patient/{}", resource["id"].as_str().expect("an id")),
+        _ => resource["subject"]["reference"]
+            .as_str()
+            .expect("a subject")
+            .to_owned(),
+    };
+    let answers = answer.json().expect("JSON");
+    let mut expected: Vec<(&str, Option<String>)> = Vec::new();
+    for (url, answer) in asked
+        .iter()
+        .zip(answers["entry"].as_array().expect("answers"))
+    {
+        let resource = &answer["resource"];
+        let found: BTreeSet<String> = match resource["entry"].as_array() {
+            Some(entries) => entries
+                .iter()
+                .map(|entry| about(&entry["resource"]))
+                .collect(),
+            None if resource.is_null() => BTreeSet::new(),
+            None => BTreeSet::from([about(resource)]),
+        };
+        assert!(
+            !url.contains('?') || found.len() > 1,
+            "several are found by {url}: {found:?}"
+        );
+        expected.extend(found.iter().map(|own| (*url, Some(own.clone()))));
+        expected.extend(found.is_empty().then_some((*url, None)));
+    }
+    let events = taken.entries(expected.len()).await;
+    let told = |entry: &Value| {
+        let event = &entry["resource"];
+        let entities = event["entity"].as_array().expect("entities");
+        let mut named = entities
+            .iter()
+            .filter(|entity| entity["role"]["code"] == "1");
+        let patient = named
+            .next()
+            .and_then(|entity| entity["what"]["reference"].as_str());
+        let code = event["subtype"][0]["code"]
+            .as_str()
+            .expect("a code")
+            .to_owned();
+        (code, patient.map(str::to_owned))
+    };
+    let told: BTreeSet<(String, Option<String>)> = events.iter().map(told).collect();
+    let code = |url: &str| {
+        if url.contains('?') {
+            "search-type"
+        } else {
+            "read"
+        }
+    };
+    let all = expected
+        .iter()
+        .map(|(url, patient)| (code(url).to_owned(), patient.clone()));
+    assert_eq!(told, all.collect(), "{expected:?}");
+    assert_eq!(events.len(), expected.len());
     world.close().await;
 }
 

@@ -70,7 +70,7 @@ impl Record {
             outcome,
             status,
             now,
-            id: event::id(self, alarm.name()),
+            id: event::id(self, alarm.name(), now),
             reason: self.reason(alarm),
             address: self
                 .address

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::agent::identified;
 use super::{About, coding, object, text};
 use crate::audit::{Record, Subject, Telling};
+use crate::request::escape;
 
 const ENTITY_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
 const ROLE: &str = "http://terminology.hl7.org/CodeSystem/object-role";
@@ -17,9 +18,9 @@ const TRACE: &str = "https://www.w3.org/TR/trace-context/#traceparent-header";
 
 pub(super) fn entities(about: &About<'_>) -> Vec<Value> {
     let record = about.record;
-    let subject = match about.pattern.asks {
-        true => query(about),
-        false => data(about),
+    let subject = match about.method.filter(|_| about.pattern.asks) {
+        Some(method) => query(about, method),
+        None => data(about),
     };
     let mut entities = vec![subject];
     entities.extend(about.patient.and_then(|patient| {
@@ -58,16 +59,22 @@ fn data(about: &About<'_>) -> Value {
 }
 
 /// What was asked: method, URL and query as records tell them, in base64.
-fn query(about: &About<'_>) -> Value {
+fn query(about: &About<'_>, method: &str) -> Value {
     let record = about.record;
     let path = about.path();
-    let method = record.method.unwrap_or("GET");
     let mut asked = format!("{method} {}{path}", record.policy.base);
+    // Without it, it would be a create (https://hl7.org/fhir/R4/http.html#search).
+    if method == "POST" && about.pattern.code.starts_with("search") {
+        asked.push_str("/_search");
+    }
     for (place, (name, value)) in about.query.iter().enumerate() {
         asked.push(if place == 0 { '?' } else { '&' });
-        asked.push_str(name);
+        escape(name, &mut asked);
         match &record.policy.query {
-            Telling::Plain => asked.push_str(&format!("={value}")),
+            Telling::Plain => {
+                asked.push('=');
+                escape(value, &mut asked);
+            }
             Telling::Hashed(key) => {
                 let hash = Subject::Parameter.hash(key, &format!("{name}={value}"));
                 asked.push_str(&format!("=#{hash}"));
@@ -98,8 +105,8 @@ fn exchange(about: &About<'_>) -> Value {
     add("passed", &record.passed.to_string());
     add("removed", &record.removed.to_string());
     add("redacted", &record.redacted.to_string());
-    if record.concerned.more > 0 {
-        add("patients_more", &record.concerned.more.to_string());
+    if about.more > 0 {
+        add("patients_more", &about.more.to_string());
     }
     if let Some(place) = &record.place {
         add("chain", &place.chain());
@@ -149,7 +156,7 @@ impl About<'_> {
     /// The path that was asked for, with the instance as it is told.
     fn path(&self) -> String {
         let record = self.record;
-        let Some(route) = record.route.as_deref() else {
+        let Some(route) = self.route else {
             let told = self.reference;
             let told = told.and_then(|own| record.policy.references.reference(own));
             return told.map(|own| format!("/{own}")).unwrap_or_default();

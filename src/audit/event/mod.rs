@@ -7,7 +7,8 @@
 //!
 //! # Bounds
 //!
-//! Of one record at most as many events as its Bundle has requests, or [`AuditPolicy::PATIENTS`] and one.
+//! Of one record at most [`AuditPolicy::PATIENTS`] events and one, or of a Bundle that many and two for each of its
+//! requests.
 
 mod agent;
 mod entity;
@@ -19,7 +20,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::line::rfc3339;
-use super::{AuditPolicy, EntryRecord, Outcome, Record};
+use super::{AuditPolicy, Concerned, EntryRecord, Outcome, Record};
 use agent::agents;
 use entity::entities;
 use pattern::Pattern;
@@ -35,6 +36,7 @@ const AUTHORIZATION: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZs
 const LIFECYCLE: &str = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle";
 
 /// What one event is about.
+#[derive(Clone, Copy)]
 pub(super) struct About<'r> {
     record: &'r Record,
     pattern: &'static Pattern,
@@ -44,7 +46,12 @@ pub(super) struct About<'r> {
     reference: Option<&'r str>,
     version: Option<&'r str>,
     query: &'r [(String, String)],
+    /// `None` where no head came.
+    method: Option<&'r str>,
+    route: Option<&'r str>,
     patient: Option<&'r str>,
+    /// How many more patients it concerns.
+    more: u64,
     status: u16,
 }
 
@@ -98,7 +105,15 @@ pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<V
     let mut abouts: Vec<About<'_>> = Vec::new();
     match record.entries.as_slice() {
         [] => whole(record, Success::of(outcome, status), status, &mut abouts),
-        entries => abouts.extend(entries.iter().map(|entry| of_entry(record, entry, outcome))),
+        entries => {
+            for entry in entries {
+                spread(
+                    of_entry(record, entry, outcome),
+                    &entry.concerned,
+                    &mut abouts,
+                );
+            }
+        }
     }
     let written = abouts.iter().enumerate();
     written
@@ -107,31 +122,41 @@ pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<V
 }
 
 fn whole<'r>(record: &'r Record, success: Success, status: u16, abouts: &mut Vec<About<'r>>) {
-    let pattern = Pattern::of(record.interaction);
-    let told = record.policy.references.is_told();
-    let patients: &[String] = match told {
-        true => &record.concerned.patients,
-        false => &[],
-    };
     let own = record.refs.first().or(record.created.as_ref());
-    let about = |patient: Option<&'r str>| About {
+    let about = About {
         record,
-        pattern,
+        pattern: Pattern::of(record.interaction),
         success,
         rule: &record.rule,
         reference: own.map(String::as_str).or(record.resource_type),
         version: record.version.as_deref(),
         query: &record.query,
-        patient,
+        method: record.method,
+        route: record.route.as_deref(),
+        patient: None,
+        more: record.concerned.more,
         status,
     };
+    spread(about, &record.concerned, abouts);
+}
+
+/// One event, or one for each patient.
+fn spread<'r>(about: About<'r>, concerned: &'r Concerned, abouts: &mut Vec<About<'r>>) {
+    let patients: &[String] = match about.record.policy.references.is_told() {
+        true => &concerned.patients,
+        false => &[],
+    };
+    let of = |patient: &'r String| About {
+        patient: Some(patient),
+        ..about
+    };
     // Who else it concerns is not forgotten where it cannot be said.
-    let rest = patients.is_empty() || record.concerned.more > 0;
+    let rest = patients.is_empty() || about.more > 0;
     match patients {
-        [first, ..] if !pattern.one_per_patient => abouts.push(about(Some(first))),
+        [first, ..] if !about.pattern.one_per_patient => abouts.push(of(first)),
         patients => {
-            abouts.extend(patients.iter().map(|own| about(Some(own))));
-            abouts.extend(rest.then(|| about(None)));
+            abouts.extend(patients.iter().map(of));
+            abouts.extend(rest.then_some(about));
         }
     }
 }
@@ -142,7 +167,6 @@ fn of_entry<'r>(record: &'r Record, entry: &'r EntryRecord, outcome: Outcome) ->
         outcome if entry.status == 0 => Success::of(outcome, record.status),
         _ => Success::of_entry(entry.status),
     };
-    let told = record.policy.references.is_told();
     About {
         record,
         pattern: Pattern::of(entry.interaction),
@@ -151,20 +175,24 @@ fn of_entry<'r>(record: &'r Record, entry: &'r EntryRecord, outcome: Outcome) ->
         reference: entry.reference.as_deref(),
         version: None,
         query: &entry.query,
-        patient: entry.patient.as_deref().filter(|_| told),
+        // That of every query that a Bundle can hold.
+        method: Some("GET"),
+        route: entry.route.as_deref(),
+        patient: None,
+        more: entry.concerned.more,
         status: entry.status,
     }
 }
 
 fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
     let record = about.record;
-    let began = if record.began == 0 { now } else { record.began };
+    let began = record.began_by(now);
     let mut out = Map::new();
     let mut add = |key: &str, value: Value| {
         out.insert(key.to_owned(), value);
     };
     add("resourceType", text("AuditEvent"));
-    add("id", text(&about.id(place)));
+    add("id", text(&about.id(place, now)));
     let profiles = about.profiles();
     if !profiles.is_empty() {
         let urls = profiles
@@ -189,7 +217,10 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
         Success::Open => add("outcomeDesc", text(Outcome::Announced.name())),
         fault => {
             add("outcome", text(fault.code()));
-            add("outcomeDesc", text(about.rule));
+            // Of what nobody decided on there is none.
+            if !about.rule.is_empty() {
+                add("outcomeDesc", text(about.rule));
+            }
         }
     }
     let reasons: Vec<Value> = record.purposes.iter().map(|word| concept(word)).collect();
@@ -204,12 +235,12 @@ fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
 
 impl About<'_> {
     /// That of an intent is another one than that of what became of it.
-    fn id(&self, place: usize) -> String {
+    fn id(&self, place: usize, now: u64) -> String {
         let intent = match self.success {
             Success::Open => "intent ",
             _ => "",
         };
-        id(self.record, &format!("{intent}{place}"))
+        id(self.record, &format!("{intent}{place}"), now)
     }
 
     /// The names of the profiles that it follows.
@@ -269,15 +300,16 @@ impl Record {
     }
 }
 
-/// The same for every delivery of the same event, and no other's: time, request and place, hashed.
-pub(super) fn id(record: &Record, place: &str) -> String {
+/// The same for every delivery of the same event, and no other's: time, request and place, hashed. It is made once,
+/// when the exchange is over.
+pub(super) fn id(record: &Record, place: &str, now: u64) -> String {
     let parts = [
         record.policy.observer.as_str(),
         record.request_id.as_str(),
         record.subject.as_deref().unwrap_or_default(),
         record.route.as_deref().unwrap_or_default(),
     ];
-    let message = format!("{} {place} {}", record.began, parts.join("\n"));
+    let message = format!("{} {place} {}", record.began_by(now), parts.join("\n"));
     let digest = Sha256::digest(message.as_bytes());
     let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
     hex.collect()
@@ -292,10 +324,18 @@ fn source(policy: &AuditPolicy) -> Value {
 
 /// A purpose or a role: a coding where the token has one, else its text.
 fn concept(word: &str) -> Value {
+    // What is none by R4 (https://hl7.org/fhir/R4/datatypes.html#code) may still be read.
+    let is_code = |code: &str| !code.is_empty() && code.split(' ').all(is_token);
     match word.rsplit_once('|') {
-        Some((system, code)) => object([("coding", Value::Array(vec![coding(system, code)]))]),
-        None => object([("text", text(word))]),
+        Some((system, code)) if is_token(system) && is_code(code) => {
+            object([("coding", Value::Array(vec![coding(system, code)]))])
+        }
+        _ => object([("text", text(word))]),
     }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
 }
 
 fn coding(system: &str, code: &str) -> Value {

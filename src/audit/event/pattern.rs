@@ -90,7 +90,7 @@ const OTHER: Pattern = Pattern {
 };
 
 /// Each interaction of a record.
-static PATTERNS: [(&str, Pattern); 19] = [
+static PATTERNS: [(&str, Pattern); 20] = [
     ("read", READ),
     (
         "vread",
@@ -125,6 +125,13 @@ static PATTERNS: [(&str, Pattern); 19] = [
         },
     ),
     ("delete", DELETE),
+    (
+        "capabilities",
+        Pattern {
+            code: "capabilities",
+            ..OTHER
+        },
+    ),
     (
         "history-instance",
         Pattern {

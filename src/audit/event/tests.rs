@@ -1,3 +1,5 @@
+mod requests;
+
 use std::rc::Rc;
 
 use super::*;
@@ -366,6 +368,15 @@ fn the_same_event_has_the_same_id_and_no_other_has() {
         ..own.clone()
     };
     assert_ne!(id(&own), id(&later));
+    // Of an exchange without a head neither beginning nor request is known.
+    let headless = Record {
+        began: 0,
+        request_id: String::new(),
+        ..own.clone()
+    };
+    let at = |now| events(&headless, Outcome::Proxy, 400, now)[0]["id"].clone();
+    assert_eq!(at(1), at(1));
+    assert_ne!(at(1), at(2));
     assert_ne!(id(&own), id(&other));
 }
 

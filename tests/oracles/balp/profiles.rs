@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::vectors::{Vectors, list, text};
@@ -16,6 +17,8 @@ pub struct Profiles {
     /// Value sets and code systems by URL.
     sets: HashMap<String, Value>,
     schema: Value,
+    /// What primitive types look like, by their names.
+    patterns: HashMap<String, Regex>,
 }
 
 /// What is wrong, each with its place.
@@ -30,10 +33,17 @@ impl Profiles {
                 .map(|document| (text(&document, "url").to_owned(), document))
                 .collect()
         };
+        let schema = vectors.json("fhir-r4/definitions/fhir.schema.json");
+        let definitions = schema["definitions"].as_object().expect("definitions");
+        let pattern = |(name, definition): (&String, &Value)| {
+            let pattern = Regex::new(definition["pattern"].as_str()?);
+            Some((name.clone(), pattern.expect(name)))
+        };
         Profiles {
             profiles: by_url("profiles"),
             sets: by_url("terminology"),
-            schema: vectors.json("fhir-r4/definitions/fhir.schema.json"),
+            patterns: definitions.iter().filter_map(pattern).collect(),
+            schema,
         }
     }
 
@@ -219,6 +229,7 @@ impl Profiles {
 
     /// The names, kinds and codes of R4's published schema.
     fn check_schema(&self, definition: &str, value: &Value, place: &str, faults: &mut Faults) {
+        let pattern = self.patterns.get(definition);
         let definition = &self.schema["definitions"][definition];
         let Some(properties) = definition["properties"].as_object() else {
             let kinds = match definition["type"].as_str() {
@@ -226,7 +237,10 @@ impl Profiles {
                 Some("boolean") => value.is_boolean(),
                 _ => value.is_string(),
             };
-            if !kinds {
+            let fits = |text: &str| {
+                !text.is_empty() && pattern.is_none_or(|pattern| pattern.is_match(text))
+            };
+            if !kinds || !value.as_str().is_none_or(fits) {
                 faults.push(format!("{place}: {value}"));
             }
             return;

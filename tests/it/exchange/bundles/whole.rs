@@ -183,3 +183,84 @@ fn an_answer_is_held_whole_up_to_its_bound() {
         }
     }
 }
+
+/// Whom what leaves of each request is about stands in the events of that request, and of no other.
+#[test]
+fn the_events_of_a_bundle_name_whom_its_answers_are_about() {
+    let of = |id: &str, patient: &str| with_id(observation(&format!("Patient/{patient}")), id);
+    // The type stands before the entries.
+    let found = |entries: &[Value]| {
+        let entries = entries.iter().map(|own| json!({"resource": own}));
+        let entries = json!(entries.collect::<Vec<_>>());
+        format!(r#"{{"resourceType":"Bundle","type":"searchset","entry":{entries}}}"#)
+    };
+    let asked = bundle(
+        "batch",
+        &[
+            get("Observation?code=x"),
+            get("Observation/o3"),
+            get("Patient?name=x"),
+            get("Observation?code=y"),
+            get("Observation/o9"),
+        ],
+    );
+    let searchsets = [
+        found(&[of("o1", "p1"), of("o2", "p2"), of("o4", "p1")]),
+        found(&[patient("p2", 0)]),
+        found(&[]),
+    ];
+    let answer = response(
+        "batch-response",
+        &[
+            said("200", json!("FOUND 0")),
+            said("200", of("o3", "p3")),
+            said("200", json!("FOUND 1")),
+            said("200", json!("FOUND 2")),
+            // It is another one, which nobody sees.
+            said("200", of("o3", "p4")),
+        ],
+    );
+    let answer = String::from_utf8(answer).expect("text");
+    let with = |text: String, (place, own): (usize, &String)| {
+        text.replace(&format!("\"FOUND {place}\""), own)
+    };
+    let answer = searchsets.iter().enumerate().fold(answer, with);
+    let answer = answer.as_bytes();
+    for (most, expected) in [
+        (20, vec!["p1", "p2", "p3", "p2", "", ""]),
+        (1, vec!["p1 and 1 more", " and 1 more", "p3", "p2", "", ""]),
+        (0, vec!["", "", "", "", ""]),
+    ] {
+        let mut world = taking(|config| config["audit"]["patients"] = json!(most));
+        let (mut exchange, _) = post(&mut world, "user/*.rs", &asked);
+        let left = world.answer(
+            &mut exchange,
+            &[(":status", "200"), JSON],
+            &[answer, b""],
+            false,
+        );
+        assert_eq!(left.status(), 200);
+        exchange.end();
+        let whom = |event: Value| {
+            let entities = event["entity"].as_array().expect("entities").iter();
+            let mut named = entities.clone().filter(|own| own["role"]["code"] == "1");
+            let patient = named
+                .next()
+                .and_then(|own| own["what"]["reference"].as_str());
+            let patient = patient
+                .and_then(|own| own.strip_prefix("Patient/"))
+                .unwrap_or_default();
+            let mut details = entities
+                .filter_map(|own| own["detail"].as_array())
+                .flatten();
+            let more = details.find(|own| own["type"] == "patients_more");
+            let more = more.and_then(|own| own["valueString"].as_str());
+            more.map_or_else(
+                || patient.to_owned(),
+                |more| format!("{patient} and {more} more"),
+            )
+        };
+        let told: Vec<String> = exchange.events(0, None).into_iter().map(whom).collect();
+        assert_eq!(told, expected, "{most}");
+    }
+}
