@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fhir_guard::audit::{Chain, ChainPolicy};
+use fhir_guard::audit::{Chain, ChainPolicy, Place};
 use fhir_guard::exchange::{Exchange, Guard, Step};
 use fhir_guard::identity::{ConnectionAttributes, HostAlgorithms};
 use fhir_guard::shared::{Answer, Step as Share, Work};
@@ -146,7 +146,7 @@ impl World {
                     exchange.charged(guard, &verdict)
                 }
                 Step::Wait if exchange.is_waiting() => {
-                    match exchange.intent(guard, now, |line| line) {
+                    match exchange.intent(guard, now, || Some(place())) {
                         Some(call) => {
                             let sent: Value = serde_json::from_slice(&call.body).expect("JSON");
                             let sent = sent["entry"].as_array().expect("a transaction").iter();
@@ -180,14 +180,7 @@ impl World {
         if let Some(mut settling) = exchange.settling(now) {
             carry_out(&mut self.shared, &mut settling);
         }
-        let policy = ChainPolicy {
-            signer: None,
-            records: 1,
-            time: 1,
-        };
-        let mut chain = Chain::new(policy, *b"the first chain.");
-        let ticket = chain.ticket();
-        exchange.take_place(Some(chain.place(ticket)));
+        exchange.take_place(Some(place()));
         done.events = exchange.events(now + 5_000_000, None);
         let record = exchange.record(now, None);
         done.record = serde_json::from_str(&record).expect("JSON");
@@ -220,6 +213,18 @@ impl World {
             ),
         ])
     }
+}
+
+/// The first place in a chain.
+fn place() -> Place {
+    let policy = ChainPolicy {
+        signer: None,
+        records: 1,
+        time: 1,
+    };
+    let mut chain = Chain::new(policy, *b"the first chain.");
+    let ticket = chain.ticket();
+    chain.place(ticket)
 }
 
 fn attributes() -> ConnectionAttributes {
