@@ -124,10 +124,7 @@ async fn intents_that_are_events_pair_with_the_log_of_a_killed_envoy() {
         let open = report.chains.iter().map(|chain| chain.intents.len());
         open.sum::<usize>()
     };
-    let by_events = |report: &Report| {
-        let own = report.chains.iter().map(|chain| chain.by_events);
-        own.sum::<u64>()
-    };
+    let by_events = |report: &Report| report.sum(|chain| chain.by_events);
     let (report, found) = judged(here, &log, &events);
     assert_eq!(found, "", "{:?}", report.findings);
     assert_eq!((open(&report), by_events(&report)), (UNDER_WAY, 0));

@@ -104,6 +104,8 @@ fn document(report: &Report, keys: &Keys) -> Value {
         "good": findings.count == 0, "signatures": !keys.is_empty(),
         "lines": report.lines, "records": report.records, "early": report.early, "intents": report.intents, "events": report.events,
         "copied": report.copied, "others": report.others,
+        "unsigned": report.sum(|chain| chain.unsigned), "by_events": report.sum(|chain| chain.by_events),
+        "absent": report.sum(|chain| chain.absent),
         "findings": found.collect::<Vec<_>>(), "count": findings.count,
         "chains": chains.collect::<Vec<_>>(), "outside": outside.collect::<Vec<_>>(),
     })
@@ -137,10 +139,6 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         others,
         ..
     } = report;
-    let sum = |of: fn(&ChainReport) -> u64| {
-        let each = report.chains.iter().map(of);
-        each.fold(0, u64::saturating_add)
-    };
     let verdict = match (findings.count, keys.is_empty()) {
         (0, false) => "nothing is wrong".to_owned(),
         (0, true) => "nothing is wrong, but no signature was checked: without --key nothing shows who wrote it".to_owned(),
@@ -152,9 +150,9 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         "{lines} lines: {records} records in {} chains, {early} early copies, {intents} intents, {events} audit events, {others} others, {copied} of them copies: {verdict}{}",
         report.chains.len(),
         notes(
-            sum(|chain| chain.absent),
-            sum(|chain| chain.unsigned),
-            sum(|chain| chain.by_events)
+            report.sum(|chain| chain.absent),
+            report.sum(|chain| chain.unsigned),
+            report.sum(|chain| chain.by_events)
         ),
     )
 }

@@ -115,6 +115,14 @@ pub struct ChainReport {
     pub absent: u64,
 }
 
+impl Report {
+    /// This of all chains together.
+    pub fn sum(&self, of: fn(&ChainReport) -> u64) -> u64 {
+        let each = self.chains.iter().map(of);
+        each.fold(0, u64::saturating_add)
+    }
+}
+
 impl Verifier {
     /// A log of which nothing was read. `files` are the names of its files.
     pub fn new(judging: Judging, files: Vec<String>) -> Self {

@@ -144,7 +144,11 @@ fn an_event_is_of_one_form() {
             text.replacen('{', "{\"id\":\"x\",", 1),
             "malformed",
         ),
-        ("cut short", text[..text.len() - 9].to_owned(), "malformed"),
+        (
+            "cut short",
+            text.trim_end_matches('}').to_owned(),
+            "malformed",
+        ),
         (
             "a Bundle",
             json!({"resourceType": "Bundle", "entry": [{"resource": intent}]}).to_string(),
@@ -326,6 +330,12 @@ fn events_pair_with_records() {
             format!("{} of them events alone", counts[1]),
         );
         assert_eq!(text.contains(&words), counts[0] > 0, "{name}: {text}");
+        let document = text.lines().last().expect("a line");
+        let document: Value = serde_json::from_str(document).expect("JSON");
+        for own in [&document, &document["chains"][0]] {
+            assert_eq!([&own["unsigned"], &own["by_events"]], counts, "{name}");
+            assert_eq!(own["absent"], chain.absent, "{name}");
+        }
         let told = report.records + report.early + report.events + report.others;
         assert_eq!(told, report.lines, "{name}");
     }
@@ -356,13 +366,10 @@ fn honest_logs_of_several_configurations_raise_no_alarm() {
         let told_of: Vec<String> = repository.iter().map(|(text, ..)| text.clone()).collect();
         let (report, found) = judged(&[&lines, &told_of], &keys, false);
         assert_eq!(found, "", "seed {seed}: {}", told(&report));
-        let sum = |of: fn(&fhir_guard_companion::verify::ChainReport) -> u64| {
-            report.chains.iter().map(of).sum::<u64>()
-        };
-        absent += sum(|chain| chain.absent);
-        by_events += sum(|chain| chain.by_events);
+        absent += report.sum(|chain| chain.absent);
+        by_events += report.sum(|chain| chain.by_events);
         if signed {
-            unsigned += sum(|chain| chain.unsigned);
+            unsigned += report.sum(|chain| chain.unsigned);
         }
         // Taken out one by one, each is missed.
         for _ in 0..10 {

@@ -224,7 +224,7 @@ fn record(random: &mut Random, now: u64) -> Record {
         subject: Some(format!("user-\"{id}\",\"chain\":{{")),
         certificate: Some(format!("{:064x}", random.next())),
         // A search leaves an event for each patient.
-        interaction: Some(["read", "search-type"][usize::from(id % 4 == 0)]),
+        interaction: Some(["read", "search-type"][usize::from(id.is_multiple_of(4))]),
         resource_type: Some("Patient"),
         refs: vec![format!("Patient/{id}")],
         concerned: Concerned {
