@@ -164,9 +164,10 @@ async fn a_record_has_the_trace_of_its_span() {
         if let (Some(told), Some(continued)) = (told, continued) {
             assert!(told.starts_with(&format!("00-{continued}-")), "{name}");
         }
-        let ids = |text: &str| match is_new() {
-            true => text[3..52].to_owned(),
-            false => text[3..35].to_owned(),
+        let ids = |text: &str| -> String {
+            let parts = text.split('-').skip(1);
+            let parts: Vec<&str> = parts.take(1 + usize::from(is_new())).collect();
+            parts.join("-")
         };
         let upstream = world.fhir.requests();
         if let Some(upstream) = upstream.first() {
