@@ -192,3 +192,43 @@ async fn whatever_takes_its_place_sends_what_a_configuration_has_not() {
         assert_eq!(said(&world, bad), 0, "{}", world.envoy.log());
     }
 }
+
+/// Reloads one after the other while the repository says nothing: memory does not grow with them, and all that was
+/// released comes when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_reloads_beside_a_stalled_repository_lose_nothing_and_keep_no_memory() {
+    const RELOADS: usize = 100;
+    let Some(reload) = Reload::new("reloads") else {
+        return;
+    };
+    let (world, server) = world(&reload).await;
+    let late = Box::new(Answer::Status(200));
+    server.answer("/one", Answer::After(Duration::from_secs(9), late));
+    let resident = || {
+        let status = format!("/proc/{}/status", world.envoy.pid());
+        let status = std::fs::read_to_string(status).expect("Envoy runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse::<u64>().ok())
+            .expect("kB")
+    };
+    let mut all = HashSet::new();
+    let mut memory = Vec::new();
+    for number in 0..RELOADS {
+        all.extend(released(&world, &reload, 4).await);
+        reload
+            .change(&world, |plugin| {
+                plugin["configuration"]["value"]["audit"]["observer"] = json!(format!("o{number}"));
+            })
+            .await;
+        memory.push(resident());
+    }
+    let one = Taken::default();
+    one.take_on(&server, "/one");
+    one.has(&all, "whatever was reloaded").await;
+    assert_eq!(lost(&world).await, 0);
+    let (middle, last) = (memory[RELOADS / 2], memory[RELOADS - 1]);
+    println!("{middle} kB after half of the reloads, {last} kB after all: {memory:?}");
+    assert!(last < middle + 10_000, "{memory:?}");
+}
