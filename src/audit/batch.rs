@@ -121,6 +121,15 @@ fn told(records: usize, body: &[u8]) -> Word {
 }
 
 impl Repository {
+    /// Whether the other is the same server, who is sent the same.
+    pub(super) fn is_place_of(&self, other: &Repository) -> bool {
+        let place = |one: &Repository| {
+            let texts = [&one.cluster, &one.authority, &one.path].map(String::clone);
+            (texts, one.format)
+        };
+        place(self) == place(other)
+    }
+
     /// The call that posts these.
     pub(super) fn call(&self, batch: &[&str]) -> Call {
         let (media_type, body) = match self.format {

@@ -2,7 +2,8 @@
 //!
 //! The queue is one worker's, in memory. A batch stays in it until the repository has said that it has it. What
 //! fails is sent again, later each time; a repository that takes a batch and is not heard to say so gets it again,
-//! and knows it by its `idempotency-key`, or by the ids of its events.
+//! and knows it by its `idempotency-key`, or by the ids of its events. What waits when the configuration ends goes
+//! to whoever comes after: see [`super::handover`].
 //!
 //! # Bounds
 //!
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::batch::{BATCH, Format, Full, Repository, Word};
+use super::handover::Rest;
 use crate::remote::Call;
 
 /// The first pause after a failure, and the longest, in nanoseconds.
@@ -37,6 +39,8 @@ pub struct Queue {
     bytes: usize,
     /// How many go into the next batch.
     size: usize,
+    /// As many were sent, and nobody knows whether they were taken: they go again, and alone.
+    again: usize,
     sent: Option<Sent>,
     number: u64,
     /// No attempt before this, in nanoseconds since 1970.
@@ -48,6 +52,8 @@ pub struct Queue {
     /// How many of them the log was not told of, and how many the statistics.
     untold: u64,
     uncounted: u64,
+    /// When the configuration ended that left all this, in nanoseconds since 1970.
+    left: Option<u64>,
 }
 
 /// A batch that is under way.
@@ -63,6 +69,7 @@ impl Queue {
     pub fn new(repository: Rc<Repository>) -> Queue {
         Queue {
             size: repository.batch,
+            again: 0,
             repository,
             announcing: Rc::default(),
             waiting: VecDeque::new(),
@@ -75,7 +82,56 @@ impl Queue {
             lost: 0,
             untold: 0,
             uncounted: 0,
+            left: None,
         }
+    }
+
+    /// What an earlier configuration has left. The number of a batch is never that of another such queue: `now` in
+    /// nanoseconds since 1970.
+    pub fn of(rest: Rest, now: u64) -> Queue {
+        Queue {
+            number: now,
+            again: rest.again,
+            bytes: rest.records.iter().map(|record| held(record)).sum(),
+            waiting: rest.records.into(),
+            left: Some(rest.left),
+            ..Queue::new(Rc::new(rest.repository))
+        }
+    }
+
+    /// What the repository has not acknowledged, for whoever comes after; nothing is left here. `now` in nanoseconds
+    /// since 1970.
+    pub(super) fn take_rest(&mut self, now: u64) -> Rest {
+        let again = self.sent.take().map(|sent| sent.records);
+        self.bytes = 0;
+        Rest {
+            repository: (*self.repository).clone(),
+            left: self.left.unwrap_or(now),
+            again: again.unwrap_or(self.again),
+            records: std::mem::take(&mut self.waiting).into(),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether what was left to this one is for another repository than its own, and has been for so long, in
+    /// nanoseconds.
+    pub fn is_stale(&self, own: Option<&Queue>, now: u64, longest: u64) -> bool {
+        let same = own.is_some_and(|own| own.repository.is_place_of(&self.repository));
+        let over = |left: u64| now >= left.saturating_add(longest);
+        !same && self.left.is_some_and(over)
+    }
+
+    /// Gives up on all that waits.
+    pub fn give_up(&mut self) {
+        for _ in 0..self.waiting.len() {
+            self.lose();
+        }
+        self.waiting.clear();
+        self.bytes = 0;
     }
 
     /// What is sent.
@@ -119,10 +175,15 @@ impl Queue {
         (self.bytes, std::mem::take(&mut self.uncounted))
     }
 
+    /// For statistics: so many found no place with whoever comes after.
+    pub fn lose_rest(&mut self, records: u64) {
+        self.lost = self.lost.saturating_add(records);
+        self.uncounted = self.uncounted.saturating_add(records);
+    }
+
     fn lose(&mut self) {
-        self.lost = self.lost.saturating_add(1);
         self.untold = self.untold.saturating_add(1);
-        self.uncounted = self.uncounted.saturating_add(1);
+        self.lose_rest(1);
     }
 
     /// Adds a record, or an event; each is one JSON document on one line.
@@ -164,7 +225,11 @@ impl Queue {
         let batch: Vec<&str> = self
             .waiting
             .iter()
-            .take(self.size.max(1))
+            .take(if self.again > 0 {
+                self.again
+            } else {
+                self.size.max(1)
+            })
             .take_while(fits)
             .map(String::as_str)
             .collect();
@@ -195,6 +260,11 @@ impl Queue {
             return;
         };
         self.sent = None;
+        self.again = if word == Word::Failed {
+            sent.records
+        } else {
+            0
+        };
         match word {
             Word::Taken => {
                 self.take(sent.records);
@@ -241,167 +311,4 @@ fn held(record: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn queue(format: Format, full: Full) -> Queue {
-        Queue::new(Rc::new(Repository {
-            cluster: "audit".to_owned(),
-            authority: "audit.example.org".to_owned(),
-            path: "/records".to_owned(),
-            format,
-            batch: 4,
-            queue: 10 * held("record-0"),
-            full,
-            timeout: 2 * SECOND,
-            strict: false,
-        }))
-    }
-
-    fn filled(full: Full, records: usize) -> Queue {
-        let mut queue = queue(Format::Records, full);
-        for number in 0..records {
-            queue.push(format!("record-{}", number % 10));
-        }
-        queue
-    }
-
-    fn lines(call: &Call) -> Vec<String> {
-        let text = std::str::from_utf8(&call.body).expect("text");
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn what_is_acknowledged_is_gone_and_nothing_else() {
-        let mut queue = filled(Full::Refuse, 5);
-        let (number, call) = queue.next(SECOND).expect("a batch");
-        assert_eq!(lines(&call).len(), 4);
-        assert!(queue.next(SECOND).is_none(), "one at a time");
-        queue.answered(number + 1, Word::Taken, SECOND);
-        assert!(queue.next(SECOND).is_none(), "another's answer");
-        queue.answered(number, Word::Taken, SECOND);
-        let (number, call) = queue.next(SECOND).expect("the rest");
-        assert_eq!(lines(&call), ["record-4"]);
-        queue.answered(number, Word::Taken, SECOND);
-        assert!(queue.next(SECOND).is_none());
-        assert_eq!((queue.bytes, queue.lost()), (0, 0));
-    }
-
-    #[test]
-    fn what_fails_is_sent_again_in_the_same_words_and_later_each_time() {
-        for status in [None, Some(500), Some(503), Some(429), Some(401), Some(302)] {
-            let answer = status.map(|status| (status, &b""[..]));
-            let mut queue = filled(Full::Refuse, 3);
-            let mut now = SECOND;
-            let mut first: Option<Call> = None;
-            for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
-                let (number, call) = queue.next(now).expect("a batch");
-                let same = first.get_or_insert_with(|| call.clone());
-                assert!(*same == call, "{status:?}");
-                let word = queue.word(number, answer).expect("under way");
-                queue.answered(number, word, now);
-                now += pause * SECOND / 2;
-                assert!(queue.next(now - 1).is_none(), "{status:?}: {pause}");
-            }
-            assert_eq!(queue.lost(), 0);
-        }
-    }
-
-    #[test]
-    fn a_batch_without_an_answer_is_over_after_a_while() {
-        let mut queue = filled(Full::Refuse, 1);
-        let (number, _) = queue.next(SECOND).expect("a batch");
-        assert!(queue.next(4 * SECOND - 1).is_none());
-        assert!(queue.next(4 * SECOND).is_none(), "it has failed");
-        let (again, _) = queue.next(5 * SECOND).expect("the same");
-        queue.answered(number, Word::Taken, 5 * SECOND);
-        assert_eq!(queue.waiting.len(), 1, "an answer too late");
-        queue.answered(again, Word::Taken, 5 * SECOND);
-        assert_eq!(queue.waiting.len(), 0);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_stops_nothing() {
-        let mut queue = filled(Full::Refuse, 1);
-        queue.next(1000 * SECOND).expect("a batch");
-        assert!(queue.next(SECOND).is_none(), "it has failed");
-        assert!(queue.next(2 * SECOND).is_some());
-        let mut queue = filled(Full::Refuse, 1);
-        let (number, _) = queue.next(1000 * SECOND).expect("a batch");
-        queue.answered(number, Word::Failed, 1000 * SECOND);
-        assert!(queue.next(SECOND).is_some());
-    }
-
-    #[test]
-    fn a_record_that_is_refused_stops_no_other() {
-        for status in [400, 413, 422] {
-            let mut queue = filled(Full::Refuse, 6);
-            let mut taken = Vec::new();
-            for _ in 0..32 {
-                let Some((number, call)) = queue.next(SECOND) else {
-                    break;
-                };
-                let bad = lines(&call).contains(&"record-2".to_owned());
-                if !bad {
-                    taken.extend(lines(&call));
-                }
-                let status = if bad { status } else { 200 };
-                let word = queue.word(number, Some((status, b""))).expect("under way");
-                queue.answered(number, word, SECOND);
-            }
-            let expected = ["record-0", "record-1", "record-3", "record-4", "record-5"];
-            assert_eq!(taken, expected, "{status}");
-            assert_eq!(queue.lost(), 1);
-        }
-    }
-
-    #[test]
-    fn a_full_queue_refuses_or_leaves_it_to_the_access_log() {
-        for (name, full, records, refuses, kept) in [
-            ("below", Full::Refuse, 9, false, 9),
-            ("full", Full::Refuse, 10, true, 10),
-            ("those under way", Full::Refuse, 20, true, 20),
-            ("beyond them", Full::Refuse, 21, true, 20),
-            ("full, not refused", Full::AccessLog, 10, false, 10),
-            ("beyond, not refused", Full::AccessLog, 11, false, 10),
-        ] {
-            let queue = filled(full, records);
-            assert_eq!(queue.refuses(), refuses, "{name}");
-            assert_eq!(queue.waiting.len(), kept, "{name}");
-            assert_eq!(queue.lost(), (records - kept) as u64, "{name}");
-        }
-    }
-
-    #[test]
-    fn one_that_refuses_everything_does_not_get_all_at_once() {
-        let mut queue = Queue::new(Rc::new(Repository {
-            queue: 1 << 20,
-            batch: 8,
-            ..(*filled(Full::Refuse, 0).repository).clone()
-        }));
-        let all = 4 * REFUSED;
-        for number in 0..all {
-            queue.push(format!("record-{}", number % 10));
-        }
-        let mut refuse = |now: u64| {
-            for _ in 0..200 {
-                let Some((number, _)) = queue.next(now) else {
-                    break;
-                };
-                queue.answered(number, Word::Refused, now);
-            }
-            queue.lost()
-        };
-        assert_eq!(refuse(SECOND), u64::from(REFUSED));
-        assert_eq!(refuse(SECOND), u64::from(REFUSED), "a pause");
-        assert_eq!(refuse(2 * SECOND), u64::from(REFUSED) + 1, "one more");
-        let (number, _) = queue.next(60 * SECOND).expect("one");
-        queue.answered(number, Word::Taken, 60 * SECOND);
-        assert_eq!(queue.refused, 0, "it takes some");
-        let news = queue.news();
-        assert_eq!((news.0, news.1), (queue.bytes, u64::from(REFUSED) + 1));
-        assert_eq!(queue.news().1, 0, "counted once");
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod caller;
+mod handover;
 mod quarantine;
 mod refusal;
 mod share;
@@ -29,6 +30,7 @@ use crate::request::{Change, Interaction, OperationAnswer, Request};
 use crate::response::Redaction;
 pub use audit::Batch;
 pub(super) use caller::{Authentication, Caller, Need, Unnoted, Unproven};
+use handover::Legacy;
 use quarantine::Watch;
 pub(super) use refusal::Refusal;
 pub use share::MEMORY;
@@ -42,6 +44,8 @@ pub struct Guard {
     introspections: Introspections,
     /// Records on their way to a repository.
     records: Option<Queue>,
+    /// Those that an earlier configuration has left.
+    legacy: Legacy,
     /// The alerts that were made of late.
     pub(super) alerts: Repeats,
     /// Whom this filter shuts out itself.
@@ -93,6 +97,7 @@ impl Guard {
             documents: Documents::new(&policy),
             introspections: Introspections::default(),
             records: Guard::queue(&policy),
+            legacy: Legacy::default(),
             alerts: Repeats::default(),
             quarantine: Watch::default(),
             opaque: policy.issuers.iter().position(|issuer| {

@@ -51,7 +51,9 @@ struct Known {
     until: u64,
 }
 
-/// A question, however many requests wait for its answer.
+/// A question, however many requests wait for its answer. It names nothing but the token, and so does its answer: one
+/// who asks with the same token may hear what another has asked. Whether the token is his (certificate, proof) is
+/// looked at for each of them.
 struct Ask {
     issuer: usize,
     token: String,

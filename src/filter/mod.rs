@@ -42,9 +42,13 @@ impl Context for Root {
     }
 
     fn on_done(&mut self) -> bool {
-        // Another configuration takes over, or the proxy ends.
+        // Another configuration takes over, or the proxy ends: nobody knows which. Should it be the latter, nothing can
+        // be sent any more, and to ask for more time would only keep the machine from its end.
+        self.worker.leave_records();
         self.worker.tell();
         self.worker.trail.end();
+        // The machine may live on, and the proxy would tick for nobody.
+        host::set_tick_period(0);
         true
     }
 }

@@ -203,7 +203,8 @@ impl Worker {
         let limit = match purpose {
             Purpose::Document(document) => guard.borrow().limit(document),
             Purpose::Question(_) => Question::LIMIT,
-            Purpose::Records(_) | Purpose::Intent(_) => guard.borrow().batch_limit(),
+            Purpose::Records(batch) => guard.borrow().batch_limit(Some(batch)),
+            Purpose::Intent(_) => guard.borrow().batch_limit(None),
             Purpose::Stream(_) => Exchange::answer_limit(&guard.borrow()),
         };
         let body = host::buffer(Buffer::CallAnswer, size.min(limit.saturating_add(1)));
@@ -272,12 +273,44 @@ impl Worker {
     /// answers nobody takes along.
     pub fn send_records(&self) {
         let Some(guard) = &self.guard else { return };
-        let next = guard.borrow_mut().next_batch(host::now());
-        let Some((batch, call)) = next else { return };
-        match host::call(&call) {
-            Some(call) => self.note(call, Purpose::Records(batch)),
-            None => Self::answered_batch(guard, batch, None),
+        let now = host::now();
+        Self::take_records(guard, now);
+        loop {
+            let next = guard.borrow_mut().next_batch(now);
+            let Some((batch, call)) = next else { return };
+            match host::call(&call) {
+                Some(call) => self.note(call, Purpose::Records(batch)),
+                None => Self::answered_batch(guard, batch, None),
+            }
         }
+    }
+
+    /// Looks whether an earlier configuration has left records, where that is due, and takes them.
+    fn take_records(guard: &RefCell<Guard>, now: u64) {
+        let look = guard.borrow_mut().look_for_rest(now);
+        let Some(mut look) = look else { return };
+        let found = host::share(&mut look);
+        if let Some(rest) = &found.0 {
+            log::info!(
+                "fhir-guard: audit.repository: {} records that an earlier configuration has left are sent now",
+                rest.len()
+            );
+        }
+        guard.borrow_mut().inherits(found, now);
+    }
+
+    /// Leaves what no repository has acknowledged to whoever comes after.
+    pub fn leave_records(&self) {
+        let Some(guard) = &self.guard else { return };
+        let leaving = guard.borrow_mut().leave(host::now());
+        let Some(mut leaving) = leaving else { return };
+        let all = leaving.records();
+        let lost = host::share(&mut leaving);
+        guard.borrow_mut().has_left(lost);
+        log::warn!(
+            "fhir-guard: audit.repository: {all} records were not sent when their configuration ended; the next one sends {}, and should the proxy end now they are in the access log alone",
+            all.saturating_sub(lost)
+        );
     }
 
     fn answered_batch(guard: &RefCell<Guard>, batch: Batch, answer: Option<(u16, &[u8])>) {

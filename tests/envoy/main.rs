@@ -32,6 +32,8 @@ mod exports;
 #[cfg(test)]
 mod global;
 #[cfg(test)]
+mod handover;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod introspection;

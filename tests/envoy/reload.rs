@@ -70,17 +70,25 @@ impl Reload {
 
     /// Gives Envoy the listener with another configuration of the filter, and waits until it has it.
     pub async fn replace(&self, world: &World) {
-        self.give(world, "update_success", |plugin| {
-            plugin["value"]["issuers"][0]["clock_skew"] = json!("29s");
+        self.change(world, |plugin| {
+            plugin["configuration"]["value"]["issuers"][0]["clock_skew"] = json!("29s");
         })
         .await;
+    }
+
+    /// Gives Envoy the first listener with this change of the plugin, and waits until it has it.
+    pub async fn change(&self, world: &World, change: impl FnOnce(&mut Value)) {
+        self.give(world, "update_success", change).await;
     }
 
     /// Gives Envoy the listener with this change of the filter's configuration, which it must refuse, and tells what
     /// its log says of it.
     pub async fn refused(&self, world: &World, change: impl FnOnce(&mut Value)) -> String {
         let before = world.envoy.log().len();
-        self.give(world, "update_rejected", change).await;
+        self.give(world, "update_rejected", |plugin| {
+            change(&mut plugin["configuration"]);
+        })
+        .await;
         for _ in 0..250 {
             // Written some time after it was counted.
             let log = world.envoy.log().split_off(before);
@@ -99,14 +107,15 @@ impl Reload {
         let before = count().await;
         let mut own = self.listener.lock().expect("nobody panics").clone();
         let plugin = own.pointer_mut(PLUGIN).expect("the filter");
-        change(&mut plugin["configuration"]);
+        change(plugin);
         if plugin["configuration"].is_null() {
             let members = plugin.as_object_mut().expect("an object");
             members.remove("configuration");
         }
         let version = 1 + self.version.fetch_add(1, Ordering::Relaxed);
         give(&self.directory, version, &own);
-        for _ in 0..500 {
+        // Another machine is compiled first.
+        for _ in 0..3000 {
             if count().await > before {
                 return;
             }

@@ -7,6 +7,7 @@ mod configuration;
 mod current;
 mod dpop;
 mod faults;
+mod handover;
 mod hostile;
 mod introspection;
 mod keyless;

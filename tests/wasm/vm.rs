@@ -94,8 +94,8 @@ pub struct State {
     pub last_token: u32,
     /// The last host call's name.
     pub last_call: String,
-    /// Milliseconds between ticks, if the guest asked for any.
-    pub tick_period: Option<u32>,
+    /// Milliseconds between ticks, for each root context that asked for any.
+    pub tick_periods: BTreeMap<u32, u32>,
     /// The state of the random numbers.
     pub random: u64,
     /// The configure callback runs.
@@ -150,7 +150,7 @@ impl Vm {
             answer: None,
             last_token: 0,
             last_call: String::new(),
-            tick_period: None,
+            tick_periods: BTreeMap::new(),
             random: u64::from(number),
             configuring: false,
             done_called: false,
@@ -218,8 +218,10 @@ impl Vm {
         assert!(self.tick_period() > Some(0), "the guest set no tick period");
         let mut worker = self.worker();
         for root in worker.store.data().roots.clone() {
-            worker.enter("proxy_on_tick", &[root]);
-            worker.settle();
+            if worker.store.data().tick_periods.get(&root) > Some(&0) {
+                worker.enter("proxy_on_tick", &[root]);
+                worker.settle();
+            }
         }
     }
 
@@ -230,7 +232,9 @@ impl Vm {
 
     /// Milliseconds between ticks, if the guest asked for any.
     pub fn tick_period(&self) -> Option<u32> {
-        self.worker().store.data().tick_period
+        let worker = self.worker();
+        let state = worker.store.data();
+        state.tick_periods.get(&state.root).copied()
     }
 
     /// The callouts that wait for an answer, oldest first.
@@ -275,14 +279,21 @@ impl Vm {
         self.worker().store.data().failed
     }
 
+    /// The end of the configurations that were replaced, whose exchanges are over: done and delete for their root
+    /// contexts, and nobody waits for what they have asked.
+    pub fn end_replaced(&self) {
+        let mut worker = self.worker();
+        let current = worker.store.data().root;
+        let mut roots = worker.store.data().roots.clone();
+        roots.remove(&current);
+        worker.end(roots);
+    }
+
     /// The end of the machine: done and delete for its root contexts.
     pub fn shut_down(self) {
         let mut worker = self.worker();
-        let roots = std::mem::take(&mut worker.store.data_mut().roots);
-        for root in roots {
-            worker.enter("proxy_on_done", &[root]);
-            worker.enter("proxy_on_delete", &[root]);
-        }
+        let roots = worker.store.data().roots.clone();
+        worker.end(roots);
     }
 
     /// The machine itself.
@@ -349,6 +360,16 @@ impl Worker {
         match outputs.first() {
             Some(Val::I32(value)) => Some(*value as u32),
             _ => Some(0),
+        }
+    }
+
+    fn end(&mut self, roots: BTreeSet<u32>) {
+        for root in roots {
+            self.enter("proxy_on_done", &[root]);
+            self.enter("proxy_on_delete", &[root]);
+            let state = self.store.data_mut();
+            state.roots.remove(&root);
+            state.callouts.retain(|callout| callout.root != root);
         }
     }
 

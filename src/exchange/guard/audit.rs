@@ -10,7 +10,11 @@ use crate::remote::Call;
 
 /// A batch of records that is under way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Batch(u64);
+pub struct Batch {
+    number: u64,
+    /// Whether an earlier configuration has left them.
+    left: bool,
+}
 
 impl Guard {
     /// The queue of the repository, where there is one.
@@ -64,15 +68,23 @@ impl Guard {
 
     /// Tells the statistics what waits, and what is lost.
     pub(in crate::exchange) fn tell_queue(&mut self) {
-        if let Some(queue) = &mut self.records {
-            let (bytes, lost) = queue.news();
-            self.meters.queued(bytes, lost);
+        let (mut bytes, mut lost) = (0_usize, 0_u64);
+        for queue in self.records.iter_mut().chain(&mut self.legacy.queue) {
+            let news = queue.news();
+            bytes = bytes.saturating_add(news.0);
+            lost = lost.saturating_add(news.1);
         }
+        self.meters.queued(bytes, lost);
     }
 
-    /// The most bytes of an answer to a batch that are looked at; of one beyond that it takes one more.
-    pub fn batch_limit(&self) -> usize {
-        match self.records.as_ref().map(Queue::format) {
+    /// The most bytes of an answer to a batch, or to an intent, that are looked at; of one beyond that it takes one
+    /// more.
+    pub fn batch_limit(&self, batch: Option<Batch>) -> usize {
+        let queue = match batch {
+            Some(Batch { left: true, .. }) => &self.legacy.queue,
+            _ => &self.records,
+        };
+        match queue.as_ref().map(Queue::format) {
             Some(Format::Events) => ANSWER,
             Some(Format::Records) | None => 0,
         }
@@ -95,10 +107,14 @@ impl Guard {
         }
     }
 
-    /// The next batch for the repository, where it is time for one; to be sent at every tick.
+    /// The next batch for a repository, where it is time for one; to be asked at every tick, until there is none.
     pub fn next_batch(&mut self, now: u64) -> Option<(Batch, Call)> {
-        let (number, call) = self.records.as_mut()?.next(now)?;
-        Some((Batch(number), call))
+        let own = self.records.as_mut().and_then(|queue| queue.next(now));
+        let (left, (number, call)) = match own {
+            Some(next) => (false, next),
+            None => (true, self.legacy.queue.as_mut()?.next(now)?),
+        };
+        Some((Batch { number, left }, call))
     }
 
     /// Takes the answer to a batch, status and body; `None` where there was none in time. Whether the repository has
@@ -112,20 +128,27 @@ impl Guard {
         answer: Option<(u16, &[u8])>,
         now: u64,
     ) -> Result<(), String> {
-        let Some(queue) = self.records.as_mut() else {
+        let queue = match batch.left {
+            true => &mut self.legacy.queue,
+            false => &mut self.records,
+        };
+        let Some(queue) = queue else {
             return Ok(());
         };
-        let word = queue.word(batch.0, answer);
+        let word = queue.word(batch.number, answer);
         self.meters.called("audit", word == Some(Word::Taken));
         // That of a batch that is over already.
         let Some(word) = word else {
             return Ok(());
         };
-        queue.answered(batch.0, word, now);
-        match (word, queue.take_lost()) {
+        queue.answered(batch.number, word, now);
+        let (new, lost) = match batch.left {
+            true => self.end_legacy(word, now),
+            false => (queue.take_lost(), queue.lost()),
+        };
+        match (word, new) {
             (_, 1..) => Err(format!(
-                "audit.repository: {} records went to the access log alone: the queue was full, or the repository refused them",
-                queue.lost()
+                "audit.repository: {lost} records went to the access log alone: the queue was full, or the repository refused them, or did not take what another configuration had left"
             )),
             (Word::Taken, _) => Ok(()),
             (Word::Failed | Word::Refused, _) => Err(format!(

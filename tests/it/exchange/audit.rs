@@ -1,5 +1,7 @@
 //! What records tell of an exchange, and where they go.
 
+use fhir_guard::audit::Rest;
+
 use super::bundles::{bundle, get, post, taking};
 use super::driver::NOW;
 use super::*;
@@ -295,5 +297,70 @@ fn records_go_to_the_repository_and_requests_wait_for_room() {
         let head = world.head("system/*.rs", "GET /r4/Patient/p1", &[]);
         let step = world.ask(&mut exchange, head, true);
         assert!(matches!(step, Step::Forward(_)), "there is room again");
+    }
+}
+
+#[test]
+fn what_another_repository_does_not_take_is_given_up_in_time_and_counted() {
+    const MINUTE: u64 = 60_000_000_000;
+    let began = NOW * 1_000_000_000;
+    let to = |path: &str| {
+        let uri = format!("https://audit/{path}");
+        telling(
+            &json!({"repository": {"cluster": "audit", "uri": uri, "format": "records"}}),
+            false,
+        )
+    };
+    for (name, next, age, lost) in [
+        ("the same repository", Some("one"), 60 * MINUTE, 0),
+        ("another, in time", Some("two"), 10 * MINUTE - 1, 0),
+        ("another", Some("two"), 10 * MINUTE, 3),
+        ("none", None, 10 * MINUTE, 3),
+    ] {
+        let mut old = to("one");
+        for _ in 0..3 {
+            let mut exchange = old.forwarded("system/*.rs", "GET /r4/Patient/p1");
+            exchange.end();
+            let line = exchange.record(began, None);
+            old.guard.keep_record(&exchange, &line, began, None);
+        }
+        let mut leaving = old.guard.leave(began).expect("three records");
+        assert_eq!(leaving.records(), 3, "{name}");
+        let unplaced = old.carry_out(&mut leaving);
+        old.guard.has_left(unplaced);
+        assert!(old.guard.next_batch(began).is_none(), "{name}");
+        assert!(old.guard.leave(began).is_none(), "{name}: nothing is left");
+        let mut look = old.guard.look_for_rest(began).expect("it is time");
+        let found = old.carry_out(&mut look);
+        assert_eq!(found.0.as_ref().map(Rest::len), Some(3), "{name}");
+        assert!(old.guard.look_for_rest(began).is_none(), "{name}: so soon");
+        let mut new = match next {
+            Some(path) => to(path),
+            None => telling(&json!({}), false),
+        };
+        new.guard.inherits(found, began);
+        assert!(new.guard.look_for_rest(began).is_none(), "{name}: one only");
+        let now = began + age;
+        let (batch, call) = new.guard.next_batch(now).expect("a batch");
+        assert!(call.headers.contains(&(":path".into(), "/one".to_owned())));
+        let said = new.guard.batch_answered(batch, Some((503, b"")), now);
+        let said = said.expect_err("it was not taken");
+        assert_eq!(said.contains("3 records went"), lost > 0, "{name}: {said}");
+        let counted = new.guard.changes();
+        let mut own = counted
+            .iter()
+            .filter(|change| change.name.contains("audit_lost"));
+        let counted = own.next().map_or(0, |change| change.value);
+        assert_eq!(counted, lost, "{name}");
+        let later = now + MINUTE;
+        let room = new.guard.look_for_rest(later).is_some();
+        assert_eq!(room, lost > 0, "{name}");
+        // Where it was not given up it goes when the repository is back.
+        if lost == 0 {
+            let (batch, _) = new.guard.next_batch(later).expect("again");
+            let said = new.guard.batch_answered(batch, Some((200, b"")), later);
+            assert_eq!(said, Ok(()), "{name}");
+            assert!(new.guard.look_for_rest(later).is_some(), "{name}");
+        }
     }
 }

@@ -55,7 +55,12 @@ fn get_log_level(guest: &mut Guest<'_, '_>, arguments: &[u64]) -> Result<(), Sto
 }
 
 fn set_tick_period(guest: &mut Guest<'_, '_>, arguments: &[u64]) -> Result<(), Stop> {
-    guest.state().tick_period = Some(arguments[0] as u32);
+    let state = guest.state();
+    let root = match state.roots.contains(&state.current) {
+        true => state.current,
+        false => state.root,
+    };
+    state.tick_periods.insert(root, arguments[0] as u32);
     Ok(())
 }
 

@@ -229,7 +229,8 @@ fn requests_cost_no_host_call_more_and_ticks_one_read_a_second() {
     on.tick();
     let clock = ("proxy_get_current_time_nanoseconds".to_owned(), 2);
     let idle = BTreeMap::from([clock.clone()]);
-    let looks = BTreeMap::from([clock, ("proxy_get_shared_data".to_owned(), 1)]);
+    // The other is for records that were left.
+    let looks = BTreeMap::from([clock, ("proxy_get_shared_data".to_owned(), 2)]);
     advance(&guarded, 1000);
     assert_eq!(cost(&guarded, || on.tick()), looks);
     assert_eq!(cost(&guarded, || on.tick()), idle, "at once");
@@ -255,7 +256,7 @@ fn requests_cost_no_host_call_more_and_ticks_one_read_a_second() {
         }
     });
     let reads = ticks["proxy_get_shared_data"];
-    assert!((110..=112).contains(&reads), "100 for the keys: {reads}");
+    assert!((120..=124).contains(&reads), "100 for the keys: {reads}");
 }
 
 #[test]
