@@ -100,6 +100,7 @@ fn fhir() -> FhirPolicy {
             cluster: "fhir".to_owned(),
             base: base("http://fhir"),
             authorization: Authorization::Strip,
+            trace: Default::default(),
         },
         body_limit: 1024,
         body_check: BodyCheck::Structure,

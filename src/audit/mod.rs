@@ -23,7 +23,7 @@ pub use handover::{Leaving, Rest, Seen, Taking};
 pub use heads::{Head, Publishing};
 use line::{Line, digits, rfc3339};
 pub use policy::{AuditPolicy, Subject, Telling, Told};
-pub use queue::Queue;
+pub use queue::{Caller, Queue};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -9,7 +9,8 @@
 //!
 //! A queue holds [`Repository::queue`] bytes before it is full, and twice as many at most: exchanges that were
 //! under way when it got full leave their records all the same. What comes beyond that goes to the access log alone,
-//! and is counted. One batch is under way at a time.
+//! and is counted. Who was refused without showing whose token it is has a place in the first half only: who may not
+//! come in could fill the queue else, and have those refused who may. One batch is under way at a time.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -54,6 +55,15 @@ pub struct Queue {
     uncounted: u64,
     /// When the configuration ended that left all this, in nanoseconds since 1970.
     left: Option<u64>,
+}
+
+/// Of whom a record is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Caller {
+    /// Somebody with a token, or whose request went on.
+    Known,
+    /// Somebody who was refused before it was known whose token it is.
+    Unknown,
 }
 
 /// A batch that is under way.
@@ -187,10 +197,12 @@ impl Queue {
     }
 
     /// Adds a record, or an event; each is one JSON document on one line.
-    pub fn push(&mut self, record: String) {
-        let most = match self.repository.full {
-            Full::AccessLog => self.repository.queue,
-            Full::Refuse => self.repository.queue.saturating_mul(2),
+    pub fn push(&mut self, record: String, of: Caller) {
+        let queue = self.repository.queue;
+        let most = match (of, self.repository.full) {
+            (Caller::Unknown, _) => queue / 2,
+            (Caller::Known, Full::AccessLog) => queue,
+            (Caller::Known, Full::Refuse) => queue.saturating_mul(2),
         };
         let bytes = self.bytes.saturating_add(held(&record));
         if bytes > most {

@@ -13,7 +13,7 @@ use crate::identity::Told;
 use crate::request::body::BodyCheck;
 use crate::request::{
     Authorization, BaseUrl, BatchKind, BundlePolicy, Change, ClientLabels, ClientProvenance,
-    FhirPolicy, SearchPolicy, Upstream, UserAccess, WritePolicy,
+    FhirPolicy, SearchPolicy, Trace, Upstream, UserAccess, WritePolicy,
 };
 
 /// Bytes of the name of an Envoy cluster; Istio's are long.
@@ -168,11 +168,15 @@ fn upstream_policy(node: &Node<'_>, m: &mut Mistakes) -> Option<(Upstream, Told,
     let trust = or(object.optional("trust"), Trust::default(), |node| {
         trust(node, m)
     });
+    let trace = or(object.optional("trace"), Trace::default(), |node| {
+        node.keyword(&[("continue", Trace::Continue), ("start", Trace::Start)], m)
+    });
     object.finish(m);
     let upstream = Upstream {
         cluster: cluster?,
         base: base?,
         authorization: authorization?,
+        trace: trace?,
     };
     Some((upstream, told?, trust?))
 }

@@ -317,7 +317,7 @@ fn all_mistakes_are_reported_at_once() {
         "/Fhir: expected one of the keys fhir, client_certificate, issuers, secrets, dpop, signatures, revocation, waiting, time_zones, limits, global_limits, detectors, step_up, rules, consent, labels, dlp, redaction, minimum, egress, response, signing, watermark, discovery, audit, found the unknown key \"Fhir\"",
         "/audit: expected an object with observer, found null",
         "/fhir/upstream/base: expected the base URL of a FHIR API, found nothing",
-        "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, found the unknown key \"bass\" (did you mean \"base\"?)",
+        "/fhir/upstream/bass: expected one of the keys cluster, base, authorization, identity, trust, trace, found the unknown key \"bass\" (did you mean \"base\"?)",
         "/fhir/upstream/cluster: expected the name of an Envoy cluster, found a number (write it in quotes)",
         "/fhir/public/1: expected a path without patient data, found the path of resources",
         "/issuers/0/isuer: expected one of the keys issuer, tenant, audiences, clients, introspection, algorithms, keys, types, proof, clock_skew, claims, found the unknown key \"isuer\" (did you mean \"issuer\"?)",

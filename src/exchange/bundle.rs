@@ -157,7 +157,8 @@ impl Exchange {
     /// The next step of a Bundle that is decided on.
     pub(super) fn bundle_step(&mut self, bundle: Box<Bundle>) -> Step {
         match *bundle {
-            Bundle::Answered(reply) => {
+            Bundle::Answered(mut reply) => {
+                reply.headers.extend(self.traced());
                 // Everything that still comes is absorbed.
                 self.phase = Phase::Refused;
                 Step::Reply(reply)

@@ -24,19 +24,20 @@ impl Exchange {
         if let Err(denial) = head.check_answer(AnswerForm::Json) {
             return Some(self.refuse(&denial));
         }
-        self.record.trace.clone_from(&head.traceparent);
         self.record.method = Some(head.method.name());
         self.record.outcome = Outcome::Allowed;
         self.record.rule = "public".to_owned();
         self.record.status = 200;
         self.phase = Phase::Refused;
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "max-age=300".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        headers.extend(self.traced());
         Some(Step::Reply(Reply {
             status: 200,
-            headers: vec![
-                ("content-type", "application/json".to_owned()),
-                ("cache-control", "max-age=300".to_owned()),
-                ("x-content-type-options", "nosniff".to_owned()),
-            ],
+            headers,
             body: discovery.document.to_vec(),
         }))
     }

@@ -93,7 +93,6 @@ impl Exchange {
         now: u64,
         ended: bool,
     ) -> Result<Phase, Denial> {
-        self.record.trace.clone_from(&head.traceparent);
         self.record.method = Some(head.method.name());
         if ended && head.content_length.is_some_and(|length| length > 0) {
             return Err(Denial::Request("content-length"));

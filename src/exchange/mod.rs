@@ -39,7 +39,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::access::Permit;
-use crate::audit::{Outcome, Record, event};
+use crate::audit::{Caller, Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
 use crate::identity::ConnectionAttributes;
 use crate::limit::Owed;
@@ -199,10 +199,11 @@ impl Exchange {
         self.record.request_id = request_id;
         let scheme = head.as_ref().map(|head| head.credentials.scheme());
         self.challenge = guard.challenge(scheme.unwrap_or_default());
-        let head = match head {
+        let mut head = match head {
             Ok(head) => head,
             Err(denial) => return self.refuse(&denial),
         };
+        self.note_trace(guard, &mut head);
         if guard.refuses_for_audit() {
             return self.refuse(&Denial::Unavailable(NO_PLACE));
         }
@@ -328,6 +329,15 @@ impl Exchange {
         self.record.rule == Denial::Unavailable(NO_PLACE).rule()
     }
 
+    /// Of whom its record is.
+    fn recorded_of(&self) -> Caller {
+        let unknown = self.record.outcome == Outcome::Refused && self.record.client.is_none();
+        match unknown || self.record.outcome == Outcome::Undecided {
+            true => Caller::Unknown,
+            false => Caller::Known,
+        }
+    }
+
     fn ended_with(&self, status: Option<u16>) -> (Outcome, u16) {
         let own = self.record.status;
         let status = match (&self.phase, own, status) {
@@ -373,7 +383,8 @@ impl Exchange {
         }
     }
 
-    fn forward(&mut self, sent: Sent, fields: Vec<Field>) {
+    fn forward(&mut self, sent: Sent, mut fields: Vec<Field>) {
+        fields.extend(self.traced());
         // Less than before: that is always possible.
         self.share.hold(match &sent {
             Sent::One(_) => 0,
@@ -386,7 +397,8 @@ impl Exchange {
     /// Refuses, whatever came before; a part of an answer must not have left yet.
     fn refuse(&mut self, denial: &Denial) -> Step {
         self.watched.refused(denial);
-        let reply = denial.reply(&self.record.request_id, &self.challenge);
+        let mut reply = denial.reply(&self.record.request_id, &self.challenge);
+        reply.headers.extend(self.traced());
         let told =
             matches!(denial, Denial::Upstream(status) if *status == reply.status && *status < 500);
         self.record.outcome = match self.record.outcome {

@@ -1,15 +1,29 @@
 //! What the record says of a request, and of whom it concerns.
 
 use super::entry::reference;
-use super::{Exchange, Screen};
+use super::{Exchange, Field, Guard, Screen};
 use crate::access::Permit;
 use crate::fhir::{ResourceType, is_id};
 use crate::identity::AccessToken;
-use crate::request::Interaction;
+use crate::request::{Interaction, RequestHead, Trace};
 use crate::response::Answer;
 use crate::wire::Pair;
 
 impl Exchange {
+    /// Writes into the record to which trace the request belongs; one is begun where the configuration says so.
+    pub(super) fn note_trace(&mut self, guard: &Guard, head: &mut RequestHead) {
+        if guard.policy().fhir.upstream.trace == Trace::Start {
+            head.begin_trace(self.record.began);
+        }
+        self.record.trace.clone_from(&head.traceparent);
+    }
+
+    /// The field of the answer that tells of the trace.
+    pub(super) fn traced(&self) -> Option<Field> {
+        let trace = self.record.trace.as_ref()?;
+        Some(("traceparent", trace.clone()))
+    }
+
     /// Writes into the record what is asked for.
     pub(super) fn note_interaction(&mut self, interaction: &Interaction) {
         let record = &mut self.record;

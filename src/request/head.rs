@@ -1,7 +1,7 @@
 //! The head of a request, read once from the bytes that the proxy hands over.
 
 use super::credentials::{self, Credentials};
-use super::provenance;
+use super::{provenance, trace};
 use crate::denial::{Denial, DpopFault};
 
 /// A method that a FHIR API may have (<https://hl7.org/fhir/R4/http.html>).
@@ -55,7 +55,7 @@ pub struct RequestHead {
     pub preference: Option<Preference>,
     /// The id of this request: from Envoy, or made safe; empty when there is none.
     pub request_id: String,
-    /// `traceparent` (W3C Trace Context), when it has the right form.
+    /// `traceparent` (W3C Trace Context), when it has the right form, or one that was begun here.
     pub traceparent: Option<String>,
     /// The address that the proxy itself noted last in `x-forwarded-for`; what stood before it is a
     /// client's word.
@@ -172,6 +172,12 @@ impl RequestHead {
             accepts: fields.accepts.unwrap_or((true, true)),
         })
     }
+
+    /// Begins a trace where none came. `now` is in nanoseconds since 1970.
+    pub fn begin_trace(&mut self, now: u64) {
+        let begin = || trace::begin(&self.request_id, now);
+        self.traceparent.get_or_insert_with(begin);
+    }
 }
 
 impl RequestHead {
@@ -276,7 +282,7 @@ impl Fields {
                 self.precondition = true
             }
             "prefer" => self.prefer(value)?,
-            "traceparent" => self.traceparent = traceparent(value),
+            "traceparent" => self.traceparent = trace::read(value),
             "x-forwarded-for" => self.forwarded_for = last_address(value),
             "x-http-method" | "x-http-method-override" | "x-method-override" => {
                 return Err(Denial::Request("method-override"));
@@ -388,22 +394,6 @@ pub fn weak_tag(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let version = text.strip_prefix("W/\"")?.strip_suffix('"')?;
     crate::fhir::is_id(version).then(|| text.to_owned())
-}
-
-/// Version, trace, parent and flags (<https://www.w3.org/TR/trace-context/#traceparent-header>).
-fn traceparent(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    let parts: Vec<&str> = text.splitn(5, '-').collect();
-    let [version, trace, parent, flags] = parts.as_slice() else {
-        return None;
-    };
-    let hex = |part: &str, length| {
-        let digits = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        part.len() == length && part.bytes().all(digits)
-    };
-    let id = |part: &str, length| hex(part, length) && part.bytes().any(|byte| byte != b'0');
-    let known = hex(version, 2) && *version != "ff" && hex(flags, 2);
-    (known && id(trace, 32) && id(parent, 16)).then(|| text.to_owned())
 }
 
 fn last_address(value: &[u8]) -> Option<String> {

@@ -30,6 +30,7 @@ mod subscription;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod upstream;
 mod values;
 mod writes;
@@ -58,6 +59,7 @@ pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary, escape};
 pub use subscription::{MAX_SUBSCRIBED, Subscription};
 pub use target::Request;
+pub use trace::Trace;
 pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 
@@ -133,6 +135,8 @@ pub struct Upstream {
     pub base: BaseUrl,
     /// What becomes of the client's `Authorization`.
     pub authorization: Authorization,
+    /// Whether a trace is begun where none came.
+    pub trace: Trace,
 }
 
 /// What becomes of the client's `Authorization`.

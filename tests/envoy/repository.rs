@@ -104,10 +104,29 @@ async fn world(repository: Value) -> (World, AuthorizationServer) {
         })),
         envoy: Some(Box::new(move |config| {
             authorization_server(config, "repository", port);
+            answer_first(config);
         })),
         ..Setting::default()
     };
     (World::with(setting).await, server)
+}
+
+/// Another filter answers before ours where a request asks for it: ours sees no head of it.
+fn answer_first(config: &mut Value) {
+    let listeners = &mut config["static_resources"]["listeners"];
+    for listener in listeners.as_array_mut().expect("listeners") {
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        let filters = manager["http_filters"].as_array_mut().expect("filters");
+        let fault = json!({
+            "name": "fault",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+                "headers": [{"name": "x-answer-first", "present_match": true}],
+                "abort": {"http_status": 503, "percentage": {"numerator": 100}},
+            },
+        });
+        filters.insert(0, fault);
+    }
 }
 
 async fn read(world: &World) -> Response {
@@ -195,6 +214,42 @@ async fn events_come_in_transactions_under_ids_of_their_own() {
             "{event}"
         );
         assert_eq!(event["agent"][0]["network"]["address"], "127.0.0.1");
+    }
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_filter_answers_leaves_events_of_their_own() {
+    let (world, server) = world(json!({})).await;
+    let taken = Taken::default();
+    taken.take_on(&server);
+    for _ in 0..4 {
+        let request = Request::get("/r4/Patient/p1").header("x-answer-first", "1");
+        assert_eq!(world.send(&world.client(), request).await.status, 503);
+    }
+    let events = taken.entries(4).await;
+    let ids: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|entry| entry["resource"]["id"].as_str())
+        .collect();
+    assert_eq!(
+        (ids.len(), events.len()),
+        (4, 4),
+        "none takes another's place"
+    );
+    for entry in &events {
+        let event = &entry["resource"];
+        assert_eq!(event["outcome"], "12", "{event}");
+        let observer = &event["source"]["observer"]["identifier"]["value"];
+        assert_eq!(observer, "fhir.example.org", "{event}");
+        assert!(
+            !event.to_string().contains(":\"\""),
+            "an empty text: {event}"
+        );
+    }
+    for record in world.records().await {
+        assert_eq!(record["outcome"], "undecided", "{record}");
+        assert_eq!(record.get("method"), None, "no head came: {record}");
     }
     world.close().await;
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::*;
-use crate::audit::Word;
+use crate::audit::{Caller, Word};
 
 const NOW: u64 = 7_000_000_000;
 
@@ -81,7 +81,7 @@ fn repository(path: &str) -> Repository {
 fn filled(records: usize) -> Queue {
     let mut queue = Queue::new(Rc::new(repository("/r")));
     for number in 0..records {
-        queue.push(format!("record-{number}"));
+        queue.push(format!("record-{number}"), Caller::Known);
     }
     queue
 }
@@ -98,7 +98,7 @@ fn what_was_not_acknowledged_is_left_and_nothing_else() {
     let (number, _) = queue.next(NOW).expect("a batch");
     queue.answered(number, Word::Taken, NOW);
     let (number, first) = queue.next(NOW).expect("the rest");
-    queue.push("record-6".to_owned());
+    queue.push("record-6".to_owned(), Caller::Known);
     let mut shared = Shared::default();
     let mut queues = [queue];
     assert_eq!(shared.leave(&mut queues), 0);
@@ -156,7 +156,7 @@ fn pieces_have_a_bound_and_every_record_a_place() {
     ] {
         let mut queue = filled(0);
         for length in &lengths {
-            queue.push("y".repeat(*length));
+            queue.push("y".repeat(*length), Caller::Known);
         }
         let mut shared = Shared::default();
         assert_eq!(shared.leave(&mut [queue]), 0, "{name}");
@@ -278,7 +278,7 @@ fn events_stay_events() {
         ..repository("/fhir")
     };
     let mut queue = Queue::new(Rc::new(own));
-    queue.push(r#"{"id":"a"}"#.to_owned());
+    queue.push(r#"{"id":"a"}"#.to_owned(), Caller::Known);
     let (_, call) = queue.next(NOW).expect("a batch");
     let rest = Rest::read(&queue.take_rest(NOW).write()).expect("a piece");
     assert_eq!(

@@ -19,7 +19,7 @@ fn queue(format: Format, full: Full) -> Queue {
 fn filled(full: Full, records: usize) -> Queue {
     let mut queue = queue(Format::Records, full);
     for number in 0..records {
-        queue.push(format!("record-{}", number % 10));
+        queue.push(format!("record-{}", number % 10), Caller::Known);
     }
     queue
 }
@@ -57,7 +57,7 @@ fn what_fails_is_sent_again_in_the_same_words_and_later_each_time() {
             let same = first.get_or_insert_with(|| call.clone());
             assert!(*same == call, "{status:?}");
             // What comes meanwhile does not go with it.
-            queue.push("record-9".to_owned());
+            queue.push("record-9".to_owned(), Caller::Known);
             let word = queue.word(number, answer).expect("under way");
             queue.answered(number, word, now);
             now += pause * SECOND / 2;
@@ -137,6 +137,31 @@ fn a_full_queue_refuses_or_leaves_it_to_the_access_log() {
 }
 
 #[test]
+fn whoever_may_not_come_in_fills_no_more_than_half() {
+    for (full, known, unknown, kept, refuses) in [
+        (Full::Refuse, 0, 5, 5, false),
+        (Full::Refuse, 0, 6, 5, false),
+        (Full::AccessLog, 0, 100, 5, false),
+        (Full::Refuse, 4, 2, 5, false),
+        (Full::Refuse, 5, 1, 5, false),
+        (Full::Refuse, 9, 100, 9, false),
+        (Full::Refuse, 10, 1, 10, true),
+    ] {
+        let mut queue = filled(full, known);
+        for _ in 0..unknown {
+            queue.push("record-0".to_owned(), Caller::Unknown);
+        }
+        let name = format!("{known} known, {unknown} unknown, {full:?}");
+        assert_eq!(queue.waiting.len(), kept, "{name}");
+        assert_eq!(queue.lost(), (known + unknown - kept) as u64, "{name}");
+        assert_eq!(queue.refuses(), refuses, "{name}");
+        // And those who may come in have their place behind them.
+        queue.push("record-1".to_owned(), Caller::Known);
+        assert_eq!(queue.waiting.len(), kept + 1, "{name}");
+    }
+}
+
+#[test]
 fn one_that_refuses_everything_does_not_get_all_at_once() {
     let mut queue = Queue::new(Rc::new(Repository {
         queue: 1 << 20,
@@ -145,7 +170,7 @@ fn one_that_refuses_everything_does_not_get_all_at_once() {
     }));
     let all = 4 * REFUSED;
     for number in 0..all {
-        queue.push(format!("record-{}", number % 10));
+        queue.push(format!("record-{}", number % 10), Caller::Known);
     }
     let mut refuse = |now: u64| {
         for _ in 0..200 {

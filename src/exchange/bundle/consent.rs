@@ -48,6 +48,7 @@ impl Exchange {
         match self.refused_all(guard, permitted.sent) {
             Ok(mut reply) => {
                 reply.headers.extend(fields);
+                reply.headers.extend(self.traced());
                 self.phase = Phase::Refused;
                 Step::Reply(reply)
             }

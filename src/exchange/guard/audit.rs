@@ -97,11 +97,12 @@ impl Guard {
         let Some(queue) = self.records.as_mut().filter(|_| !exchange.lacks_place()) else {
             return;
         };
+        let of = exchange.recorded_of();
         match queue.format() {
-            Format::Records => queue.push(line.to_owned()),
+            Format::Records => queue.push(line.to_owned(), of),
             Format::Events => {
                 for event in exchange.events(now, status) {
-                    queue.push(event.to_string());
+                    queue.push(event.to_string(), of);
                 }
             }
         }

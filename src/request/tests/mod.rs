@@ -31,6 +31,7 @@ fn policy() -> FhirPolicy {
             cluster: "fhir".to_owned(),
             base: base("http://fhir/base"),
             authorization: Authorization::Strip,
+            trace: Trace::Continue,
         },
         body_limit: 1 << 20,
         body_check: body::BodyCheck::Structure,

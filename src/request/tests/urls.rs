@@ -1,7 +1,7 @@
 //! The upstream's own URLs.
 
 use crate::request::{
-    Authorization, BaseUrl, BundlePolicy, FhirPolicy, SearchPolicy, Upstream, WritePolicy,
+    Authorization, BaseUrl, BundlePolicy, FhirPolicy, SearchPolicy, Trace, Upstream, WritePolicy,
 };
 
 #[test]
@@ -14,6 +14,7 @@ fn urls_of_the_upstream_are_read_below_either_base() {
             cluster: "fhir_server".to_owned(),
             base: base("http://10.0.0.1:8080/fhir"),
             authorization: Authorization::Strip,
+            trace: Trace::Continue,
         },
         body_limit: 1,
         body_check: crate::request::body::BodyCheck::Structure,
