@@ -111,10 +111,10 @@ soak: tools wasm ## honest and hostile traffic, resets, reloads; memory watched,
 	@cargo build --quiet --package fhir-guard-harness --bin soak
 	@exec "$(BUILD)/debug/soak" --seconds=$(or $(SECONDS),600) $(if $(SEED),--seed=$(SEED))
 
-loss: tools wasm ## what is lost of the records while sinks stall and die, workers trap and Envoy is killed; EXCHANGES=1000000, half of them strict; SECONDS=n for each half, MODE=strict or relaxed, SEED=n
+loss: tools wasm ## what is lost of the records while sinks stall and die, workers trap and Envoy is killed; EXCHANGES=1000000, half of them strict; SECONDS=n for each half, MODE=strict or relaxed, FORMAT=records or audit-events, DEATHS=no, SEED=n
 	@echo "building the campaign"
 	@cargo build --quiet --package fhir-guard-loss --bin loss
-	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/loss" --exchanges=$(or $(EXCHANGES),1000000) $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(MODE),--mode=$(MODE)) $(if $(SEED),--seed=$(SEED))
+	@FHIR_GUARD_WASM="$(CURDIR)/dist/fhir_guard.wasm" exec "$(BUILD)/debug/loss" --exchanges=$(or $(EXCHANGES),1000000) $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(MODE),--mode=$(MODE)) $(if $(FORMAT),--format=$(FORMAT)) $(if $(DEATHS),--deaths=$(DEATHS)) $(if $(SEED),--seed=$(SEED))
 
 # What was found for each: the page docs/assurance.md.
 JOBS := 1

@@ -1,8 +1,8 @@
 //! A short form of what `make loss` does to every sink, to the workers and to Envoy: each fault once.
 
-use fhir_guard_loss::{Mode, Options, run};
+use fhir_guard_loss::{Format, Mode, Options, run};
 
-async fn check(mode: Mode) {
+async fn check(mode: Mode, format: Format, deaths: bool) {
     // Its process lies outside of our reach.
     if std::env::var("FHIR_GUARD_ENVOY").is_ok_and(|form| form == "compose") {
         return;
@@ -12,6 +12,8 @@ async fn check(mode: Mode) {
         seconds: None,
         seed: 1,
         modes: vec![mode],
+        format,
+        deaths,
     };
     let kept = run(options).await.expect("the campaign can be set up");
     assert!(kept, "the verdict above names the promise");
@@ -19,10 +21,21 @@ async fn check(mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_strict_mode_no_answer_is_without_a_record_whoever_dies() {
-    check(Mode::Strict).await;
+    check(Mode::Strict, Format::Records, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_but_what_a_killed_envoy_had_in_memory() {
-    check(Mode::Relaxed).await;
+    check(Mode::Relaxed, Format::Records, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_strict_mode_no_answer_is_without_its_events_whoever_dies() {
+    check(Mode::Strict, Format::Events, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_dies_the_repository_has_every_event_however_often_the_listener_is_taken_anew()
+ {
+    check(Mode::Relaxed, Format::Events, false).await;
 }

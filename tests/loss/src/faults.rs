@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Away,
     /// Envoy takes its listener anew: other machines, other chains.
     Reload,
+    /// The same while the repository says nothing, until the old machines are gone.
+    ReloadStalled,
     /// The access log is moved away and opened anew.
     Rotate,
     /// Workers trap, again and again.
@@ -30,12 +32,19 @@ pub(crate) enum Fault {
     KillStalled,
 }
 
+/// Longer than Envoy keeps a listener that was replaced (`--drain-time-s`).
+const DRAINED: Duration = Duration::from_millis(4500);
+
+/// The last of [`Fault::ALL`]: a worker or Envoy dies.
+const DEATHS: usize = 3;
+
 impl Fault {
-    pub(crate) const ALL: [Fault; 8] = [
+    const ALL: [Fault; 9] = [
         Fault::Stall,
         Fault::Refuse,
         Fault::Away,
         Fault::Reload,
+        Fault::ReloadStalled,
         Fault::Rotate,
         Fault::Trap,
         Fault::Kill,
@@ -48,6 +57,7 @@ impl Fault {
             Fault::Refuse => "repository says 503",
             Fault::Away => "repository killed",
             Fault::Reload => "listener reloaded",
+            Fault::ReloadStalled => "listener reloaded while the repository stalls",
             Fault::Rotate => "log rotated",
             Fault::Trap => "traps",
             Fault::Kill => "Envoy killed",
@@ -59,6 +69,8 @@ impl Fault {
 /// What was caused.
 pub(crate) struct Faults {
     random: Rng,
+    /// What may be caused.
+    all: &'static [Fault],
     /// How often each.
     counts: BTreeMap<Fault, u64>,
     /// Machines that came back after a trap.
@@ -68,9 +80,11 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(random: Rng) -> Faults {
+    pub(crate) fn new(random: Rng, deaths: bool) -> Faults {
+        let (mild, _) = Fault::ALL.split_at(Fault::ALL.len() - DEATHS);
         Faults {
             random,
+            all: if deaths { &Fault::ALL } else { mild },
             counts: BTreeMap::new(),
             traps: 0,
             kills: Vec::new(),
@@ -86,11 +100,11 @@ impl Faults {
         until: Option<Instant>,
     ) -> Result<(), String> {
         loop {
-            let mut turns = Fault::ALL;
+            let mut turns = self.all.to_vec();
             self.random.shuffle(&mut turns);
             for fault in turns {
                 self.pause(300..1000).await;
-                let every = self.counts.len() == Fault::ALL.len();
+                let every = self.counts.len() == self.all.len();
                 if load.is_done() && every || until.is_some_and(|until| Instant::now() >= until) {
                     return Ok(());
                 }
@@ -98,6 +112,11 @@ impl Faults {
                 *self.counts.entry(fault).or_default() += 1;
             }
         }
+    }
+
+    /// Whether workers or Envoy died.
+    pub(crate) fn deadly(&self) -> bool {
+        self.all.len() == Fault::ALL.len()
     }
 
     /// How often each was caused.
@@ -129,6 +148,13 @@ impl Faults {
                 repository.start().await?;
             }
             Fault::Reload => stage.reload(false).await?,
+            Fault::ReloadStalled => {
+                repository.turn(Mood::Stalls);
+                let reloaded = stage.reload(false).await;
+                sleep(DRAINED).await;
+                repository.turn(Mood::Takes);
+                reloaded?;
+            }
             Fault::Rotate => stage.rotate().await?,
             Fault::Trap => {
                 let before = stage.revived().await?;

@@ -9,12 +9,13 @@ use std::time::Duration;
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::verify::{Finding, Kind, Report};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::Mode;
 use crate::faults::Faults;
 use crate::load::{Load, Released, number};
 use crate::stage::{FLUSH, PUBLIC, Stage};
+use crate::{Format, Mode};
 
 /// Findings that are told one by one.
 const TOLD: usize = 5;
@@ -33,6 +34,7 @@ const OF_A_KILL: [Kind; 4] = [
 
 pub(crate) struct Judgement {
     mode: Mode,
+    deadly: bool,
     lines: Vec<String>,
     broken: Vec<String>,
 }
@@ -42,7 +44,10 @@ pub(crate) struct Judgement {
 struct Found {
     lines: u64,
     bytes: u64,
-    ids: HashSet<u128>,
+    /// Of what is said to be over, or to be under way.
+    records: HashSet<u128>,
+    /// Of what was only announced.
+    intents: HashSet<u128>,
 }
 
 /// What was released and is nowhere.
@@ -60,6 +65,7 @@ struct Lost {
 impl Judgement {
     pub(crate) fn of(
         mode: Mode,
+        format: Format,
         stage: &Stage,
         load: &Load,
         faults: Faults,
@@ -67,12 +73,14 @@ impl Judgement {
     ) -> Result<Judgement, String> {
         let (mut log, mut repository) = (Found::default(), Found::default());
         for file in stage.logs() {
-            log.read(&file)?;
+            log.read(&file, Format::Records)?;
         }
-        repository.read(&stage.file("repository.ndjson"))?;
+        repository.read(&stage.file("repository.ndjson"), format)?;
         let released = load.released();
         let is_lost = |own: &&Released, sinks: &[&Found]| {
-            !sinks.iter().any(|sink| sink.ids.contains(&own.id))
+            !sinks
+                .iter()
+                .any(|sink| sink.records.contains(&own.id) || sink.intents.contains(&own.id))
         };
         let of = |sinks: &[&Found]| -> Lost {
             let all = released.iter().filter(|own| is_lost(own, sinks));
@@ -80,7 +88,13 @@ impl Judgement {
         };
         let (nowhere, not_in_log, not_in_repository) =
             (of(&[&log, &repository]), of(&[&log]), of(&[&repository]));
-        let report = verified(stage)?;
+        let without = |ids: &HashSet<u128>| {
+            let all = released.iter().filter(|own| !ids.contains(&own.id));
+            all.count() as u64
+        };
+        let (unannounced, unfinished) =
+            (without(&repository.intents), without(&repository.records));
+        let report = verified(stage, format)?;
         let mut broken = Vec::new();
         let mut check = |count: u64, what: &str| {
             if count > 0 {
@@ -89,8 +103,8 @@ impl Judgement {
         };
         match mode {
             Mode::Strict => check(
-                not_in_repository.count,
-                "released answers of which the repository has neither intent nor record",
+                unannounced,
+                "released answers of which the repository has no intent",
             ),
             Mode::Relaxed => {
                 check(
@@ -102,6 +116,12 @@ impl Judgement {
                     "lines of the log are lost that no kill of Envoy can have taken",
                 );
             }
+        }
+        if !faults.deadly() {
+            check(
+                unfinished,
+                "released answers of which the repository has no record, and nothing has died",
+            );
         }
         check(load.nameless(), "answers have no id");
         let wrong = wrong(&report, !faults.kills.is_empty());
@@ -130,11 +150,11 @@ impl Judgement {
                 log.bytes / log.lines.max(1),
                 repository.lines,
                 repository.bytes / repository.lines.max(1),
-                report.intents,
+                repository.intents.len(),
             ),
             format!("released, and not in the access log: {}", not_in_log.line()),
             format!(
-                "released, and not in the repository: {}",
+                "released, and not in the repository: {}; and not as a record: {unfinished}",
                 not_in_repository.count
             ),
             format!("released, and in neither: {}", nowhere.line()),
@@ -142,6 +162,7 @@ impl Judgement {
         ];
         Ok(Judgement {
             mode,
+            deadly: faults.deadly(),
             lines,
             broken,
         })
@@ -158,6 +179,7 @@ pub(crate) fn verdict(judgements: &[Judgement]) -> bool {
     }
     for judgement in judgements {
         let promise = match judgement.mode {
+            _ if !judgement.deadly => "nothing was lost, and the repository has every record",
             Mode::Strict => "no answer was released without an intent in the repository",
             Mode::Relaxed => "nothing was lost but what Envoy had in memory when it was killed",
         };
@@ -176,7 +198,7 @@ pub(crate) fn verdict(judgements: &[Judgement]) -> bool {
 
 impl Found {
     /// Reads a file line by line; one that is not there is empty.
-    fn read(&mut self, path: &Path) -> Result<(), String> {
+    fn read(&mut self, path: &Path, format: Format) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
         let file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -187,11 +209,43 @@ impl Found {
         while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
             self.lines += 1;
             self.bytes += line.len() as u64;
-            self.ids.extend(id(&line));
+            match format {
+                Format::Records => {
+                    let announced = line
+                        .windows(ANNOUNCED.len())
+                        .any(|found| found == ANNOUNCED);
+                    self.note(id(&line), announced);
+                }
+                Format::Events => {
+                    let bundle: Value = serde_json::from_slice(&line)
+                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                    for entry in bundle["entry"].as_array().into_iter().flatten() {
+                        let event = &entry["resource"];
+                        self.note(id_of(event), event["outcomeDesc"] == "announced");
+                    }
+                }
+            }
             line.clear();
         }
         Ok(())
     }
+
+    fn note(&mut self, id: Option<u128>, announced: bool) {
+        match announced {
+            true => self.intents.extend(id),
+            false => self.records.extend(id),
+        }
+    }
+}
+
+/// The member of an intent. No text can hold it: its quotation marks are escaped there.
+const ANNOUNCED: &[u8] = b"\"outcome\":\"announced\"";
+
+/// The request id of an event.
+fn id_of(event: &Value) -> Option<u128> {
+    let mut entities = event["entity"].as_array()?.iter();
+    let own = entities.find(|entity| entity["type"]["code"] == "XrequestId")?;
+    number(own["what"]["identifier"]["value"].as_str()?.as_bytes())
 }
 
 /// The request id of a record: the first member of this name, for no text stands before it.
@@ -234,9 +288,10 @@ impl Lost {
     }
 }
 
-fn verified(stage: &Stage) -> Result<Report, String> {
+fn verified(stage: &Stage, format: Format) -> Result<Report, String> {
     let mut files = stage.logs();
-    files.push(stage.file("repository.ndjson"));
+    // Events are no part of a chain.
+    files.extend((format == Format::Records).then(|| stage.file("repository.ndjson")));
     files.push(stage.file("envoy.log"));
     files.retain(|file| file.is_file());
     let files: Vec<String> = files

@@ -2,8 +2,9 @@
 //! back, the listeners are taken anew, the log is rotated, workers trap, and Envoy is killed. Then every answer that a
 //! client got is looked for in the access log and in the repository.
 //!
-//! In strict mode the repository has at least the intent of each of them. Otherwise only what Envoy had in its memory
-//! when it was killed may be missing, and the verifier finds nothing wrong but ends that are missing.
+//! In strict mode the repository has the intent of each of them. Otherwise only what Envoy had in its memory when it was
+//! killed may be missing, and the verifier finds nothing wrong but ends that are missing. Where no worker and no Envoy
+//! dies, the repository has the record of each of them in either mode, however often the listener was taken anew.
 
 mod faults;
 mod judge;
@@ -42,6 +43,28 @@ pub struct Options {
     pub seed: u64,
     /// What is tried, in this order.
     pub modes: Vec<Mode>,
+    /// What the repository gets.
+    pub format: Format,
+    /// Whether workers trap and Envoy is killed.
+    pub deaths: bool,
+}
+
+/// `audit.repository.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Transactions of AuditEvents.
+    Events,
+    /// The lines of the access log.
+    Records,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Events => "audit-events",
+            Format::Records => "records",
+        }
+    }
 }
 
 /// Whether the repository is strict.
@@ -64,7 +87,8 @@ impl Mode {
 
 impl Options {
     /// Reads `--exchanges=N` (default 1 000 000), `--seconds=N` (default: as long as it takes), `--seed=N` (default:
-    /// another one each time) and `--mode=strict` or `relaxed` (default: half of the exchanges each).
+    /// another one each time), `--mode=strict` or `relaxed` (default: half of the exchanges each), `--format=records`
+    /// (default) or `audit-events`, and `--deaths=no` (default: they die).
     ///
     /// # Errors
     /// The argument that is not understood.
@@ -74,6 +98,8 @@ impl Options {
             seconds: None,
             seed: fastrand::u64(..),
             modes: vec![Mode::Strict, Mode::Relaxed],
+            format: Format::Records,
+            deaths: true,
         };
         for argument in arguments {
             let number = |text: &str| {
@@ -86,9 +112,12 @@ impl Options {
                 Some(("--seed", text)) => options.seed = number(text)?,
                 Some(("--mode", "strict")) => options.modes = vec![Mode::Strict],
                 Some(("--mode", "relaxed")) => options.modes = vec![Mode::Relaxed],
+                Some(("--format", "records")) => options.format = Format::Records,
+                Some(("--format", "audit-events")) => options.format = Format::Events,
+                Some(("--deaths", "no")) => options.deaths = false,
                 _ => {
                     return Err(format!(
-                        "{argument:?} is not understood, expected --exchanges=N, --seconds=N, --seed=N, --mode=strict or --mode=relaxed"
+                        "{argument:?} is not understood, expected --exchanges=N, --seconds=N, --seed=N, --mode=strict, --mode=relaxed, --format=records, --format=audit-events or --deaths=no"
                     ));
                 }
             }
@@ -104,8 +133,10 @@ impl Options {
 pub async fn run(options: Options) -> Result<bool, String> {
     let Options { exchanges, .. } = options;
     println!(
-        "loss: {exchanges} exchanges, --seed={}, {CALLERS} callers",
-        options.seed
+        "loss: {exchanges} exchanges, --seed={}, --format={}{}, {CALLERS} callers",
+        options.seed,
+        options.format.name(),
+        if options.deaths { "" } else { " --deaths=no" },
     );
     let share = exchanges.div_ceil(options.modes.len() as u64);
     let mut judgements = Vec::new();
@@ -117,7 +148,7 @@ pub async fn run(options: Options) -> Result<bool, String> {
 
 async fn one(mode: Mode, exchanges: u64, options: &Options) -> Result<Judgement, String> {
     let mut random = Rng::with_seed(options.seed);
-    let stage = Arc::new(Stage::set_up(mode).await?);
+    let stage = Arc::new(Stage::set_up(mode, options.format).await?);
     let load = Arc::new(Load::new(exchanges));
     let mut callers = JoinSet::new();
     for number in 0..CALLERS {
@@ -133,7 +164,7 @@ async fn one(mode: Mode, exchanges: u64, options: &Options) -> Result<Judgement,
             println!("{seconds:>6} s  {:<8} {}", mode.name(), told.line());
         }
     });
-    let mut faults = Faults::new(random);
+    let mut faults = Faults::new(random, options.deaths);
     let until = options
         .seconds
         .map(|seconds| began + Duration::from_secs(seconds));
@@ -145,14 +176,14 @@ async fn one(mode: Mode, exchanges: u64, options: &Options) -> Result<Judgement,
     }
     progress.abort();
     caused?;
-    stage.settle().await?;
+    stage.settle(options.deaths).await?;
     stage.quit().await?;
-    Judgement::of(mode, &stage, &load, faults, seconds)
+    Judgement::of(mode, options.format, &stage, &load, faults, seconds)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Options};
+    use super::{Format, Mode, Options};
 
     #[test]
     fn options_are_understood_or_refused() {
@@ -163,10 +194,21 @@ mod tests {
             seconds: Some(9),
             seed: 7,
             modes: vec![Mode::Relaxed],
+            format: Format::Events,
+            deaths: false,
         };
-        let text = "--seed=7 --exchanges=5 --seconds=9 --mode=relaxed";
+        let text =
+            "--seed=7 --exchanges=5 --seconds=9 --mode=relaxed --format=audit-events --deaths=no";
         assert_eq!(parse(text), Ok(options));
-        for bad in ["--exchanges=0", "--seconds=x", "--mode=both", "--seed", "5"] {
+        for bad in [
+            "--exchanges=0",
+            "--seconds=x",
+            "--mode=both",
+            "--format=text",
+            "--deaths=yes",
+            "--seed",
+            "5",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

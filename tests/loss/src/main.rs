@@ -1,6 +1,6 @@
 //! The campaign of `make loss`.
 //!
-//! `loss [--exchanges=N] [--seconds=N] [--seed=N] [--mode=strict|relaxed]`: see [`fhir_guard_loss`].
+//! `loss [--exchanges=N] [--seconds=N] [--seed=N] [--mode=strict|relaxed] [--format=records|audit-events] [--deaths=no]`: see [`fhir_guard_loss`].
 
 use std::process::ExitCode;
 

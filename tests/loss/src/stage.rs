@@ -19,9 +19,9 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::Mode;
 use crate::repository::Repository;
 use crate::trap::trapping;
+use crate::{Format, Mode};
 
 /// The external base of the guarded API.
 const BASE: &str = "https://fhir.example.org/r4";
@@ -61,7 +61,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn set_up(mode: Mode) -> Result<Stage, String> {
+    pub(crate) async fn set_up(mode: Mode, format: Format) -> Result<Stage, String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let directory = tempfile::Builder::new()
             .prefix("fhir-guard-loss-")
@@ -95,7 +95,7 @@ impl Stage {
                 policy["audit"]["repository"] = json!({
                     "cluster": "repository",
                     "uri": format!("http://127.0.0.1:{audit}/audit"),
-                    "format": "records",
+                    "format": format.name(),
                     "timeout": "1s",
                     "queue": "256KiB",
                     "strict": mode == Mode::Strict,
@@ -216,14 +216,16 @@ impl Stage {
         Ok(killed)
     }
 
-    /// Waits until nothing comes to the repository any more.
-    pub(crate) async fn settle(&self) -> Result<(), String> {
+    /// Waits until nothing comes to the repository any more; longer where nothing may be missing then, because queues
+    /// rest after failures.
+    pub(crate) async fn settle(&self, deaths: bool) -> Result<(), String> {
+        let enough = if deaths { 6 } else { 24 };
         let (mut before, mut quiet) = (0, 0);
-        for _ in 0..90 {
+        for _ in 0..180 {
             sleep(Duration::from_millis(500)).await;
             let lines = self.repository.lines();
             quiet = if lines == before { quiet + 1 } else { 0 };
-            if quiet == 6 {
+            if quiet == enough {
                 return Ok(());
             }
             before = lines;
