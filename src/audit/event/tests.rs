@@ -1,5 +1,7 @@
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::*;
 use crate::audit::{Concerned, Telling};
 use crate::identity::MacKey;
@@ -38,7 +40,9 @@ fn record(interaction: &'static str) -> Record {
 }
 
 fn told(record: &Record, outcome: Outcome, status: u16) -> Vec<Value> {
-    events(record, outcome, status, record.began + 5_000_000)
+    let events = events(record, outcome, status, record.began + 5_000_000);
+    let read = |event: &String| serde_json::from_str(event).expect("JSON");
+    events.iter().map(read).collect()
 }
 
 fn codes(value: &Value) -> String {

@@ -44,10 +44,7 @@ impl Guard {
         let line = place(record.line_of(Outcome::Announced, 0, now));
         let records: Vec<String> = match queue.format() {
             Format::Records => vec![line],
-            Format::Events => {
-                let events = event::events(record, Outcome::Announced, 0, now);
-                events.iter().map(ToString::to_string).collect()
-            }
+            Format::Events => event::events(record, Outcome::Announced, 0, now),
         };
         Some((records.len(), queue.intent(&records)))
     }
@@ -88,9 +85,8 @@ impl Guard {
         match queue.format() {
             Format::Records => queue.push(line.to_owned()),
             Format::Events => {
-                for event in exchange.events(now, status) {
-                    queue.push(event.to_string());
-                }
+                let events = exchange.events(now, status);
+                events.into_iter().for_each(|event| queue.push(event));
             }
         }
     }

@@ -135,7 +135,8 @@ fn disclosed() -> Vec<Value> {
         },
         ..Record::default()
     };
-    event::events(&record, Outcome::Allowed, 200, NOW * 1_000_000_000)
+    let events = event::events(&record, Outcome::Allowed, 200, NOW * 1_000_000_000);
+    events.iter().map(|event| world::read(event)).collect()
 }
 
 /// Those that do not succeed, and how.

@@ -117,8 +117,14 @@ impl World {
             };
         }
         exchange.end();
-        exchange.events(now + 5_000_000, None)
+        let events = exchange.events(now + 5_000_000, None);
+        events.iter().map(|event| read(event)).collect()
     }
+}
+
+/// An event as a value.
+pub fn read(event: &str) -> Value {
+    serde_json::from_str(event).expect("JSON")
 }
 
 fn answer(guard: &Guard, exchange: &mut Exchange, ask: &Ask) {
