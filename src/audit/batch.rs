@@ -128,8 +128,17 @@ impl Repository {
             Format::Records => ("application/x-ndjson", batch.join("\n") + "\n"),
             Format::Events => ("application/fhir+json", transaction(batch)),
         };
+        let digest = match self.format {
+            Format::Records => Sha256::digest(body.as_bytes()),
+            // The id of an event is a hash of what it is of: to hash all of them again would cost as much as to
+            // write them.
+            Format::Events => {
+                let ids: Vec<&str> = batch.iter().map(|event| id(event)).collect();
+                Sha256::digest(ids.join("\n").as_bytes())
+            }
+        };
         let mut key = String::with_capacity(64);
-        hex(&mut key, &Sha256::digest(body.as_bytes()));
+        hex(&mut key, &digest);
         let field = |name: &'static str, value: &str| (Cow::Borrowed(name), value.to_owned());
         let mut headers = vec![
             field(":method", "POST"),
@@ -217,6 +226,30 @@ mod tests {
         assert!(call.headers.iter().any(|(name, _)| name == "prefer"));
         let call = repository(Format::Records).call(&["{}"]);
         assert!(call.headers.iter().all(|(name, _)| name != "prefer"));
+    }
+
+    #[test]
+    fn the_same_batch_has_the_same_key_and_no_other_has() {
+        let event = |id: &str| format!(r#"{{"resourceType":"AuditEvent","id":"{id}"}}"#);
+        let [one, two] = ["a1", "b2"].map(event);
+        let sha256 = |text: &str| {
+            let mut key = String::new();
+            hex(&mut key, &Sha256::digest(text.as_bytes()));
+            key
+        };
+        for (name, format, batch, expected) in [
+            ("an event", Format::Events, vec![one.as_str()], "a1"),
+            ("another", Format::Events, vec![two.as_str()], "b2"),
+            ("both", Format::Events, vec![&one, &two], "a1\nb2"),
+            ("otherwise", Format::Events, vec![&two, &one], "b2\na1"),
+            ("a record", Format::Records, vec!["{}"], "{}\n"),
+            ("two", Format::Records, vec!["{}", "{}"], "{}\n{}\n"),
+        ] {
+            let call = repository(format).call(&batch);
+            let mut keys = call.headers.iter();
+            let key = keys.find(|(name, _)| name == "idempotency-key");
+            assert_eq!(key.map(|(_, key)| key), Some(&sha256(expected)), "{name}");
+        }
     }
 
     #[test]
