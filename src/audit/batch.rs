@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::chain::hex;
 use crate::json::{Document, Limits};
 use crate::remote::Call;
 
@@ -136,8 +137,17 @@ impl Repository {
             Format::Records => ("application/x-ndjson", batch.join("\n") + "\n"),
             Format::Events => ("application/fhir+json", transaction(batch)),
         };
-        let key: [u8; 32] = Sha256::digest(body.as_bytes()).into();
-        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = match self.format {
+            Format::Records => Sha256::digest(body.as_bytes()),
+            // The id of an event is a hash of what it is of: to hash all of them again would cost as much as to
+            // write them.
+            Format::Events => {
+                let ids: Vec<&str> = batch.iter().map(|event| id(event)).collect();
+                Sha256::digest(ids.join("\n").as_bytes())
+            }
+        };
+        let mut key = String::with_capacity(64);
+        hex(&mut key, &digest);
         let field = |name: &'static str, value: &str| (Cow::Borrowed(name), value.to_owned());
         let mut headers = vec![
             field(":method", "POST"),
@@ -161,15 +171,25 @@ impl Repository {
 
 /// A Bundle that puts each event under its id: all of them, or none.
 fn transaction(events: &[&str]) -> String {
-    let entry = |event: &&str| {
-        let id = id(event);
-        format!(r#"{{"resource":{event},"request":{{"method":"PUT","url":"AuditEvent/{id}"}}}}"#)
-    };
-    let entries: Vec<String> = events.iter().map(entry).collect();
-    format!(
-        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{}]}}"#,
-        entries.join(",")
-    )
+    // Written once, at its full length: of what a repository costs most is copying.
+    let bytes: usize = events.iter().map(|event| event.len()).sum();
+    let around = events.len().saturating_mul(128).saturating_add(64);
+    let mut out = String::with_capacity(bytes.saturating_add(around));
+    out.push_str(r#"{"resourceType":"Bundle","type":"transaction","entry":["#);
+    for (place, event) in events.iter().enumerate() {
+        let before = if place == 0 { "" } else { "," };
+        let parts = [
+            before,
+            r#"{"resource":"#,
+            event,
+            r#","request":{"method":"PUT","url":"AuditEvent/"#,
+            id(event),
+            r#""}}"#,
+        ];
+        parts.iter().for_each(|part| out.push_str(part));
+    }
+    out.push_str("]}");
+    out
 }
 
 /// The id of an event of ours.
@@ -215,6 +235,30 @@ mod tests {
         assert!(call.headers.iter().any(|(name, _)| name == "prefer"));
         let call = repository(Format::Records).call(&["{}"]);
         assert!(call.headers.iter().all(|(name, _)| name != "prefer"));
+    }
+
+    #[test]
+    fn the_same_batch_has_the_same_key_and_no_other_has() {
+        let event = |id: &str| format!(r#"{{"resourceType":"AuditEvent","id":"{id}"}}"#);
+        let [one, two] = ["a1", "b2"].map(event);
+        let sha256 = |text: &str| {
+            let mut key = String::new();
+            hex(&mut key, &Sha256::digest(text.as_bytes()));
+            key
+        };
+        for (name, format, batch, expected) in [
+            ("an event", Format::Events, vec![one.as_str()], "a1"),
+            ("another", Format::Events, vec![two.as_str()], "b2"),
+            ("both", Format::Events, vec![&one, &two], "a1\nb2"),
+            ("otherwise", Format::Events, vec![&two, &one], "b2\na1"),
+            ("a record", Format::Records, vec!["{}"], "{}\n"),
+            ("two", Format::Records, vec!["{}", "{}"], "{}\n{}\n"),
+        ] {
+            let call = repository(format).call(&batch);
+            let mut keys = call.headers.iter();
+            let key = keys.find(|(name, _)| name == "idempotency-key");
+            assert_eq!(key.map(|(_, key)| key), Some(&sha256(expected)), "{name}");
+        }
     }
 
     #[test]

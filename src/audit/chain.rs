@@ -306,7 +306,8 @@ impl Ticket {
     }
 }
 
-fn hex(out: &mut String, bytes: &[u8]) {
+/// Bytes in hexadecimal, in lower case.
+pub(super) fn hex(out: &mut String, bytes: &[u8]) {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
     ];

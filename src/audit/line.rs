@@ -13,7 +13,12 @@ pub(super) struct Line(pub String);
 impl Line {
     pub fn new() -> Line {
         // As long as most records are.
-        let mut text = String::with_capacity(1024);
+        Line::of(1024)
+    }
+
+    /// One with room for this many bytes.
+    pub fn of(bytes: usize) -> Line {
+        let mut text = String::with_capacity(bytes);
         text.push('{');
         Line(text)
     }
@@ -134,6 +139,11 @@ impl Line {
         self.text("action", Some(told.action.name()));
         self.text("would", told.would.map(Action::name));
         self.close('}');
+    }
+
+    /// JSON of our own, as it stands.
+    pub fn constant(&mut self, json: &'static str) {
+        self.0.push_str(json);
     }
 
     pub fn open(&mut self, bracket: char) {

@@ -36,8 +36,6 @@ mod watermark;
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use crate::access::Permit;
 use crate::audit::{Caller, Outcome, Record, event};
 use crate::denial::{Challenge, Denial};
@@ -317,9 +315,9 @@ impl Exchange {
         self.record.line_of(outcome, status, now)
     }
 
-    /// What the exchange was, as FHIR AuditEvents, each of which has an id of its own; as
-    /// [`record`](Self::record).
-    pub fn events(&self, now: u64, status: Option<u16>) -> Vec<Value> {
+    /// What the exchange was, as FHIR AuditEvents, each of which is one line of JSON and has an id of its own;
+    /// as [`record`](Self::record).
+    pub fn events(&self, now: u64, status: Option<u16>) -> Vec<String> {
         let (outcome, status) = self.ended_with(status);
         event::events(&self.record, outcome, status, now)
     }

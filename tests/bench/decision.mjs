@@ -90,9 +90,13 @@ const chained = new Worker(module, policy(0, 1, {
   secrets: { checkpoint_key: { inline: 'MC4CAQAwBQYDK2VwBCIEIPhKIBuDQZ719C1mcc8/lbJFdq18kNZ+Yvz/TA4EMdRd' } },
   audit: { observer: 'bench', chain: { key_id: 'bench', records: 1000, time: '24h' } },
 }));
-const [base, reading, ten, free, one, four, told, detected, linked, search, entries] = measure(
+// Each record as an AuditEvent, in batches to a repository that takes them.
+const reported = new Worker(module, policy(0, 1, {
+  audit: { observer: 'bench', repository: { cluster: 'audit', uri: 'https://audit.example.org/fhir', queue: '64MiB' } },
+}));
+const [base, reading, ten, free, one, four, told, detected, linked, evented, search, entries] = measure(
   [plain, request('GET', '/metadata')], [plain, read], [tens, read], ...limited.map((worker) => [worker, read]),
-  [plain, answer], [watched, answer], [chained, answer], [plain, request('GET', TEN, 'patient/*.rs')],
+  [plain, answer], [watched, answer], [chained, answer], [reported, answer], [plain, request('GET', TEN, 'patient/*.rs')],
   [plain, request('POST', '', 'patient/*.cruds', transaction())],
 );
 const rows = [
@@ -102,6 +106,7 @@ const rows = [
   ['four limits', four - free, 8],
   ['all detectors', detected - told, 5],
   ['the record chained', linked - told, 8],
+  ['the record as an event', evented - told, 12],
   ['search with ten parameters', search - base, 30],
   ['transaction of 100 entries', entries - base, 2000],
 ].map(([name, difference, most]) => {

@@ -56,12 +56,16 @@ fn a_filter_that_fails_lets_nothing_through_bypass_97() {
 /// What Envoy can print of an exchange beside the record has paths, queries and tokens in it.
 #[test]
 fn no_shipped_log_prints_what_a_request_says() {
-    const PRINTED: [&str; 4] = [
+    const PRINTED: [&str; 7] = [
         "FILTER_STATE(wasm.fhir_guard.alert:PLAIN)",
         "FILTER_STATE(wasm.fhir_guard.audit:PLAIN)",
         // In bodies of Envoy's own answers.
         "REQ(X-REQUEST-ID)",
+        // Words of Envoy's, and of ours.
+        "RESPONSE_CODE_DETAILS",
+        "SPAN_ID",
         "START_TIME(",
+        "TRACE_ID",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy");
     let mut found = 0;

@@ -1,156 +1,162 @@
 //! Who took part: client, server, and the user by the token.
 
-use serde_json::{Map, Value};
-
 use super::pattern::Roles;
-use super::{About, DICOM, coding, concept, object, text};
-use crate::audit::{Record, Subject, Told};
+use super::{About, DICOM, Line, codings, concepts};
+use crate::audit::{Record, Subject, Telling, Told};
 
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const USER_AGENTS: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes";
 const KEEPER: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
-const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 /// The prefix of a token's id (BALP, OAuth patterns: SHALL).
 const TOKEN: &str = "urn:ietf:params:oauth:jti:";
 /// And of the hash of one, which is none of theirs.
 const TOKEN_HASH: &str = "urn:fhir-guard:jti-hash:";
 
-pub(super) fn agents(about: &About<'_>) -> Vec<Value> {
-    let user = user(about);
-    let mut agents = vec![client(about, user.is_none()), server(about)];
-    agents.extend(user);
-    agents
+/// `agent`.
+pub(super) fn write_agents(out: &mut Line, about: &About<'_>) {
+    let user = user(about.record);
+    out.key("agent");
+    out.open('[');
+    write_client(out, about, user.is_none());
+    write_server(out, about);
+    if let Some(subject) = user {
+        write_user(out, about, subject);
+    }
+    out.close(']');
 }
 
-/// The token as a URI, and whether it is the standard's; `None` where nothing of it is told, or it is of no
-/// user.
-pub(super) fn token_uri(record: &Record) -> Option<(String, bool)> {
-    record.subject.as_ref().filter(|_| has_user(record))?;
-    let id = record.token_id.as_deref()?;
-    Some(match record.policy.token_id.tell(Subject::TokenId, id)? {
-        Told::Plain(id) => (format!("{TOKEN}{}", escaped(id)), true),
-        Told::Hash(hash) => (format!("{TOKEN_HASH}{hash}"), false),
-    })
-}
-
-/// Whether the patterns of tokens are followed.
+/// Whether the patterns of tokens are followed: the user's token is named as it is.
 pub(super) fn names_token(about: &About<'_>) -> bool {
-    token_uri(about.record).is_some_and(|(_, plain)| plain)
+    let record = about.record;
+    let plain = matches!(record.policy.token_id, Telling::Plain);
+    plain && record.token_id.is_some() && user(record).is_some()
 }
 
 /// Identified by this value of this system.
-pub(super) fn identified(system: Option<&str>, value: &str) -> Value {
-    let mut identifier = Map::new();
-    if let Some(system) = system {
-        identifier.insert("system".to_owned(), text(system));
-    }
-    identifier.insert("value".to_owned(), text(value));
-    object([("identifier", Value::Object(identifier))])
+pub(super) fn identified(out: &mut Line, system: Option<&str>, value: &str) {
+    open_identified(out, system, value);
+    out.close('}');
 }
 
-/// A client that acts for itself names itself as the subject of its tokens (RFC 9068 section 2.2).
-fn has_user(record: &Record) -> bool {
-    record.subject.is_some() && (record.subject != record.client || record.user.is_some())
+/// The same, and more members may follow.
+pub(super) fn open_identified(out: &mut Line, system: Option<&str>, value: &str) {
+    out.constant(r#"{"identifier":{"#);
+    out.text("system", system);
+    out.text("value", Some(value));
+    out.close('}');
 }
 
-fn client(about: &About<'_>, requests: bool) -> Value {
+/// The user. A client that acts for itself names itself as the subject of its tokens (RFC 9068 section 2.2).
+fn user(record: &Record) -> Option<&str> {
+    let acts = record.subject != record.client || record.user.is_some();
+    record.subject.as_deref().filter(|_| acts)
+}
+
+fn write_client(out: &mut Line, about: &About<'_>, requests: bool) {
     let record = about.record;
     let own = match about.pattern.roles {
-        Roles::ClientIsSource => Some("110153"),
-        Roles::ServerIsSource => Some("110152"),
+        Roles::ClientIsSource => Some((DICOM, "110153")),
+        Roles::ServerIsSource => Some((DICOM, "110152")),
         Roles::Neither => None,
     };
-    let mut codings: Vec<Value> = Vec::from_iter(own.map(|code| coding(DICOM, code)));
     // Where the comprehensive pattern is not claimed, nothing but what the interaction's own asks for.
     let bare = own.is_some() && !names_token(about);
-    codings.extend((!bare).then(|| coding(DICOM, "110150")));
-    let who = match (record.client.as_deref(), record.certificate.as_deref()) {
-        (Some(client), _) => identified(None, client),
-        (None, Some(thumbprint)) => identified(Some("urn:fhir-guard:x5t-s256"), thumbprint),
-        (None, None) => object([("display", text("unknown"))]),
-    };
+    let application = (!bare).then_some((DICOM, "110150"));
     let address = record.address.as_deref();
-    let address = address.and_then(|own| record.policy.address.address(own));
-    let network = match address {
-        Some(address) => object([("address", text(&address)), ("type", text("2"))]),
-        None => absent(if record.address.is_some() {
-            "masked"
-        } else {
-            "unknown"
-        }),
-    };
-    object([
-        ("type", object([("coding", Value::Array(codings))])),
-        ("who", who),
-        ("requestor", Value::Bool(requests)),
-        ("network", network),
-    ])
+    let told = address.and_then(|own| record.policy.address.address(own));
+    out.comma();
+    out.constant(r#"{"network":"#);
+    match told {
+        Some(address) => {
+            out.open('{');
+            out.text("address", Some(&address));
+            out.constant(r#","type":"2"}"#);
+        }
+        // What BALP requires and is not told.
+        None => {
+            out.constant(concat!(
+                r#"{"extension":[{"url":"#,
+                r#""http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":""#
+            ));
+            out.constant(if address.is_some() {
+                "masked"
+            } else {
+                "unknown"
+            });
+            out.constant(r#""}]}"#);
+        }
+    }
+    write_requestor(out, requests);
+    out.constant(r#","type":{"coding":"#);
+    codings(out, own.into_iter().chain(application));
+    out.close('}');
+    out.key("who");
+    match (record.client.as_deref(), record.certificate.as_deref()) {
+        (Some(client), _) => identified(out, None, client),
+        (None, Some(thumbprint)) => identified(out, Some("urn:fhir-guard:x5t-s256"), thumbprint),
+        (None, None) => out.constant(r#"{"display":"unknown"}"#),
+    }
+    out.close('}');
 }
 
-fn server(about: &About<'_>) -> Value {
+fn write_server(out: &mut Line, about: &About<'_>) {
     let policy = &about.record.policy;
     let own = match about.pattern.roles {
-        Roles::ClientIsSource => coding(DICOM, "110152"),
-        Roles::ServerIsSource => coding(DICOM, "110153"),
-        Roles::Neither => coding(KEEPER, "custodian"),
+        Roles::ClientIsSource => (DICOM, "110152"),
+        Roles::ServerIsSource => (DICOM, "110153"),
+        Roles::Neither => (KEEPER, "custodian"),
     };
-    object([
-        ("type", object([("coding", Value::Array(vec![own]))])),
-        ("who", identified(None, &policy.observer)),
-        ("requestor", Value::Bool(false)),
-        (
-            "network",
-            object([("address", text(&policy.base)), ("type", text("5"))]),
-        ),
-    ])
+    out.comma();
+    out.constant(r#"{"network":{"#);
+    out.text("address", Some(&policy.base));
+    out.constant(r#","type":"5"}"#);
+    write_requestor(out, false);
+    out.constant(r#","type":{"coding":"#);
+    codings(out, [own]);
+    out.close('}');
+    out.key("who");
+    identified(out, None, &policy.observer);
+    out.close('}');
 }
 
-fn user(about: &About<'_>) -> Option<Value> {
+fn write_user(out: &mut Line, about: &About<'_>, subject: &str) {
     let record = about.record;
-    let subject = record.subject.as_deref().filter(|_| has_user(record))?;
-    let mut codings = vec![coding(PARTICIPATION, about.pattern.user)];
-    if about.pattern.user != "IRCP" && names_token(about) {
-        // The comprehensive pattern has it of every user.
-        codings.push(coding(PARTICIPATION, "IRCP"));
-    }
-    let token = token_uri(record);
-    if token.is_some() {
-        codings.push(coding(USER_AGENTS, "UserOauthAgent"));
-    }
-    let mut who = identified(record.issuer.as_deref(), subject);
+    let token = record.token_id.as_deref();
+    let token = token.and_then(|id| record.policy.token_id.tell(Subject::TokenId, id));
+    // The comprehensive pattern has it of every user.
+    let receives = about.pattern.user != "IRCP" && names_token(about);
+    let codes = [
+        Some((PARTICIPATION, about.pattern.user)),
+        receives.then_some((PARTICIPATION, "IRCP")),
+        token.is_some().then_some((USER_AGENTS, "UserOauthAgent")),
+    ];
+    out.comma();
+    out.open('{');
+    let uri = token.map(|token| match token {
+        Told::Plain(id) => format!("{TOKEN}{}", escaped(id)),
+        Told::Hash(hash) => format!("{TOKEN_HASH}{hash}"),
+    });
+    out.list("policy", uri.as_slice());
+    concepts(out, "purposeOfUse", &record.purposes);
+    write_requestor(out, true);
+    concepts(out, "role", &record.roles);
+    out.constant(r#","type":{"coding":"#);
+    codings(out, codes.into_iter().flatten());
+    out.close('}');
+    out.key("who");
+    open_identified(out, record.issuer.as_deref(), subject);
     let user = record.user.as_deref();
-    let reference = user.filter(|own| record.policy.references.is_plain(own));
-    if let (Some(reference), Some(who)) = (reference, who.as_object_mut()) {
-        who.insert("reference".to_owned(), text(reference));
-    }
-    let mut agent = Map::new();
-    let mut add = |key: &str, value: Value| {
-        agent.insert(key.to_owned(), value);
-    };
-    add("type", object([("coding", Value::Array(codings))]));
-    if !record.roles.is_empty() {
-        add(
-            "role",
-            record.roles.iter().map(|word| concept(word)).collect(),
-        );
-    }
-    add("who", who);
-    add("requestor", Value::Bool(true));
-    if let Some((token, _)) = token {
-        add("policy", Value::Array(vec![text(&token)]));
-    }
-    if !record.purposes.is_empty() {
-        let purposes = record.purposes.iter().map(|word| concept(word));
-        add("purposeOfUse", purposes.collect());
-    }
-    Some(Value::Object(agent))
+    out.text(
+        "reference",
+        user.filter(|own| record.policy.references.is_plain(own)),
+    );
+    out.constant("}}");
 }
 
-/// What BALP requires and is not told.
-fn absent(reason: &str) -> Value {
-    let extension = object([("url", text(ABSENT)), ("valueCode", text(reason))]);
-    object([("extension", Value::Array(vec![extension]))])
+fn write_requestor(out: &mut Line, requests: bool) {
+    out.key("requestor");
+    out.constant(if requests { "true" } else { "false" });
 }
 
 /// As a part of a URN (RFC 8141 section 2).

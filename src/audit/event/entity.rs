@@ -2,10 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
 
-use super::agent::identified;
-use super::{About, coding, object, text};
+use super::agent::{identified, open_identified};
+use super::{About, Coding, Line, coding};
 use crate::audit::{Record, Subject, Telling};
 use crate::request::escape;
 
@@ -16,50 +15,64 @@ const BALP_TYPE: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAudit
 const HASH: &str = "urn:fhir-guard:reference-hash";
 const TRACE: &str = "https://www.w3.org/TR/trace-context/#traceparent-header";
 
-pub(super) fn entities(about: &About<'_>) -> Vec<Value> {
+/// `entity`.
+pub(super) fn write_entities(out: &mut Line, about: &About<'_>) {
     let record = about.record;
-    let subject = match about.method.filter(|_| about.pattern.asks) {
-        Some(method) => query(about, method),
-        None => data(about),
-    };
-    let mut entities = vec![subject];
-    entities.extend(about.patient.and_then(|patient| {
-        Some(object([
-            ("what", what(record, patient, None)?),
-            ("type", coding(ENTITY_TYPE, "1")),
-            ("role", coding(ROLE, "1")),
-        ]))
-    }));
-    if !record.request_id.is_empty() {
-        entities.push(object([
-            ("what", identified(None, &record.request_id)),
-            ("type", coding(BALP_TYPE, "XrequestId")),
-        ]));
+    out.key("entity");
+    out.open('[');
+    match about.method.filter(|_| about.pattern.asks) {
+        Some(method) => write_query(out, about, method),
+        None => write_data(out, about),
     }
-    entities.push(exchange(about));
-    entities
+    if let Some(patient) = about.patient {
+        let before = out.0.len();
+        open_entity(out, Some("1"), (ENTITY_TYPE, "1"));
+        out.key("what");
+        match write_what(out, record, patient, None) {
+            true => out.close('}'),
+            false => out.0.truncate(before),
+        }
+    }
+    if !record.request_id.is_empty() {
+        open_entity(out, None, (BALP_TYPE, "XrequestId"));
+        out.key("what");
+        identified(out, None, &record.request_id);
+        out.close('}');
+    }
+    write_exchange(out, about);
+    out.close(']');
+}
+
+/// What an entity begins with: its role and its type.
+fn open_entity(out: &mut Line, role: Option<&'static str>, entity_type: Coding) {
+    out.comma();
+    out.open('{');
+    if let Some(role) = role {
+        out.key("role");
+        coding(out, (ROLE, role));
+    }
+    out.key("type");
+    coding(out, entity_type);
 }
 
 /// The resource that was read or written.
-fn data(about: &About<'_>) -> Value {
+fn write_data(out: &mut Line, about: &About<'_>) {
+    let record = about.record;
+    open_entity(out, Some("4"), (ENTITY_TYPE, "2"));
+    out.key("what");
     let named = about
         .reference
-        .and_then(|own| what(about.record, own, about.version));
-    let nameless = || {
-        object([(
-            "display",
-            text(about.record.resource_type.unwrap_or("unknown")),
-        )])
-    };
-    object([
-        ("what", named.unwrap_or_else(nameless)),
-        ("type", coding(ENTITY_TYPE, "2")),
-        ("role", coding(ROLE, "4")),
-    ])
+        .is_some_and(|own| write_what(out, record, own, about.version));
+    if !named {
+        out.open('{');
+        out.text("display", Some(record.resource_type.unwrap_or("unknown")));
+        out.close('}');
+    }
+    out.close('}');
 }
 
 /// What was asked: method, URL and query as records tell them, in base64.
-fn query(about: &About<'_>, method: &str) -> Value {
+fn write_query(out: &mut Line, about: &About<'_>, method: &str) {
     let record = about.record;
     let path = about.path();
     let mut asked = format!("{method} {}{path}", record.policy.base);
@@ -82,20 +95,23 @@ fn query(about: &About<'_>, method: &str) -> Value {
             Telling::Nothing => {}
         }
     }
-    object([
-        ("type", coding(ENTITY_TYPE, "2")),
-        ("role", coding(ROLE, "24")),
-        ("query", text(&STANDARD.encode(asked))),
-    ])
+    open_entity(out, Some("24"), (ENTITY_TYPE, "2"));
+    out.text("query", Some(&STANDARD.encode(asked)));
+    out.close('}');
 }
 
 /// The decision, and what of it counts.
-fn exchange(about: &About<'_>) -> Value {
+fn write_exchange(out: &mut Line, about: &About<'_>) {
     let record = about.record;
-    let mut details = Vec::new();
-    let mut add = |name: &str, value: &str| {
+    out.comma();
+    out.constant(r#"{"detail":["#);
+    let mut add = |name: &'static str, value: &str| {
         if !value.is_empty() {
-            details.push(object([("type", text(name)), ("valueString", text(value))]));
+            out.comma();
+            out.open('{');
+            out.text("type", Some(name));
+            out.text("valueString", Some(value));
+            out.close('}');
         }
     };
     add("rule", about.rule);
@@ -114,42 +130,42 @@ fn exchange(about: &About<'_>) -> Value {
     }
     add("tenant", record.tenant.as_deref().unwrap_or_default());
     add("watermark", record.watermark.as_deref().unwrap_or_default());
-    let mut entity = Map::new();
+    out.constant(r#"],"name":"exchange","type":"#);
+    coding(out, (ENTITY_TYPE, "4"));
     if let Some(trace) = &record.trace {
-        entity.insert("what".to_owned(), identified(Some(TRACE), trace));
+        out.key("what");
+        identified(out, Some(TRACE), trace);
     }
-    entity.insert("type".to_owned(), coding(ENTITY_TYPE, "4"));
-    entity.insert("name".to_owned(), text("exchange"));
-    entity.insert("detail".to_owned(), Value::Array(details));
-    Value::Object(entity)
+    out.close('}');
 }
 
-/// A reference as it is told; a hashed one keeps its type.
-fn what(record: &Record, reference: &str, version: Option<&str>) -> Option<Value> {
+/// A reference as it is told; a hashed one keeps its type. Whether there is anything to tell.
+fn write_what(out: &mut Line, record: &Record, reference: &str, version: Option<&str>) -> bool {
     let telling = &record.policy.references;
     let (resource_type, id) = match reference.split_once('/') {
         Some((resource_type, _)) => (resource_type, true),
         None => (reference, false),
     };
     if !id || matches!(telling, Telling::Nothing) {
-        let display = text(resource_type);
-        return Some(object([
-            ("type", text(resource_type)),
-            ("display", display),
-        ]));
-    }
-    if telling.is_plain(reference) {
+        out.open('{');
+        out.text("display", Some(resource_type));
+        out.text("type", Some(resource_type));
+    } else if telling.is_plain(reference) {
         let version = version.map(|version| format!("/_history/{version}"));
         let full = format!("{reference}{}", version.unwrap_or_default());
-        return Some(object([("reference", text(&full))]));
+        out.open('{');
+        out.text("reference", Some(&full));
+    } else {
+        let told = telling.reference(reference);
+        let hash = told.as_deref().and_then(|told| told.split_once('#'));
+        let Some((_, hash)) = hash else {
+            return false;
+        };
+        open_identified(out, Some(HASH), hash);
+        out.text("type", Some(resource_type));
     }
-    let told = telling.reference(reference)?;
-    let (_, hash) = told.split_once('#')?;
-    let mut hashed = identified(Some(HASH), hash);
-    if let Some(members) = hashed.as_object_mut() {
-        members.insert("type".to_owned(), text(resource_type));
-    }
-    Some(hashed)
+    out.close('}');
+    true
 }
 
 impl About<'_> {

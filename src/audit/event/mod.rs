@@ -16,13 +16,13 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::line::rfc3339;
+use super::chain::hex;
+use super::line::{Line, rfc3339};
 use super::{AuditPolicy, Concerned, EntryRecord, Outcome, Record};
-use agent::agents;
-use entity::entities;
+use agent::write_agents;
+use entity::write_entities;
 use pattern::Pattern;
 
 /// Where the profiles are.
@@ -100,8 +100,8 @@ impl Success {
     }
 }
 
-/// The events of an exchange that ended so; `now` in nanoseconds since 1970.
-pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<Value> {
+/// The events of an exchange that ended so, each one line of JSON; `now` in nanoseconds since 1970.
+pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<String> {
     let mut abouts: Vec<About<'_>> = Vec::new();
     match record.entries.as_slice() {
         [] => whole(record, Success::of(outcome, status), status, &mut abouts),
@@ -115,9 +115,10 @@ pub fn events(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<V
             }
         }
     }
+    let period = [record.began_by(now), now].map(rfc3339);
     let written = abouts.iter().enumerate();
     written
-        .map(|(place, about)| written_event(about, place, now))
+        .map(|(place, about)| written_event(about, place, now, &period))
         .collect()
 }
 
@@ -184,53 +185,42 @@ fn of_entry<'r>(record: &'r Record, entry: &'r EntryRecord, outcome: Outcome) ->
     }
 }
 
-fn written_event(about: &About<'_>, place: usize, now: u64) -> Value {
+/// Room for most events, so that they are written without being moved.
+const EVENT: usize = 4096;
+
+/// Written as it grows, not as a tree: where there is a repository each exchange is at least one of them.
+fn written_event(about: &About<'_>, place: usize, now: u64, [start, end]: &[String; 2]) -> String {
     let record = about.record;
-    let began = record.began_by(now);
-    let mut out = Map::new();
-    let mut add = |key: &str, value: Value| {
-        out.insert(key.to_owned(), value);
-    };
-    add("resourceType", text("AuditEvent"));
-    add("id", text(&about.id(place, now)));
-    let profiles = about.profiles();
-    if !profiles.is_empty() {
-        let urls = profiles
-            .iter()
-            .map(|name| text(&format!("{PROFILES}{name}")));
-        add("meta", object([("profile", urls.collect())]));
-    }
-    let (event_type, subtypes) = about.types();
-    add("type", event_type);
-    if !subtypes.is_empty() {
-        add("subtype", Value::Array(subtypes));
-    }
-    add("action", text(about.pattern.action));
-    let period = [
-        ("start", text(&rfc3339(began))),
-        ("end", text(&rfc3339(now))),
-    ];
-    add("period", object(period));
-    add("recorded", text(&rfc3339(now)));
+    let mut out = Line::of(EVENT);
+    out.constant(r#""resourceType":"AuditEvent""#);
+    out.text("id", Some(&about.id(place, now)));
+    about.write_profiles(&mut out);
+    about.write_types(&mut out);
+    out.text("action", Some(about.pattern.action));
+    out.key("period");
+    out.open('{');
+    out.text("end", Some(end));
+    out.text("start", Some(start));
+    out.close('}');
+    out.text("recorded", Some(end));
     match about.success {
-        Success::Full => add("outcome", text("0")),
-        Success::Open => add("outcomeDesc", text(Outcome::Announced.name())),
+        Success::Full => out.text("outcome", Some("0")),
+        Success::Open => out.text("outcomeDesc", Some(Outcome::Announced.name())),
         fault => {
-            add("outcome", text(fault.code()));
+            out.text("outcome", Some(fault.code()));
             // Of what nobody decided on there is none.
-            if !about.rule.is_empty() {
-                add("outcomeDesc", text(about.rule));
-            }
+            out.text(
+                "outcomeDesc",
+                Some(about.rule).filter(|rule| !rule.is_empty()),
+            );
         }
     }
-    let reasons: Vec<Value> = record.purposes.iter().map(|word| concept(word)).collect();
-    if !reasons.is_empty() {
-        add("purposeOfEvent", Value::Array(reasons));
-    }
-    add("agent", Value::Array(agents(about)));
-    add("source", source(&record.policy));
-    add("entity", Value::Array(entities(about)));
-    Value::Object(out)
+    concepts(&mut out, "purposeOfEvent", &record.purposes);
+    write_agents(&mut out, about);
+    write_source(&mut out, &record.policy);
+    write_entities(&mut out, about);
+    out.close('}');
+    out.0
 }
 
 impl About<'_> {
@@ -243,49 +233,62 @@ impl About<'_> {
         id(self.record, &format!("{intent}{place}"), now)
     }
 
-    /// The names of the profiles that it follows.
-    fn profiles(&self) -> Vec<String> {
-        let mut names = Vec::new();
+    /// `meta`, with the profiles that it follows.
+    fn write_profiles(&self, out: &mut Line) {
         if self.success != Success::Full {
-            return names;
+            return;
         }
-        match (self.pattern.profile, self.patient) {
-            ("PrivacyDisclosure.Source", None) | ("", _) => {}
-            ("PrivacyDisclosure.Source", _) => names.push("PrivacyDisclosure.Source".to_owned()),
-            (profile, Some(_)) => names.push(format!("Patient{profile}")),
-            (profile, None) => names.push(profile.to_owned()),
+        let own = match (self.pattern.profile, self.patient) {
+            ("PrivacyDisclosure.Source", None) | ("", _) => None,
+            ("PrivacyDisclosure.Source", _) => Some(("", "PrivacyDisclosure.Source")),
+            (profile, Some(_)) => Some(("Patient", profile)),
+            (profile, None) => Some(("", profile)),
+        };
+        let token = agent::names_token(self).then_some([
+            ("", "OAUTHaccessTokenUse.Minimal"),
+            ("", "OAUTHaccessTokenUse.Comprehensive"),
+        ]);
+        if own.is_none() && token.is_none() {
+            return;
         }
-        if agent::names_token(self) {
-            names.push("OAUTHaccessTokenUse.Minimal".to_owned());
-            names.push("OAUTHaccessTokenUse.Comprehensive".to_owned());
+        out.key("meta");
+        out.open('{');
+        out.key("profile");
+        out.open('[');
+        for (before, name) in own.into_iter().chain(token.into_iter().flatten()) {
+            out.comma();
+            out.open('"');
+            for part in [PROFILES, before, name] {
+                out.constant(part);
+            }
+            out.close('"');
         }
-        names
+        out.constant("]}");
     }
 
     /// `type` and `subtype`.
-    fn types(&self) -> (Value, Vec<Value>) {
-        let interaction = match self.pattern.code {
-            "" => None,
-            code => Some(coding(RESTFUL, code)),
-        };
-        let mut subtypes: Vec<Value> = Vec::from_iter(interaction);
+    fn write_types(&self, out: &mut Line) {
         let refused = !matches!(self.success, Success::Full | Success::Open);
         let by_consent = refused && self.rule.starts_with("consent.");
-        let event_type = match (by_consent, self.pattern.profile) {
-            (true, _) => {
-                subtypes.insert(0, coding(AUTHORIZATION, "AuthZ-Consent"));
-                coding(DICOM, "110113")
-            }
+        let (event_type, first) = match (by_consent, self.pattern.profile) {
+            (true, _) => ((DICOM, "110113"), Some((AUTHORIZATION, "AuthZ-Consent"))),
             (false, "PrivacyDisclosure.Source") => {
-                subtypes.insert(0, coding(LIFECYCLE, "disclose"));
-                coding(DICOM, "110106")
+                ((DICOM, "110106"), Some((LIFECYCLE, "disclose")))
             }
-            (false, _) => coding(EVENT_TYPE, "rest"),
+            (false, _) => ((EVENT_TYPE, "rest"), None),
         };
-        if self.record.breaks_glass() {
-            subtypes.push(coding(DICOM, "110127"));
+        let interaction = match self.pattern.code {
+            "" => None,
+            code => Some((RESTFUL, code)),
+        };
+        let emergency = self.record.breaks_glass().then_some((DICOM, "110127"));
+        out.key("type");
+        coding(out, event_type);
+        let subtypes = [first, interaction, emergency];
+        if subtypes.iter().any(Option::is_some) {
+            out.key("subtype");
+            codings(out, subtypes.into_iter().flatten());
         }
-        (event_type, subtypes)
     }
 }
 
@@ -310,47 +313,72 @@ pub(super) fn id(record: &Record, place: &str, now: u64) -> String {
         record.route.as_deref().unwrap_or_default(),
     ];
     let message = format!("{} {place} {}", record.began_by(now), parts.join("\n"));
-    let digest = Sha256::digest(message.as_bytes());
-    let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-    hex.collect()
+    let digest: [u8; 32] = Sha256::digest(message.as_bytes()).into();
+    let (half, _) = digest.split_at(16);
+    let mut out = String::with_capacity(32);
+    hex(&mut out, half);
+    out
 }
 
-fn source(policy: &AuditPolicy) -> Value {
-    const SOURCE: &str = "http://terminology.hl7.org/CodeSystem/security-source-type";
-    let observer = agent::identified(None, &policy.observer);
-    let types = Value::Array(vec![coding(SOURCE, "4")]);
-    object([("observer", observer), ("type", types)])
+fn write_source(out: &mut Line, policy: &AuditPolicy) {
+    out.key("source");
+    out.open('{');
+    out.key("observer");
+    agent::identified(out, None, &policy.observer);
+    out.constant(concat!(
+        r#","type":[{"code":"4","system":"#,
+        r#""http://terminology.hl7.org/CodeSystem/security-source-type"}]}"#
+    ));
 }
 
-/// A purpose or a role: a coding where the token has one, else its text.
-fn concept(word: &str) -> Value {
-    // What is none by R4 (https://hl7.org/fhir/R4/datatypes.html#code) may still be read.
-    let is_code = |code: &str| !code.is_empty() && code.split(' ').all(is_token);
-    match word.rsplit_once('|') {
-        Some((system, code)) if is_token(system) && is_code(code) => {
-            object([("coding", Value::Array(vec![coding(system, code)]))])
-        }
-        _ => object([("text", text(word))]),
+/// Purposes or roles, where there are any: a coding where the token has one, else its text.
+fn concepts(out: &mut Line, key: &'static str, words: &[String]) {
+    if words.is_empty() {
+        return;
     }
+    out.key(key);
+    out.open('[');
+    for word in words {
+        out.comma();
+        out.open('{');
+        match word.rsplit_once('|') {
+            Some((system, code)) if is_token(system) && is_code(code) => {
+                out.constant(r#""coding":[{"#);
+                out.text("code", Some(code));
+                out.text("system", Some(system));
+                out.constant("}]");
+            }
+            _ => out.text("text", Some(word)),
+        }
+        out.close('}');
+    }
+    out.close(']');
+}
+
+/// Whether it is one by R4 (<https://hl7.org/fhir/R4/datatypes.html#code>).
+fn is_code(text: &str) -> bool {
+    text.split(' ').all(is_token)
 }
 
 fn is_token(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
 }
 
-fn coding(system: &str, code: &str) -> Value {
-    object([("system", text(system)), ("code", text(code))])
+/// A code of the standard's, behind its system.
+type Coding = (&'static str, &'static str);
+
+fn coding(out: &mut Line, (system, code): Coding) {
+    let parts = [r#"{"code":""#, code, r#"","system":""#, system, r#""}"#];
+    for part in parts {
+        out.constant(part);
+    }
 }
 
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let members = members.into_iter();
-    Value::Object(
-        members
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect(),
-    )
-}
-
-fn text(text: &str) -> Value {
-    Value::String(text.to_owned())
+fn codings(out: &mut Line, codings: impl IntoIterator<Item = Coding>) {
+    out.open('[');
+    for own in codings {
+        out.comma();
+        coding(out, own);
+    }
+    out.close(']');
 }

@@ -2,6 +2,8 @@ mod requests;
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::*;
 use crate::audit::{Concerned, Telling};
 use crate::identity::MacKey;
@@ -40,7 +42,13 @@ fn record(interaction: &'static str) -> Record {
 }
 
 fn told(record: &Record, outcome: Outcome, status: u16) -> Vec<Value> {
-    events(record, outcome, status, record.began + 5_000_000)
+    told_at(record, outcome, status, record.began + 5_000_000)
+}
+
+fn told_at(record: &Record, outcome: Outcome, status: u16, now: u64) -> Vec<Value> {
+    let events = events(record, outcome, status, now);
+    let read = |event: &String| serde_json::from_str(event).expect("JSON");
+    events.iter().map(read).collect()
 }
 
 fn codes(value: &Value) -> String {
@@ -374,7 +382,7 @@ fn the_same_event_has_the_same_id_and_no_other_has() {
         request_id: String::new(),
         ..own.clone()
     };
-    let at = |now| events(&headless, Outcome::Proxy, 400, now)[0]["id"].clone();
+    let at = |now| told_at(&headless, Outcome::Proxy, 400, now)[0]["id"].clone();
     assert_eq!(at(1), at(1));
     assert_ne!(at(1), at(2));
     assert_ne!(id(&own), id(&other));

@@ -48,10 +48,7 @@ impl Guard {
                     None => line,
                 }]
             }
-            Format::Events => {
-                let events = event::events(record, Outcome::Announced, 0, now);
-                events.iter().map(ToString::to_string).collect()
-            }
+            Format::Events => event::events(record, Outcome::Announced, 0, now),
         };
         Some((records.len(), queue.intent(&records)))
     }
@@ -101,9 +98,8 @@ impl Guard {
         match queue.format() {
             Format::Records => queue.push(line.to_owned(), of),
             Format::Events => {
-                for event in exchange.events(now, status) {
-                    queue.push(event.to_string(), of);
-                }
+                let events = exchange.events(now, status);
+                events.into_iter().for_each(|event| queue.push(event, of));
             }
         }
     }

@@ -12,6 +12,8 @@ pub struct Case {
     pub rules: Rules,
     /// Which tokens the callers show.
     pub tokens: Tokens,
+    /// Whom it compares.
+    pub field: Field,
     /// How many clients, each with a certificate and a connection of its own.
     pub clients: usize,
     /// Requests of the closed loop, whose CPU time is measured.
@@ -47,6 +49,17 @@ pub enum Tokens {
     New(Algorithm),
 }
 
+/// Which variants a case compares.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Field {
+    /// The filter as shipped, with all that others do in its place.
+    Others,
+    /// The filter with everything switched on, with the native chain and the filter as shipped.
+    Everything,
+    /// The filter with a repository, strict and not.
+    Strict,
+}
+
 /// Requests under way at once in the closed loop, over all clients.
 pub const IN_FLIGHT: usize = 16;
 
@@ -59,10 +72,12 @@ const MIDDLE: Document = Document::Observations(100 * KB);
 const LARGE: Document = Document::Observations(1000 * KB);
 
 /// Every case, in the order of the table. The names below stand for the ones that marks rest on.
-pub const ALL: [Case; 11] = [
+pub const ALL: [Case; 13] = [
     Case::patient(REPEATED, Tokens::Repeated, CLIENTS, 3000, Some(2000)),
     Case::patient("repeated token, 2 clients", Tokens::Repeated, 2, 3000, None),
     Case::patient("repeated token, 1 client", Tokens::Repeated, 1, 3000, None),
+    Case::among(Field::Everything, EVERYTHING, 2, 3000, None),
+    Case::among(Field::Strict, STRICT, 2, 3000, Some(300)),
     Case::patient(
         NEW_ES256,
         Tokens::New(Algorithm::Es256),
@@ -96,6 +111,10 @@ pub const HIDDEN: [&str; 4] = ["note", "performer", "interpretation", "reference
 
 /// The row of the first mark.
 pub const REPEATED: &str = "repeated token, 16 clients";
+/// The row of a mark: with everything switched on.
+pub const EVERYTHING: &str = "repeated token, everything on";
+/// The row in which a strict repository is compared with one that is not.
+pub const STRICT: &str = "repeated token, strict or not";
 /// The row of a mark.
 pub const NEW_ES256: &str = "always-new token, ES256";
 /// The row of a mark.
@@ -122,9 +141,23 @@ impl Case {
             document: Document::Patient,
             rules: Rules::Typical,
             tokens,
+            field: Field::Others,
             clients,
             requests,
             rate,
+        }
+    }
+
+    const fn among(
+        field: Field,
+        name: &'static str,
+        clients: usize,
+        requests: usize,
+        rate: Option<u32>,
+    ) -> Case {
+        Case {
+            field,
+            ..Case::patient(name, Tokens::Repeated, clients, requests, rate)
         }
     }
 
@@ -140,6 +173,7 @@ impl Case {
             document,
             rules,
             tokens: Tokens::Repeated,
+            field: Field::Others,
             clients: CLIENTS,
             requests,
             rate,

@@ -9,7 +9,17 @@ use tokio::time::sleep;
 
 use crate::case::{Case, Document, HIDDEN, Rules};
 use crate::load::{Answer, Expected};
+use crate::sink::Taken;
 use crate::variant::Variant;
+
+/// What a record has where everything is switched on; and it has no `risk`.
+const EVERYTHING: [&str; 5] = [
+    "\"patients\":[\"Patient/p1\"]",
+    "\"answers\":",
+    "\"network\":",
+    "\"chain\":{",
+    "\"ticket\":",
+];
 
 /// Looks at a whole answer; what every further answer must be.
 pub fn answer(
@@ -21,10 +31,10 @@ pub fn answer(
     if answer.status != 200 {
         return Err(format!("the answer is a {}, expected 200", answer.status));
     }
-    if variant == Variant::Ours && !answer.headers.contains_key("ratelimit") {
+    if variant.guards() && !answer.headers.contains_key("ratelimit") {
         return Err("the answer does not say what remains of the limit".to_owned());
     }
-    if variant == Variant::Ours || variant.edits(case) {
+    if variant.guards() || variant.edits(case) {
         redacted(case, document, answer)?;
     } else if answer.body != document {
         return Err("the answer is not what the upstream sent".to_owned());
@@ -69,6 +79,18 @@ pub async fn records(
     Ok(())
 }
 
+/// What the repository must have of this many requests.
+pub fn reported(variant: Variant, requests: usize) -> Taken {
+    Taken {
+        announced: if variant == Variant::Strict {
+            requests
+        } else {
+            0
+        },
+        permitted: if variant.reports() { requests } else { 0 },
+    }
+}
+
 /// The last record of an answer other than a 200, to say more about one.
 pub async fn odd_record(log: &Path) -> String {
     // Envoy writes records some 50 ms late.
@@ -81,7 +103,7 @@ pub async fn odd_record(log: &Path) -> String {
 fn missing(variant: Variant, case: &Case, line: &str) -> Option<&'static str> {
     let mut parts = match variant {
         Variant::Calls => return (line.len() != 700).then_some("its 700 bytes"),
-        Variant::Ours => vec!["\"outcome\":\"allowed\"", "\"limits\":{\"per-client\":"],
+        _ if variant.guards() => vec!["\"outcome\":\"allowed\"", "\"limits\":{\"per-client\":"],
         _ => vec!["\"status\":200"],
     };
     if matches!(
@@ -90,7 +112,13 @@ fn missing(variant: Variant, case: &Case, line: &str) -> Option<&'static str> {
     ) {
         parts.push("\"client\":\"clinic-");
     }
-    if variant == Variant::Ours {
+    match variant {
+        Variant::Everything => parts.extend(EVERYTHING),
+        Variant::Recorded => parts.extend(["\"chain\":{", "\"ticket\":"]),
+        Variant::Strict => parts.extend(["\"announced\":", "\"chain\":{", "\"intent\":"]),
+        _ => {}
+    }
+    if variant.guards() {
         let redacted = !line.contains("\"redacted\":0,");
         if redacted != (case.rules == Rules::Typical) {
             return Some("what was redacted");

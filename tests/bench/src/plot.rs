@@ -8,7 +8,7 @@ use crate::variant::Variant;
 const LEFT: f64 = 250.0;
 const RIGHT: f64 = 90.0;
 const WIDTH: f64 = 900.0;
-const TOP: f64 = 70.0;
+const TOP: f64 = 80.0;
 const BAR: f64 = 11.0;
 const GAP: f64 = 14.0;
 
@@ -52,16 +52,18 @@ pub fn svg(report: &Report) -> String {
     }
     let mut legend = String::new();
     for (index, variant) in Variant::ALL.into_iter().enumerate() {
-        let x = 16.0 + 98.0 * f64::from(u8::try_from(index).unwrap_or(0));
+        let place = |number: usize| f64::from(u8::try_from(number).unwrap_or(0));
+        let x = 16.0 + 145.0 * place(index % 6);
+        let y = 36.0 + 15.0 * place(index / 6);
         let color = color(index);
         let _ = writeln!(
             legend,
-            r#"<rect x="{x}" y="38" width="11" height="11" fill="{color}"/>"#
+            r#"<rect x="{x}" y="{y}" width="11" height="11" fill="{color}"/>"#
         );
         text(
             &mut legend,
             x + 16.0,
-            48.0,
+            y + 10.0,
             "start",
             "number",
             variant.name(),
@@ -79,9 +81,9 @@ pub fn svg(report: &Report) -> String {
 }
 
 fn color(index: usize) -> &'static str {
-    const COLORS: [&str; 9] = [
+    const COLORS: [&str; 12] = [
         "#b0b0b0", "#e0a458", "#c8742a", "#a8c8e8", "#6fa3d0", "#3f76a8", "#7fb08a", "#b05a7a",
-        "#1f4e79",
+        "#1f4e79", "#0b2236", "#5c6f82", "#8a4a5e",
     ];
     COLORS.get(index).copied().unwrap_or("#000")
 }

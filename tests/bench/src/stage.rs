@@ -16,8 +16,9 @@ use crate::case::{CLIENTS, Case, IN_FLIGHT, Tokens};
 use crate::data::{self, Documents};
 use crate::load::Load;
 use crate::process::{self, Cores, Processor};
+use crate::sink::Sink;
 use crate::upstream;
-use crate::variant::Variant;
+use crate::variant::{Beside, Variant};
 
 /// The external base, and that of the upstream as the shipped manifest has it.
 const BASE: &str = "https://fhir.example.org/r4";
@@ -30,6 +31,8 @@ pub type Caller = (ClientCertificate, Vec<HeaderValue>);
 pub struct Stage {
     /// What the upstream answers.
     pub documents: Documents,
+    /// The repository of audit records.
+    pub sink: Sink,
     pki: Pki,
     issuer: Issuer,
     envoys: Vec<(Variant, Envoy)>,
@@ -57,11 +60,17 @@ impl Stage {
         pki.write_to(&directory.path().join("tls"))?;
         modules.copy_to(directory.path())?;
         let processor = Processor::start(&modules.processor)?;
+        let sink = Sink::start().await?;
+        let beside = Beside {
+            processor: processor.address(),
+            sink: sink.address(),
+        };
         let jwks = json!({ "keys": [
             issuer.jwk(Algorithm::Es256), issuer.jwk(Algorithm::Rs256),
         ] });
         let mut stage = Stage {
             documents,
+            sink,
             pki,
             issuer,
             envoys: Vec::new(),
@@ -80,7 +89,7 @@ impl Stage {
                 .upstream("127.0.0.1", address.port())
                 .local_only();
             let config = variant
-                .apply(manifest, directory, &jwks, stage.processor.address())
+                .apply(manifest, directory, &jwks, beside)
                 .files("/etc/fhir-guard/", directory)
                 .build()?;
             stage.configurations.push((variant, config.clone()));

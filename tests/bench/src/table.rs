@@ -69,6 +69,12 @@ fn ratio_table(report: &Report) -> String {
         ),
         ("fhir-guard / 12 calls", Variant::Ours, Variant::Calls),
         ("bare / fhir-guard", Variant::Bare, Variant::Ours),
+        (
+            "all on / native cached",
+            Variant::Everything,
+            Variant::NativeCached,
+        ),
+        ("strict / repository", Variant::Strict, Variant::Recorded),
         ("serde_json / fhir-guard", Variant::Tree, Variant::Ours),
         (
             "native + ext_proc / fhir-guard",

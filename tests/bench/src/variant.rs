@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use fhir_guard_harness::envoy::Manifest;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::case::{Case, Document, HIDDEN, Rules};
+use crate::case::{Case, Document, Field, HIDDEN, Rules};
+use crate::policy;
+use crate::sink;
 
 /// One Envoy of the run.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -30,11 +32,26 @@ pub enum Variant {
     External,
     /// The filter, as shipped.
     Ours,
+    /// The filter with all that a careful operator switches on.
+    Everything,
+    /// The filter with its records in a chain and in a repository.
+    Recorded,
+    /// The same, and nothing goes on before the repository knows of it.
+    Strict,
+}
+
+/// The servers beside the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside {
+    /// Where the external processor listens.
+    pub processor: SocketAddr,
+    /// Where the repository of audit records listens.
+    pub sink: SocketAddr,
 }
 
 impl Variant {
     /// In the order in which they take turns.
-    pub const ALL: [Variant; 9] = [
+    pub const ALL: [Variant; 12] = [
         Variant::Bare,
         Variant::Native,
         Variant::NativeCached,
@@ -44,6 +61,9 @@ impl Variant {
         Variant::Tree,
         Variant::External,
         Variant::Ours,
+        Variant::Everything,
+        Variant::Recorded,
+        Variant::Strict,
     ];
 
     /// Its name in every output.
@@ -58,24 +78,52 @@ impl Variant {
             Variant::Tree => "wasm serde_json",
             Variant::External => "native + ext_proc",
             Variant::Ours => "fhir-guard",
+            Variant::Everything => "all on",
+            Variant::Recorded => "repository",
+            Variant::Strict => "strict",
         }
     }
 
     /// Whether it is measured in this case. Copies tell something of sizes only, and the edits of others are
     /// those of the rule for Observations.
     pub fn takes(self, case: &Case) -> bool {
+        match case.field {
+            Field::Others => self.takes_beside_others(case),
+            Field::Everything => matches!(
+                self,
+                Variant::Bare | Variant::NativeCached | Variant::Ours | Variant::Everything
+            ),
+            Field::Strict => matches!(self, Variant::Bare | Variant::Recorded | Variant::Strict),
+        }
+    }
+
+    fn takes_beside_others(self, case: &Case) -> bool {
         let observations = matches!(case.document, Document::Observations(_));
         match self {
             Variant::Copy => observations,
             Variant::Tree | Variant::External => observations && self.edits(case),
+            Variant::Everything | Variant::Recorded | Variant::Strict => false,
             _ => true,
         }
     }
 
+    /// Whether it is the filter.
+    pub fn guards(self) -> bool {
+        self == Variant::Ours || self.reports()
+    }
+
+    /// Whether it has a repository.
+    pub fn reports(self) -> bool {
+        matches!(
+            self,
+            Variant::Everything | Variant::Recorded | Variant::Strict
+        )
+    }
+
     /// Whether what it answers is not what the upstream sent.
     pub fn edits(self, case: &Case) -> bool {
-        let editor = matches!(self, Variant::Tree | Variant::External | Variant::Ours);
-        editor && case.rules == Rules::Typical
+        let editor = matches!(self, Variant::Tree | Variant::External);
+        (editor || self.guards()) && case.rules == Rules::Typical
     }
 
     /// Whether it is there for the sake of its CPU time alone, with fewer requests: it is slow, and how slow is
@@ -84,33 +132,39 @@ impl Variant {
         matches!(self, Variant::Tree | Variant::External)
     }
 
-    /// Puts its filters and its access log into the shipped manifest. `processor`: where the external processor
-    /// listens.
+    /// Puts its filters and its access log into the shipped manifest.
     pub fn apply(
         self,
         manifest: Manifest,
         modules: &Path,
         jwks: &Value,
-        processor: SocketAddr,
+        beside: Beside,
     ) -> Manifest {
         let calls = || wasm(modules, "calls");
         match self {
-            Variant::Ours => manifest.plugin(|policy| {
-                policy["issuers"][0]["keys"] = json!({ "inline": jwks });
-                policy["issuers"][0]["algorithms"] = json!(["ES256", "RS256"]);
-                // Charged as shipped, but never used up.
-                policy["limits"][0]["rate"] = json!("100000/s");
-                policy["limits"][0]["burst"] = json!(100_000);
-                if let Some(rules) = policy["redaction"].as_array_mut() {
-                    rules.push(json!({
-                        "name": "observation-details",
-                        "unless": {"scope": "patient/Observation.rs"},
-                        "resource": "Observation",
-                        "elements": HIDDEN,
-                        "action": "remove",
-                    }));
-                }
-            }),
+            Variant::Ours => manifest.plugin(|policy| policy::shipped(policy, jwks)),
+            Variant::Everything => {
+                let alerts = policy::alert_log();
+                let manifest = reporting(manifest, beside.sink).edit(|config| {
+                    each_manager(config, |manager| {
+                        let logs = manager.get_mut("access_log");
+                        if let Some(logs) = logs.and_then(Value::as_array_mut) {
+                            logs.push(alerts.clone());
+                        }
+                    });
+                });
+                manifest.plugin(|policy| {
+                    policy::shipped(policy, jwks);
+                    policy::everything(policy);
+                })
+            }
+            Variant::Recorded | Variant::Strict => {
+                let strict = self == Variant::Strict;
+                reporting(manifest, beside.sink).plugin(|policy| {
+                    policy::shipped(policy, jwks);
+                    policy::recorded(policy, strict);
+                })
+            }
             // The same record in the same place as ours, hence the shipped access log.
             Variant::Calls => replace(manifest, vec![calls()], None),
             Variant::Bare => replace(manifest, Vec::new(), Some(access_log(false))),
@@ -130,7 +184,7 @@ impl Variant {
                 let filters = vec![wasm(modules, &edit())];
                 replace(manifest, filters, Some(access_log(false)))
             }
-            Variant::External => external(manifest, jwks, processor),
+            Variant::External => external(manifest, jwks, beside.processor),
         }
     }
 }
@@ -162,23 +216,36 @@ fn external(manifest: Manifest, jwks: &Value, processor: SocketAddr) -> Manifest
             "processing_mode": mode,
         },
     });
-    let options = format!("{types}.upstreams.http.v3.HttpProtocolOptions");
-    let address = json!({ "address": "127.0.0.1", "port_value": processor.port() });
-    let cluster = json!({
-        "name": "processor",
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": options,
-            "explicit_http_config": { "http2_protocol_options": {} },
-        } },
-        "load_assignment": { "cluster_name": "processor", "endpoints": [{ "lb_endpoints": [
-            { "endpoint": { "address": { "socket_address": address } } },
-        ] }] },
-    });
     let mut chain = native(jwks, true);
     chain.push(filter);
-    replace(manifest, chain, Some(access_log(true))).edit(|config| {
+    let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let mut cluster = cluster("processor", processor);
+    cluster["typed_extension_protocol_options"] = json!({ options: {
+        "@type": format!("type.googleapis.com/{options}"),
+        "explicit_http_config": { "http2_protocol_options": {} },
+    } });
+    with_cluster(replace(manifest, chain, Some(access_log(true))), cluster)
+}
+
+/// The shipped chain, and the way to the repository.
+fn reporting(manifest: Manifest, sink: SocketAddr) -> Manifest {
+    with_cluster(manifest, cluster(sink::CLUSTER, sink))
+}
+
+fn cluster(name: &str, server: SocketAddr) -> Value {
+    let address = json!({ "address": "127.0.0.1", "port_value": server.port() });
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [
+            { "endpoint": { "address": { "socket_address": address } } },
+        ] }] },
+    })
+}
+
+fn with_cluster(manifest: Manifest, cluster: Value) -> Manifest {
+    manifest.edit(|config| {
         let clusters = config.pointer_mut("/static_resources/clusters");
         if let Some(clusters) = clusters.and_then(Value::as_array_mut) {
             clusters.push(cluster);
@@ -189,27 +256,28 @@ fn external(manifest: Manifest, jwks: &Value, processor: SocketAddr) -> Manifest
 /// Puts these filters in the place of the guard, and this access log in the place of the shipped.
 fn replace(manifest: Manifest, filters: Vec<Value>, log: Option<Value>) -> Manifest {
     manifest.edit(|config| {
-        let listeners = config.pointer_mut("/static_resources/listeners");
-        for listener in listeners
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
-            let Some(Value::Object(manager)) = manager else {
-                continue;
-            };
+        each_manager(config, |manager| {
             if let Some(log) = &log {
                 manager.insert("access_log".to_owned(), log.clone());
             }
-            if let Some(chain) = manager
-                .get_mut("http_filters")
-                .and_then(Value::as_array_mut)
-            {
+            let chain = manager.get_mut("http_filters");
+            if let Some(chain) = chain.and_then(Value::as_array_mut) {
                 chain.splice(..1, filters.iter().cloned());
             }
-        }
+        });
     })
+}
+
+/// The connection manager of each listener.
+fn each_manager(config: &mut Value, mut edit: impl FnMut(&mut Map<String, Value>)) {
+    let listeners = config.pointer_mut("/static_resources/listeners");
+    let listeners = listeners.and_then(Value::as_array_mut);
+    for listener in listeners.into_iter().flatten() {
+        let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
+        if let Some(Value::Object(manager)) = manager {
+            edit(manager);
+        }
+    }
 }
 
 /// Fields like those of our record, as far as Envoy knows them.

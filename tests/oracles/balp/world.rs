@@ -119,7 +119,8 @@ impl World {
     pub fn headless(&self) -> Vec<Value> {
         let mut exchange = Exchange::of(&self.guard);
         exchange.end();
-        exchange.events(NOW * 1_000_000_000, Some(400))
+        let events = exchange.events(NOW * 1_000_000_000, Some(400));
+        events.iter().map(|event| read(event)).collect()
     }
 
     /// One exchange.
@@ -181,7 +182,8 @@ impl World {
             carry_out(&mut self.shared, &mut settling);
         }
         exchange.take_place(Some(place()));
-        done.events = exchange.events(now + 5_000_000, None);
+        let events = exchange.events(now + 5_000_000, None);
+        done.events = events.iter().map(|event| read(event)).collect();
         let record = exchange.record(now, None);
         done.record = serde_json::from_str(&record).expect("JSON");
         done
@@ -213,6 +215,11 @@ impl World {
             ),
         ])
     }
+}
+
+/// An event as a value.
+pub fn read(event: &str) -> Value {
+    serde_json::from_str(event).expect("JSON")
 }
 
 /// The first place in a chain.

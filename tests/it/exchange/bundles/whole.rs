@@ -241,7 +241,8 @@ fn the_events_of_a_bundle_name_whom_its_answers_are_about() {
         );
         assert_eq!(left.status(), 200);
         exchange.end();
-        let whom = |event: Value| {
+        let whom = |event: String| {
+            let event: Value = serde_json::from_str(&event).expect("JSON");
             let entities = event["entity"].as_array().expect("entities").iter();
             let mut named = entities.clone().filter(|own| own["role"]["code"] == "1");
             let patient = named
