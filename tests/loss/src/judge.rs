@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
-use fhir_guard_companion::verify::{Finding, Kind, Report};
+use fhir_guard_companion::verify::{Extent, Finding, Kind, Report};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -300,7 +300,7 @@ fn verified(stage: &Stage, format: Format) -> Result<Report, String> {
         .collect();
     let mut keys = Keys::default();
     keys.add(PUBLIC, Some("audit-1"))?;
-    verify(&files, &keys, false, 2)
+    verify(&files, &keys, Extent::Log, 2)
 }
 
 /// What a kill does not explain.
