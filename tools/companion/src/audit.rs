@@ -2,14 +2,11 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::keys::Keys;
 use crate::line::{self, hex};
 use crate::read;
 use crate::verify::{ChainReport, Extent, Judging, KEPT, Place, Report, Verifier};
+use serde_json::{Value, json};
 
 /// Verifies a log. The files are read in the order in which their first records were written.
 ///
@@ -60,16 +57,13 @@ fn in_order(files: &[String]) -> Result<Vec<String>, String> {
     Ok(timed.into_iter().map(|(_, name)| name).collect())
 }
 
-/// When a record was written, in nanoseconds since 1970: when its exchange ended. One that took an hour began before
-/// all the others of its file, and of the file before.
+/// When a record was written. One whose exchange took an hour began before all the others of its file, and of the file
+/// before.
 fn written(text: &[u8]) -> Option<i128> {
     let line::Fact::Sealed(_) = line::read(text, &Keys::default()) else {
         return None;
     };
-    let record: Value = serde_json::from_slice(&line::record(text)?).ok()?;
-    let began = OffsetDateTime::parse(record.get("time")?.as_str()?, &Rfc3339).ok()?;
-    let took = record.get("us").and_then(Value::as_u64).unwrap_or(0);
-    Some(began.unix_timestamp_nanos() + i128::from(took) * 1000)
+    line::written(&line::record(text)?)
 }
 
 /// Writes what was found: for people, or as one JSON document.

@@ -1,12 +1,9 @@
 //! What is known when all was read.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use super::Extent;
 use super::chain::Chain;
 use super::finding::{Findings, Place};
-use crate::line::{Id, Time};
+use crate::line::{self, Id, Time};
 
 /// What is known when all was read.
 #[derive(Debug)]
@@ -133,7 +130,5 @@ pub fn of(chain: &Chain, extent: Extent, latest: Option<i64>) -> ChainReport {
 
 /// A time in seconds since 1970.
 pub fn seconds(time: Time) -> Option<i64> {
-    let text = std::str::from_utf8(&time).ok()?;
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    Some(time.unix_timestamp())
+    line::milliseconds(time).map(|time| time.div_euclid(1000))
 }
