@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
+use fhir_guard_companion::verify::Extent;
 use fhir_guard_harness::authorization::{Answer, AuthorizationServer};
 use fhir_guard_harness::client::{Request, Response};
 use serde_json::{Value, json};
@@ -168,7 +169,7 @@ async fn what_goes_on_was_announced_and_pairs_with_what_became_of_it() {
         std::fs::write(&own, first).expect("a file");
         std::fs::write(&log, second + "\n").expect("a file");
         let files = [&own, &log].map(|path| path.display().to_string());
-        let report = verify(&files, &Keys::default(), false, 1).expect("it is read");
+        let report = verify(&files, &Keys::default(), Extent::Log, 1).expect("it is read");
         let found = report.findings.kept.iter();
         let mut found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
         found.dedup();
@@ -329,7 +330,7 @@ async fn no_answer_leaves_without_its_intent_whoever_dies() {
     });
     std::fs::write(&own, taken.text()).expect("a file");
     std::fs::write(&none, "").expect("a file");
-    let report = verify(&[own, none], &Keys::default(), false, 1).expect("it is read");
+    let report = verify(&[own, none], &Keys::default(), Extent::Log, 1).expect("it is read");
     let found = report.findings.kept.iter();
     let found: HashSet<&str> = found.map(|finding| finding.kind.name()).collect();
     assert!(

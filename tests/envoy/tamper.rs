@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
-use fhir_guard_companion::verify::{Kind, Report};
+use fhir_guard_companion::verify::{Extent, Kind, Report};
 use fhir_guard_harness::client::{Request, Version};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ fn judge(log: &Path, text: &str, envoy_log: &Path) -> Report {
     let mut keys = Keys::default();
     keys.add(PUBLIC, Some("audit-1")).expect("a key");
     let files = [log, envoy_log].map(|path| path.display().to_string());
-    verify(&files, &keys, false, 2).expect("it is read")
+    verify(&files, &keys, Extent::Log, 2).expect("it is read")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fhir_guard_companion::verify::Report;
+use fhir_guard_companion::verify::{Extent, Report};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn judged(here: &Path, log: &[&str], events: &[Value]) -> (Report, String) {
     std::fs::write(&paths[0], log.join("\n") + "\n").expect("a file");
     std::fs::write(&paths[1], events.join("\n") + "\n").expect("a file");
     let paths = paths.map(|path| path.display().to_string());
-    let report = verify(&paths, &Keys::default(), false, 2).expect("it is read");
+    let report = verify(&paths, &Keys::default(), Extent::Log, 2).expect("it is read");
     let found = report.findings.kept.iter();
     let found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
     let found = found.join(" ");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
-use crate::load::Load;
+use crate::load::{Load, Millis};
 use crate::repository::Mood;
 use crate::stage::Stage;
 
@@ -76,7 +76,7 @@ pub(crate) struct Faults {
     /// Machines that came back after a trap.
     pub(crate) traps: u64,
     /// When Envoy was killed.
-    pub(crate) kills: Vec<Instant>,
+    pub(crate) kills: Vec<Millis>,
 }
 
 impl Faults {

@@ -1,36 +1,26 @@
 //! What the sinks have, against what the clients got.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
-use fhir_guard_companion::verify::{Finding, Kind, Report};
-use serde_json::Value;
-use tokio::time::Instant;
+use fhir_guard_companion::line::Id;
+use fhir_guard_companion::verify::{ChainReport, Extent, Finding, Kind, Report};
 
 use crate::faults::Faults;
-use crate::load::{Load, Released, number};
-use crate::stage::{FLUSH, PUBLIC, Stage};
+use crate::kills::{HELD, Kills, Lost, SLACK};
+use crate::load::{Load, Millis, Released};
+use crate::sinks::{Files, Line, Sinks};
+use crate::stage::PUBLIC;
 use crate::{Format, Mode};
 
 /// Findings that are told one by one.
 const TOLD: usize = 5;
 
-/// How much later a client of a busy machine may have noted an answer, and the killer the time.
-const SLACK: Duration = Duration::from_secs(2);
-
-/// What may be found wrong, and only in chains that a kill ended: that their last records are missing, or records that
-/// never went to the repository before such as did, or those that an intent announced.
-const OF_A_KILL: [Kind; 4] = [
-    Kind::Truncated,
-    Kind::MissingChain,
-    Kind::Gap,
-    Kind::Unfinished,
-];
+/// How long an exchange of the campaign takes at most: callers give up after ten seconds. Where an intent stands open,
+/// its chain has no record that was written later than this: a worker that lives leaves a record.
+const LONGEST: Millis = 10_000 + 2 * SLACK;
 
 pub(crate) struct Judgement {
     mode: Mode,
@@ -39,103 +29,59 @@ pub(crate) struct Judgement {
     broken: Vec<String>,
 }
 
-/// What stands in files of one kind.
-#[derive(Default)]
-struct Found {
-    lines: u64,
-    bytes: u64,
-    /// Of what is said to be over, or to be under way.
-    records: HashSet<u128>,
-    /// Of what was only announced.
-    intents: HashSet<u128>,
+/// What is known beside the files.
+pub(crate) struct Facts<'f> {
+    pub(crate) mode: Mode,
+    /// Whether workers or Envoy were killed.
+    pub(crate) deadly: bool,
+    pub(crate) kills: &'f [Millis],
+    pub(crate) released: &'f [Released],
+    /// Answers without an id.
+    pub(crate) nameless: u64,
 }
 
-/// What was released and is nowhere.
-#[derive(Default)]
-struct Lost {
-    count: u64,
-    /// By the kill that took it.
-    kills: BTreeMap<usize, u64>,
-    /// The longest time from an answer to the kill.
-    oldest: Duration,
-    /// Which no kill can have taken.
-    unexplained: u64,
+/// What the verifier says.
+pub(crate) struct Verified {
+    /// Of all files.
+    pub(crate) whole: Report,
+    /// Of the logs and the intents: what no log has stands open.
+    pub(crate) announced: Report,
+}
+
+/// What is missing, and what is wrong.
+pub(crate) struct Judged {
+    not_in_log: Lost,
+    nowhere: Lost,
+    /// Released answers of which the repository has nothing, and no record.
+    not_in_repository: u64,
+    unfinished: u64,
+    /// The most bytes that a kill took of the access log.
+    taken: u64,
+    pub(crate) broken: Vec<String>,
 }
 
 impl Judgement {
     pub(crate) fn of(
         mode: Mode,
-        format: Format,
-        stage: &Stage,
+        files: &Files,
         load: &Load,
-        faults: Faults,
+        faults: &Faults,
         time: Duration,
     ) -> Result<Judgement, String> {
-        let (mut log, mut repository) = (Found::default(), Found::default());
-        for file in stage.logs() {
-            log.read(&file, Format::Records)?;
-        }
-        repository.read(&stage.file("repository.ndjson"), format)?;
+        let mut keys = Keys::default();
+        keys.add(PUBLIC, Some("audit-1"))?;
+        let sinks = files.read()?;
+        let verified = Verified::of(files, &keys)?;
         let released = load.released();
-        let is_lost = |own: &&Released, sinks: &[&Found]| {
-            !sinks
-                .iter()
-                .any(|sink| sink.records.contains(&own.id) || sink.intents.contains(&own.id))
+        let facts = Facts {
+            mode,
+            deadly: faults.deadly(),
+            kills: &faults.kills,
+            released: &released,
+            nameless: load.nameless(),
         };
-        let of = |sinks: &[&Found]| -> Lost {
-            let all = released.iter().filter(|own| is_lost(own, sinks));
-            Lost::of(all, &faults.kills)
-        };
-        let (nowhere, not_in_log, not_in_repository) =
-            (of(&[&log, &repository]), of(&[&log]), of(&[&repository]));
-        let without = |ids: &HashSet<u128>| {
-            let all = released.iter().filter(|own| !ids.contains(&own.id));
-            all.count() as u64
-        };
-        let (unannounced, unfinished) =
-            (without(&repository.intents), without(&repository.records));
-        let report = verified(stage, format)?;
-        let mut broken = Vec::new();
-        let mut check = |count: u64, what: &str| {
-            if count > 0 {
-                broken.push(format!("{count} {what}"));
-            }
-        };
-        match mode {
-            Mode::Strict => check(
-                unannounced,
-                "released answers of which the repository has no intent",
-            ),
-            Mode::Relaxed => {
-                check(
-                    nowhere.unexplained,
-                    "records are lost that no kill of Envoy can have taken",
-                );
-                check(
-                    not_in_log.unexplained,
-                    "lines of the log are lost that no kill of Envoy can have taken",
-                );
-            }
-        }
-        if !faults.deadly() {
-            check(
-                unfinished,
-                "released answers of which the repository has no record, and nothing has died",
-            );
-        }
-        check(load.nameless(), "answers have no id");
-        let wrong = wrong(&report, !faults.kills.is_empty());
-        check(
-            wrong.len() as u64,
-            "findings of the verifier that no kill explains",
-        );
-        check(u64::from(released.is_empty()), "run without an answer");
-        broken.extend(
-            wrong
-                .iter()
-                .take(TOLD)
-                .map(|finding| report.findings.line(finding)),
-        );
+        let judged = judge(&facts, &sinks, &verified, files.format);
+        let (log, repository) = (&sinks.log, &sinks.repository);
         let seconds = time.as_secs_f64();
         let rate = load.answered() as f64 / seconds;
         let lines = vec![
@@ -152,19 +98,35 @@ impl Judgement {
                 repository.bytes / repository.lines.max(1),
                 repository.intents.len(),
             ),
-            format!("released, and not in the access log: {}", not_in_log.line()),
             format!(
-                "released, and not in the repository: {}; and not as a record: {unfinished}",
-                not_in_repository.count
+                "released, and not in the access log: {}",
+                judged.not_in_log.line()
             ),
-            format!("released, and in neither: {}", nowhere.line()),
-            format!("verifier: {}", told(&report)),
+            format!(
+                "released, and not in the repository: {}; and not as a record: {}",
+                judged.not_in_repository, judged.unfinished
+            ),
+            format!("released, and in neither: {}", judged.nowhere.line()),
+            format!(
+                "bytes of the access log that one kill took: at most {}",
+                judged.taken
+            ),
+            format!("verifier: {}", told(&verified.whole)),
         ];
         Ok(Judgement {
             mode,
-            deadly: faults.deadly(),
+            deadly: facts.deadly,
             lines,
-            broken,
+            broken: judged.broken,
+        })
+    }
+}
+
+impl Verified {
+    pub(crate) fn of(files: &Files, keys: &Keys) -> Result<Verified, String> {
+        Ok(Verified {
+            whole: verify(&files.given(true), keys, Extent::Log, 2)?,
+            announced: verify(&files.given(false), keys, Extent::Log, 2)?,
         })
     }
 }
@@ -196,123 +158,222 @@ pub(crate) fn verdict(judgements: &[Judgement]) -> bool {
         .all(|judgement| judgement.broken.is_empty())
 }
 
-impl Found {
-    /// Reads a file line by line; one that is not there is empty.
-    fn read(&mut self, path: &Path, format: Format) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-        let file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            file => file.map_err(failed)?,
-        };
-        let mut reader = BufReader::new(file);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-            self.lines += 1;
-            self.bytes += line.len() as u64;
-            match format {
-                Format::Records => {
-                    let announced = line
-                        .windows(ANNOUNCED.len())
-                        .any(|found| found == ANNOUNCED);
-                    self.note(id(&line), announced);
-                }
-                Format::Events => {
-                    let bundle: Value = serde_json::from_slice(&line)
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
-                    for entry in bundle["entry"].as_array().into_iter().flatten() {
-                        let event = &entry["resource"];
-                        self.note(id_of(event), event["outcomeDesc"] == "announced");
-                    }
-                }
-            }
-            line.clear();
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, id: Option<u128>, announced: bool) {
-        match announced {
-            true => self.intents.extend(id),
-            false => self.records.extend(id),
-        }
-    }
-}
-
-/// The member of an intent. No text can hold it: its quotation marks are escaped there.
-const ANNOUNCED: &[u8] = b"\"outcome\":\"announced\"";
-
-/// The request id of an event.
-fn id_of(event: &Value) -> Option<u128> {
-    let mut entities = event["entity"].as_array()?.iter();
-    let own = entities.find(|entity| entity["type"]["code"] == "XrequestId")?;
-    number(own["what"]["identifier"]["value"].as_str()?.as_bytes())
-}
-
-/// The request id of a record: the first member of this name, for no text stands before it.
-fn id(line: &[u8]) -> Option<u128> {
-    const MEMBER: &[u8] = b"\"request_id\":\"";
-    let at = line
-        .windows(MEMBER.len())
-        .position(|found| found == MEMBER)?;
-    let text = line.get(at + MEMBER.len()..)?;
-    let end = text.iter().position(|byte| *byte == b'"')?;
-    number(text.get(..end)?)
-}
-
-impl Lost {
-    fn of<'r>(all: impl Iterator<Item = &'r Released>, kills: &[Instant]) -> Lost {
-        let mut lost = Lost::default();
-        for own in all {
-            lost.count += 1;
-            let next = kills.iter().position(|kill| *kill + SLACK >= own.at);
-            let age = |kill: &Instant| kill.saturating_duration_since(own.at);
-            match next.and_then(|next| Some((next, age(kills.get(next)?)))) {
-                Some((next, age)) if age <= FLUSH + SLACK => {
-                    *lost.kills.entry(next).or_default() += 1;
-                    lost.oldest = lost.oldest.max(age);
-                }
-                _ => lost.unexplained += 1,
-            }
-        }
-        lost
-    }
-
-    fn line(&self) -> String {
-        let most = self.kills.values().max().copied().unwrap_or(0);
-        format!(
-            "{}, at most {most} by one kill, the oldest of them {:.1} s before it; {} by no kill",
-            self.count,
-            self.oldest.as_secs_f64(),
-            self.unexplained,
-        )
-    }
-}
-
-fn verified(stage: &Stage, format: Format) -> Result<Report, String> {
-    let mut files = stage.logs();
-    // Events are no part of a chain.
-    files.extend((format == Format::Records).then(|| stage.file("repository.ndjson")));
-    files.push(stage.file("envoy.log"));
-    files.retain(|file| file.is_file());
-    let files: Vec<String> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let mut keys = Keys::default();
-    keys.add(PUBLIC, Some("audit-1"))?;
-    verify(&files, &keys, false, 2)
-}
-
-/// What a kill does not explain.
-fn wrong(report: &Report, killed: bool) -> Vec<&Finding> {
-    let ended = |finding: &Finding| {
-        let mut chains = report.chains.iter();
-        chains.any(|chain| chain.ended && Some(chain.id) == finding.chain)
+/// Holds everything against everything.
+pub(crate) fn judge(
+    facts: &Facts<'_>,
+    sinks: &Sinks,
+    verified: &Verified,
+    format: Format,
+) -> Judged {
+    let Sinks {
+        log, repository, ..
+    } = sinks;
+    let kills = Kills::new(facts.kills, log.sealed.values());
+    let mean = log.bytes / log.lines.max(1);
+    let in_log = |id: &u128| log.records.contains(id) || log.early.contains(id);
+    let has_record = |id: &u128| repository.records.contains(id) || repository.over.contains(id);
+    let in_repository = |id: &u128| has_record(id) || repository.intents.contains_key(id);
+    let lost = |is_lost: &dyn Fn(&u128) -> bool| {
+        let all = facts.released.iter().filter(|own| is_lost(&own.id));
+        kills.lost(all.map(|own| ((own.at, own.at), (1, mean))))
     };
-    let findings = report.findings.kept.iter();
-    findings
-        .filter(|finding| !killed || ended(finding) || !OF_A_KILL.contains(&finding.kind))
-        .collect()
+    let count = |is_lost: &dyn Fn(&u128) -> bool| {
+        let all = facts.released.iter().filter(|own| is_lost(&own.id));
+        all.count() as u64
+    };
+    let not_in_log = lost(&|id| !in_log(id));
+    // What a kill took of the log: records that the repository has are known to the byte.
+    let copies = repository.sealed.iter();
+    let copies = copies.filter(|(place, _)| !log.sealed.contains_key(place));
+    let copies =
+        kills.lost(copies.map(|(_, line)| ((line.written, line.written), (1, line.bytes))));
+    let gone = lost(&|id| !in_log(id) && !repository.records.contains(id));
+    let (wrong, gaps) = findings(&verified.whole, sinks, &kills, facts.deadly, mean);
+    let taken = (0..facts.kills.len()).map(|kill| {
+        let of = |lost: &Lost| lost.kills.get(kill).map_or(0, |(_, bytes)| *bytes);
+        of(&copies) + of(&gone).max(of(&gaps))
+    });
+    let taken = taken.max().unwrap_or(0);
+    let unfinished = count(&|id| !has_record(id));
+    let mut broken = Vec::new();
+    let mut check = |count: u64, what: &str| {
+        if count > 0 {
+            broken.push(format!("{count} {what}"));
+        }
+    };
+    if facts.mode == Mode::Strict {
+        let unannounced = count(&|id| !repository.intents.contains_key(id));
+        check(
+            unannounced,
+            "released answers of which the repository has no intent",
+        );
+        check(
+            unfound(facts.released, sinks, verified),
+            "released answers without a record of which the verifier does not tell",
+        );
+    }
+    if !facts.deadly {
+        check(
+            unfinished,
+            "released answers of which the repository has no record, and nothing has died",
+        );
+    }
+    check(
+        not_in_log.unexplained,
+        "lines of the log are lost that no kill of Envoy can have taken",
+    );
+    check(
+        copies.unexplained,
+        "records of the repository are not in the log, and no kill of Envoy can have taken them",
+    );
+    if taken > HELD {
+        check(
+            taken,
+            "bytes of the log were taken by one kill: more than Envoy keeps",
+        );
+    }
+    check(
+        outlived(&verified.whole, sinks, format, facts.deadly),
+        "intents stand open of workers that went on",
+    );
+    check(facts.nameless, "answers have no id");
+    check(
+        wrong.len() as u64,
+        "findings of the verifier that no kill explains",
+    );
+    check(
+        u64::from(facts.released.is_empty()),
+        "run without an answer",
+    );
+    let findings = &verified.whole.findings;
+    broken.extend(wrong.iter().take(TOLD).map(|own| findings.line(own)));
+    Judged {
+        nowhere: lost(&|id| !in_log(id) && !in_repository(id)),
+        not_in_repository: count(&|id| !in_repository(id)),
+        not_in_log,
+        unfinished,
+        taken,
+        broken,
+    }
+}
+
+/// The findings that no death explains, and what is missing by the others.
+fn findings<'r>(
+    report: &'r Report,
+    sinks: &Sinks,
+    kills: &Kills,
+    deadly: bool,
+    mean: u64,
+) -> (Vec<&'r Finding>, Lost) {
+    let chains = by_id(report);
+    let (mut wrong, mut missing) = (Vec::new(), Vec::new());
+    for finding in &report.findings.kept {
+        let chain = finding.chain.and_then(|id| chains.get(&id));
+        let ended = chain.is_some_and(|chain| chain.ended);
+        match finding.kind {
+            // Whether its worker went on is looked at for all that stand open, told or not.
+            Kind::Unfinished if deadly && !ended => {}
+            Kind::Gap | Kind::Truncated | Kind::MissingChain if !ended => {
+                let seqs = finding.seqs;
+                let lines = seqs.map_or(0, |(from, to)| to.saturating_sub(from) + 1);
+                match window(finding, sinks) {
+                    Some((from, to)) if kills.taking(from, to).is_some() => {
+                        missing.push(((from, to), (lines, lines.saturating_mul(mean))));
+                    }
+                    _ => wrong.push(finding),
+                }
+            }
+            _ => wrong.push(finding),
+        }
+    }
+    (wrong, kills.lost(missing.into_iter()))
+}
+
+/// When the records were written that are missing: at the earliest, and at the latest.
+fn window(finding: &Finding, sinks: &Sinks) -> Option<(Millis, Millis)> {
+    let chain = finding.chain?;
+    let written = |seq: Option<u64>| {
+        let place = (chain, seq?);
+        let own = [&sinks.log, &sinks.repository]
+            .into_iter()
+            .find_map(|sink| sink.sealed.get(&place));
+        own.map(|line: &Line| line.written)
+    };
+    let told = sinks.told.get(&chain).copied();
+    let Some((from, to)) = finding.seqs else {
+        // It had no record yet when another told of it.
+        return told.map(|(_, at)| (at, Millis::MAX));
+    };
+    let told = told.filter(|(seq, _)| *seq >= to).map(|(_, at)| at);
+    let last = written(to.checked_add(1)).or(told)?;
+    Some((written(from.checked_sub(1)).unwrap_or(last), last))
+}
+
+/// Released answers of which no log has a record, and which the verifier does not name: by the intents alone, and by
+/// all that the repository has.
+fn unfound(released: &[Released], sinks: &Sinks, verified: &Verified) -> u64 {
+    let (whole, announced) = (by_id(&verified.whole), by_id(&verified.announced));
+    let Sinks {
+        log, repository, ..
+    } = sinks;
+    let stands = |reports: &HashMap<Id, &ChainReport>, chain: &Id, ticket: &u64| {
+        let chain = reports.get(chain);
+        chain.is_some_and(|chain| chain.intents.binary_search(ticket).is_ok())
+    };
+    let (mut unfound, mut by_events) = (0, HashMap::<Id, u64>::new());
+    for own in released {
+        if log.records.contains(&own.id) || log.early.contains(&own.id) {
+            continue;
+        }
+        // Of those that were not announced another check tells.
+        let Some((chain, ticket)) = repository.intents.get(&own.id) else {
+            continue;
+        };
+        let closed = repository.records.contains(&own.id);
+        let named = stands(&announced, chain, ticket) && (closed || stands(&whole, chain, ticket));
+        unfound += u64::from(!named);
+        if repository.closed.contains(&(*chain, *ticket)) {
+            *by_events.entry(*chain).or_default() += 1;
+        }
+    }
+    let counted = |chain: &Id| {
+        whole
+            .get(chain)
+            .map_or(0, |own| own.by_events.min(own.unsigned))
+    };
+    let missed = by_events
+        .iter()
+        .map(|(chain, count)| count.saturating_sub(counted(chain)));
+    unfound + missed.sum::<u64>()
+}
+
+/// Intents of which nothing tells more, though their chains went on for longer than an exchange takes; or at all, where
+/// nothing died.
+fn outlived(report: &Report, sinks: &Sinks, format: Format, deadly: bool) -> u64 {
+    let (log, repository) = (&sinks.log, &sinks.repository);
+    let mut last: HashMap<Id, Millis> = HashMap::new();
+    for ((chain, _), line) in log.sealed.iter().chain(&repository.sealed) {
+        let known = last.entry(*chain).or_insert(line.written);
+        *known = line.written.max(*known);
+    }
+    let open = report.chains.iter().flat_map(|chain| {
+        let tickets = chain.intents.iter();
+        tickets.map(move |ticket| (chain, (chain.id, *ticket)))
+    });
+    let wrong = open.filter(|(chain, place)| {
+        let closed = format == Format::Events && repository.closed.contains(place);
+        let began = repository.began.get(place).copied().unwrap_or(0);
+        let went_on = last
+            .get(&chain.id)
+            .is_some_and(|last| last - began > LONGEST);
+        !closed && (!deadly || chain.ended || went_on)
+    });
+    wrong.count() as u64
+}
+
+fn by_id(report: &Report) -> HashMap<Id, &ChainReport> {
+    let chains = report.chains.iter();
+    chains.map(|chain| (chain.id, chain)).collect()
 }
 
 fn told(report: &Report) -> String {
@@ -331,60 +392,17 @@ fn told(report: &Report) -> String {
     let ended = report.chains.iter().filter(|chain| chain.ended).count();
     let open: usize = report.chains.iter().map(|chain| chain.intents.len()).sum();
     format!(
-        "{} records in {} chains, {ended} of them with an end; {} early copies; {} copies; {open} intents of which \
-         nothing else tells; findings: {}",
+        "{} records in {} chains, {ended} of them with an end; {} early copies; {} events; {} copies; {open} intents \
+         without a record, of {} of them events alone tell; findings: {}",
         report.records,
         report.chains.len(),
         report.early,
+        report.events,
         report.copied,
+        report.sum(|chain| chain.by_events),
         match kinds.is_empty() {
             true => "none".to_owned(),
             false => kinds.join(", "),
         },
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_of_a_record_is_its_first() {
-        let own = "{\"v\":1,\"request_id\":\"00000000-0000-0000-0000-0000000000ff\",\"x\":\"\\\"request_id\\\":\\\"1\"}";
-        for (line, expected) in [
-            (own, Some(255)),
-            ("{}", None),
-            ("\"request_id\":\"1\"", None),
-        ] {
-            assert_eq!(id(line.as_bytes()), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn only_what_a_kill_can_have_taken_is_explained() {
-        let kill = Instant::now() + Duration::from_secs(1000);
-        let late = kill + Duration::from_secs(500);
-        for (before, explained) in [(0, true), (9, true), (12, true), (13, false), (400, false)] {
-            let own = [Released {
-                id: 1,
-                at: kill - Duration::from_secs(before),
-            }];
-            let lost = Lost::of(own.iter(), &[kill, late]);
-            assert_eq!(lost.unexplained == 0, explained, "{before} s before");
-        }
-        let own = [Released {
-            id: 1,
-            at: kill + Duration::from_secs(3),
-        }];
-        assert_eq!(
-            Lost::of(own.iter(), &[kill]).unexplained,
-            1,
-            "behind the last"
-        );
-        assert_eq!(
-            Lost::of(own.iter(), &[]).unexplained,
-            1,
-            "nothing was killed"
-        );
-    }
 }

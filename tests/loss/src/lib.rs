@@ -8,8 +8,12 @@
 
 mod faults;
 mod judge;
+mod kills;
 mod load;
 mod repository;
+#[cfg(test)]
+mod rows;
+mod sinks;
 mod stage;
 mod trap;
 
@@ -178,7 +182,8 @@ async fn one(mode: Mode, exchanges: u64, options: &Options) -> Result<Judgement,
     caused?;
     stage.settle(options.deaths).await?;
     stage.quit().await?;
-    Judgement::of(mode, options.format, &stage, &load, faults, seconds)
+    let files = stage.files(options.format);
+    Judgement::of(mode, &files, &load, &faults, seconds)
 }
 
 #[cfg(test)]

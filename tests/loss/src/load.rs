@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fastrand::Rng;
 use fhir_guard_harness::client::{Client, End, Request, Response, Version};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::stage::Stage;
 
@@ -30,7 +30,18 @@ pub(crate) struct Released {
     /// The request id.
     pub(crate) id: u128,
     /// When its client had all that it got.
-    pub(crate) at: Instant,
+    pub(crate) at: Millis,
+}
+
+/// A time, in milliseconds since 1970, as records have it.
+pub(crate) type Millis = i64;
+
+/// What the clock says.
+pub(crate) fn clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    })
 }
 
 pub(crate) struct Load {
@@ -122,10 +133,7 @@ impl Load {
         match id {
             Some(id) => {
                 let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-                released.push(Released {
-                    id,
-                    at: Instant::now(),
-                });
+                released.push(Released { id, at: clock() });
             }
             None => {
                 self.nameless.fetch_add(1, Ordering::Relaxed);

@@ -17,9 +17,12 @@ use fhir_guard_harness::tokens::{Claims, Issuer, now};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use crate::kills::FLUSH;
+use crate::load::{Millis, clock};
 use crate::repository::Repository;
+use crate::sinks::Files;
 use crate::trap::trapping;
 use crate::{Format, Mode};
 
@@ -31,9 +34,6 @@ const KEY: &str = "MC4CAQAwBQYDK2VwBCIEIPhKIBuDQZ719C1mcc8/lbJFdq18kNZ+Yvz/TA4EM
 pub(crate) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAnHShm8hLNta6MmsEXXiY+LAhLhSPhEt/3vE3/u29RpA=
 -----END PUBLIC KEY-----";
-
-/// How long Envoy keeps lines of a file in memory: its default, and what docs/sinks.md says.
-pub(crate) const FLUSH: Duration = Duration::from_secs(10);
 
 /// Heads of answers that a machine of the module that traps takes until it does.
 const TRAPS_AT: u32 = 150;
@@ -200,15 +200,15 @@ impl Stage {
     }
 
     /// Kills Envoy with SIGKILL, and starts another: when it was killed.
-    pub(crate) async fn kill(&self) -> Result<Instant, String> {
+    pub(crate) async fn kill(&self) -> Result<Millis, String> {
         let mut kept = self.envoy.lock().await;
         let mut envoy = kept.take().ok_or("envoy is away")?;
         let pid = envoy.pid().to_string();
-        let killed = Instant::now();
         let status = Command::new("kill").args(["-9", &pid]).status();
         if !status.is_ok_and(|status| status.success()) {
             return Err(format!("cannot kill {pid}"));
         }
+        let killed = clock();
         ended(&mut envoy).await?;
         self.keep_log(&envoy)?;
         drop((envoy, kept));
@@ -245,13 +245,18 @@ impl Stage {
     }
 
     /// The access log, as often as it was moved away; what the repository has; what Envoy's own log has kept.
-    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, format: Format) -> Files {
         let rotated = 1..=self.rotations.load(Ordering::Relaxed);
         let mut all: Vec<PathBuf> = rotated
             .map(|number| self.file(&format!("access.{number}.log")))
             .collect();
         all.push(self.file("access.log"));
-        all
+        Files {
+            access: all,
+            own: self.file("envoy.log"),
+            repository: self.file("repository.ndjson"),
+            format,
+        }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -260,7 +265,7 @@ impl Stage {
 
     async fn start(&self) -> Result<(), String> {
         let spec = Spec {
-            flush: FLUSH,
+            flush: Duration::from_millis(FLUSH.unsigned_abs()),
             ..Spec::new(self.config.clone())
         };
         let envoy = Envoy::start(spec).await?;

@@ -2,6 +2,7 @@
 
 use fhir_guard_companion::audit::verify;
 use fhir_guard_companion::keys::Keys;
+use fhir_guard_companion::verify::Extent;
 use serde_json::{Value, json};
 
 use crate::deployment::{AUDIT, Deployment, Script};
@@ -53,7 +54,7 @@ fn check(name: &str, chained: bool, refused: &[u64], expected: (&[&str], &[&str]
             std::fs::write(file, lines.join("\n")).expect("a file");
         }
         let files = files.map(|file| file.to_string_lossy().into_owned());
-        let report = verify(&files, &Keys::default(), false, 1).expect("a report");
+        let report = verify(&files, &Keys::default(), Extent::Log, 1).expect("a report");
         let found = report.findings.kept;
         assert!(found.is_empty(), "{name}: {found:?}, {logs:?}");
         assert_eq!(report.records, 3, "{name}: {logs:?}");

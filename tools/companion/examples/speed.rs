@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use fhir_guard::audit::Format;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
-use fhir_guard_companion::verify::{Judging, Place, Verifier};
+use fhir_guard_companion::verify::{Extent, Judging, Place, Verifier};
 use sha2::{Digest as _, Sha256};
 use simulated::{Random, Strict, jwks, log, logs};
 
@@ -88,7 +88,7 @@ fn took(work: impl FnOnce()) -> Duration {
 fn verify(text: &str, keys: &Keys) {
     let judging = Judging {
         signed: true,
-        part: false,
+        extent: Extent::Log,
     };
     let mut verifier = Verifier::new(judging, vec![String::new()]);
     for (number, text) in (1..).zip(text.as_bytes().split(|byte| *byte == b'\n')) {

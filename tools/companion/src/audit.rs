@@ -2,24 +2,26 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::keys::Keys;
 use crate::line::{self, hex};
 use crate::read;
-use crate::verify::{ChainReport, Judging, KEPT, Place, Report, Verifier};
+use crate::verify::{ChainReport, Extent, Judging, KEPT, Place, Report, Verifier};
+use serde_json::{Value, json};
 
 /// Verifies a log. The files are read in the order in which their first records were written.
 ///
 /// # Errors
 /// A file cannot be read: which, and why.
-pub fn verify(files: &[String], keys: &Keys, part: bool, threads: usize) -> Result<Report, String> {
+pub fn verify(
+    files: &[String],
+    keys: &Keys,
+    extent: Extent,
+    threads: usize,
+) -> Result<Report, String> {
     let files = in_order(files)?;
     let judging = Judging {
         signed: !keys.is_empty(),
-        part,
+        extent,
     };
     let mut verifier = Verifier::new(judging, files.clone());
     for (file, name) in files.iter().enumerate() {
@@ -55,16 +57,13 @@ fn in_order(files: &[String]) -> Result<Vec<String>, String> {
     Ok(timed.into_iter().map(|(_, name)| name).collect())
 }
 
-/// When a record was written, in nanoseconds since 1970: when its exchange ended. One that took an hour began before
-/// all the others of its file, and of the file before.
+/// When a record was written. One whose exchange took an hour began before all the others of its file, and of the file
+/// before.
 fn written(text: &[u8]) -> Option<i128> {
     let line::Fact::Sealed(_) = line::read(text, &Keys::default()) else {
         return None;
     };
-    let record: Value = serde_json::from_slice(&line::record(text)?).ok()?;
-    let began = OffsetDateTime::parse(record.get("time")?.as_str()?, &Rfc3339).ok()?;
-    let took = record.get("us").and_then(Value::as_u64).unwrap_or(0);
-    Some(began.unix_timestamp_nanos() + i128::from(took) * 1000)
+    line::written(&line::record(text)?)
 }
 
 /// Writes what was found: for people, or as one JSON document.
@@ -95,6 +94,7 @@ fn document(report: &Report, keys: &Keys) -> Value {
         json!({
             "chain": hex(&chain.id), "first": chain.first, "last": chain.last, "proved": chain.proved,
             "ended": chain.ended, "early": chain.early, "open": chain.open, "intents": chain.intents,
+            "under_way": chain.under_way,
             "unsigned": chain.unsigned, "by_events": chain.by_events, "absent": chain.absent,
         })
     });
@@ -105,7 +105,7 @@ fn document(report: &Report, keys: &Keys) -> Value {
         "lines": report.lines, "records": report.records, "early": report.early, "intents": report.intents, "events": report.events,
         "copied": report.copied, "others": report.others,
         "unsigned": report.sum(|chain| chain.unsigned), "by_events": report.sum(|chain| chain.by_events),
-        "absent": report.sum(|chain| chain.absent),
+        "absent": report.sum(|chain| chain.absent), "under_way": report.sum(|chain| chain.under_way),
         "findings": found.collect::<Vec<_>>(), "count": findings.count,
         "chains": chains.collect::<Vec<_>>(), "outside": outside.collect::<Vec<_>>(),
     })
@@ -139,9 +139,16 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         others,
         ..
     } = report;
+    let under_way = report.sum(|chain| chain.under_way);
+    let good = match under_way {
+        0 => "nothing is wrong",
+        _ => "nothing is found wrong",
+    };
     let verdict = match (findings.count, keys.is_empty()) {
-        (0, false) => "nothing is wrong".to_owned(),
-        (0, true) => "nothing is wrong, but no signature was checked: without --key nothing shows who wrote it".to_owned(),
+        (0, false) => good.to_owned(),
+        (0, true) => format!(
+            "{good}, but no signature was checked: without --key nothing shows who wrote it"
+        ),
         (1, _) => "1 finding".to_owned(),
         (count, _) => format!("{count} findings"),
     };
@@ -150,6 +157,7 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
         "{lines} lines: {records} records in {} chains, {early} early copies, {intents} intents, {events} audit events, {others} others, {copied} of them copies: {verdict}{}",
         report.chains.len(),
         notes(
+            under_way,
             report.sum(|chain| chain.absent),
             report.sum(|chain| chain.unsigned),
             report.sum(|chain| chain.by_events)
@@ -158,8 +166,13 @@ fn lines(report: &Report, keys: &Keys, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What is nothing wrong, and is not to be passed over.
-fn notes(absent: u64, unsigned: u64, by_events: u64) -> String {
+fn notes(under_way: u64, absent: u64, unsigned: u64, by_events: u64) -> String {
     let mut out = String::new();
+    if under_way > 0 {
+        out.push_str(&format!(
+            "; nothing tells what became of {under_way} announced exchanges, which may be under way"
+        ));
+    }
     if absent > 0 {
         out.push_str(&format!(
             "; the intents of {absent} exchanges are in none of these files"
@@ -204,5 +217,10 @@ fn line_of(chain: &ChainReport, keys: &Keys) -> String {
             "; {open} exchanges had been forwarded, and were under way when the log ends"
         ));
     }
-    out + &notes(chain.absent, chain.unsigned, chain.by_events)
+    out + &notes(
+        chain.under_way,
+        chain.absent,
+        chain.unsigned,
+        chain.by_events,
+    )
 }

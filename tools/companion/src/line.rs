@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memmem;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::keys::{Keys, Verdict};
 
@@ -337,6 +340,21 @@ impl<'a> Cursor<'a> {
             .then_some(text)
             .ok_or(what)
     }
+}
+
+/// When a record was written, in nanoseconds since 1970: when its exchange ended. Of an intent, when it began.
+pub fn written(record: &[u8]) -> Option<i128> {
+    let record: Value = serde_json::from_slice(record).ok()?;
+    let began = OffsetDateTime::parse(record.get("time")?.as_str()?, &Rfc3339).ok()?;
+    let took = record.get("us").and_then(Value::as_u64).unwrap_or(0);
+    Some(began.unix_timestamp_nanos() + i128::from(took) * 1000)
+}
+
+/// A time in milliseconds since 1970.
+pub fn milliseconds(time: Time) -> Option<i64> {
+    let text = std::str::from_utf8(&time).ok()?;
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
 /// When its exchange began.

@@ -9,15 +9,17 @@ use fhir_guard_companion::audit;
 use fhir_guard_companion::check::check;
 use fhir_guard_companion::disclosures::{self, Untold, Wanted};
 use fhir_guard_companion::keys::Keys;
+use fhir_guard_companion::verify::Extent;
 use lexopt::prelude::*;
 
 const USAGE: &str = "\
-fhir-guard audit verify [--key [NAME=]FILE]... [--part] [--json] [--threads N] LOG...
+fhir-guard audit verify [--key [NAME=]FILE]... [--part | --complete] [--json] [--threads N] LOG...
     Verifies the chains of audit records. LOG: plain or gzip, - for standard input; records alone on their lines,
     at the end of a line of text, or as a string in a line of JSON; AuditEvents, one a line. All files of the log belong together, and so does
     the proxy's own log, which has the ends of chains.
     --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any
     --part     the files are a part of the log: what came before may be elsewhere
+    --complete the files are all of the log and all that its repositories have: an intent that is not there is missing
 fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [--hash-secret FILE]... [the options of verify] LOG...
     Who asked for a resource, or for what is a patient's, one JSON object a line, with what proves it: signed,
     chained or none. TIME: 2026-01-31, or with as much of T23:59:59.123Z as you like, in UTC; of the exchange's
@@ -26,7 +28,7 @@ fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [--hash-secret FIL
 fhir-guard check FILE
     Reads a configuration of the filter, YAML or JSON, and tells every mistake.
 
-Exit status: 0 nothing is wrong, 1 something is, 2 it could not be looked at.";
+Exit status: 0 nothing is found wrong, 1 something is, 2 it could not be looked at.";
 
 #[derive(Default)]
 struct Options {
@@ -36,6 +38,7 @@ struct Options {
     to: Option<String>,
     secrets: Vec<String>,
     part: bool,
+    complete: bool,
     json: bool,
     threads: Option<usize>,
 }
@@ -80,6 +83,7 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("to") => options.to = Some(parser.value()?.string()?),
             Long("hash-secret") => options.secrets.push(parser.value()?.string()?),
             Long("part") => options.part = true,
+            Long("complete") => options.complete = true,
             Long("json") => options.json = true,
             Long("threads") => options.threads = Some(parser.value()?.parse()?),
             Long("help") | Short('h') => {
@@ -107,7 +111,13 @@ fn verify(options: &Options, files: &[&str], wanted: Option<&Wanted>) -> Result<
     let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or(threads).clamp(1, 64);
-    let report = audit::verify(&files, &keys, options.part, threads)?;
+    let extent = match (options.part, options.complete) {
+        (true, true) => return Err("--part and --complete contradict each other".to_owned()),
+        (true, false) => Extent::Part,
+        (false, true) => Extent::Complete,
+        (false, false) => Extent::Log,
+    };
+    let report = audit::verify(&files, &keys, extent, threads)?;
     let out = &mut io::stdout().lock();
     let mut told = Ok(());
     let written = match wanted {

@@ -6,26 +6,38 @@ mod copies;
 mod finding;
 mod members;
 mod ranges;
+mod report;
 mod tickets;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 pub use finding::{Finding, Findings, KEPT, Kind, Place};
+pub use report::{ChainReport, Report};
 
 use crate::line::{Fact, Id, Link, Sealed, Time, hex};
 use chain::Chain;
+use report::{may_be_under_way, seconds, untold};
 
 /// How a log is judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judging {
     /// Keys are known: every chain must be signed.
     pub signed: bool,
-    /// The files are a part of the log: what came before may be elsewhere.
-    pub part: bool,
+    /// What the files are.
+    pub extent: Extent,
+}
+
+/// How much of what was written the files are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Extent {
+    /// A part of the log: what came before may be elsewhere.
+    Part,
+    /// All of the log; repositories may be elsewhere.
+    #[default]
+    Log,
+    /// All of the log, and all that its repositories have: an intent that is not there is missing.
+    Complete,
 }
 
 /// A log that is being read.
@@ -46,10 +58,6 @@ pub struct Verifier {
     others: u64,
 }
 
-/// How long an intent may stand alone where its chain goes on, in seconds: its exchange may be under way when the log
-/// ends.
-const UNDER_WAY: i64 = 600;
-
 /// What one chain says of another.
 #[derive(Debug)]
 struct Claim {
@@ -57,70 +65,6 @@ struct Claim {
     by_seq: u64,
     place: Place,
     link: Link,
-}
-
-/// What is known when all was read.
-#[derive(Debug)]
-pub struct Report {
-    /// What is wrong.
-    pub findings: Findings,
-    /// The chains.
-    pub chains: Vec<ChainReport>,
-    /// Chains that are told of and not in a part of a log, with the greatest number that is told of.
-    pub outside: Vec<(Id, u64)>,
-    /// Lines.
-    pub lines: u64,
-    /// Records in chains.
-    pub records: u64,
-    /// Early copies.
-    pub early: u64,
-    /// Intents, but for those that are audit events.
-    pub intents: u64,
-    /// Audit events with a ticket: of intents, and of what became of them.
-    pub events: u64,
-    /// Lines that another file has as well.
-    pub copied: u64,
-    /// Lines that are in no chain.
-    pub others: u64,
-}
-
-/// What is known of a chain.
-#[derive(Debug)]
-pub struct ChainReport {
-    /// Which.
-    pub id: Id,
-    /// The number of its first record here.
-    pub first: u64,
-    /// The number of its last; 0 where there are early copies only.
-    pub last: u64,
-    /// The number up to which it is proved by signatures; 0 where it is not.
-    pub proved: u64,
-    /// The least number that is in question.
-    pub fault: Option<u64>,
-    /// Whether its end is here.
-    pub ended: bool,
-    /// Early copies whose record never came: their worker died.
-    pub early: u64,
-    /// Exchanges that had been forwarded when the log ends, and are not in it.
-    pub open: u64,
-    /// The tickets of intents without a record and without an early copy, in their order.
-    pub intents: Vec<u64>,
-    /// Exchanges that were announced, and of which nothing tells what became of them that is vouched for: records
-    /// behind the last checkpoint, or events.
-    pub unsigned: u64,
-    /// Those of them of which only events tell.
-    pub by_events: u64,
-    /// Exchanges whose records say that their intents were acknowledged, and the files have no intent and no event of
-    /// this chain, or are a part of the log.
-    pub absent: u64,
-}
-
-impl Report {
-    /// This of all chains together.
-    pub fn sum(&self, of: fn(&ChainReport) -> u64) -> u64 {
-        let each = self.chains.iter().map(of);
-        each.fold(0, u64::saturating_add)
-    }
 }
 
 impl Verifier {
@@ -221,14 +165,15 @@ impl Verifier {
             self.ends.push((place, record));
             return;
         }
-        let part = self.judging.part;
+        let part = self.judging.extent == Extent::Part;
         let (chain, findings) = self.chain(record.id);
         chain.take(place, record, part, findings);
     }
 
     /// All was read.
     pub fn finish(mut self) -> Report {
-        let part = self.judging.part;
+        let extent = self.judging.extent;
+        let part = extent == Extent::Part;
         let mut ends: BTreeMap<Id, (Place, Sealed)> = BTreeMap::new();
         for (place, record) in std::mem::take(&mut self.ends) {
             let id = record.id;
@@ -263,7 +208,9 @@ impl Verifier {
             self.pairs();
         }
         let outside = self.claims();
-        let chains = self.chains.values().map(|chain| report(chain, part));
+        let latest = self.latest.and_then(seconds);
+        let chains = self.chains.values();
+        let chains = chains.map(|chain| report::of(chain, extent, latest));
         let chains = chains.collect();
         Report {
             findings: self.findings,
@@ -280,30 +227,28 @@ impl Verifier {
     }
 
     /// Tells of what should have another half. That intents are missing can be seen where anything of their repository
-    /// is there: another configuration may have another one, or its chain is that of another log.
+    /// is there, or all repositories are: another configuration may have another one, or its chain is that of another
+    /// log.
     fn pairs(&mut self) {
         let latest = self.latest.and_then(seconds);
+        let complete = self.judging.extent == Extent::Complete;
         for chain in self.chains.values() {
             let tickets = &chain.tickets;
             let alone = tickets.alone.iter();
-            for (ticket, (place, seq)) in alone.filter(|_| tickets.has_repository()) {
+            for (ticket, (place, seq)) in alone.filter(|_| complete || tickets.has_repository()) {
                 let text = format!("intent {ticket} was acknowledged, and is in none of the files");
                 let seqs = Some((*seq, *seq));
                 let f = &mut self.findings;
                 f.add(Kind::Unannounced, Some(*place), Some(chain.id), seqs, text);
             }
-            let open = tickets.open.iter();
-            for (ticket, (place, time)) in open.filter(|(own, _)| !tickets.is_over(**own)) {
-                let began = time.and_then(seconds);
-                let passed = latest.zip(began);
-                let passed = passed.map(|(latest, began)| latest.saturating_sub(began));
-                if chain.ended.is_none() && passed.is_some_and(|passed| passed < UNDER_WAY) {
+            for (ticket, place, time) in untold(chain) {
+                if may_be_under_way(chain, time, latest) {
                     continue;
                 }
                 let text =
                     format!("nothing tells what became of the exchange with ticket {ticket}");
                 let f = &mut self.findings;
-                f.add(Kind::Unfinished, Some(*place), Some(chain.id), None, text);
+                f.add(Kind::Unfinished, Some(place), Some(chain.id), None, text);
             }
         }
     }
@@ -330,7 +275,7 @@ impl Verifier {
         for claim in &self.claims {
             let link = &claim.link;
             let Some(chain) = self.chains.get_mut(&link.id) else {
-                if self.judging.part {
+                if self.judging.extent == Extent::Part {
                     let known = outside.entry(link.id).or_default();
                     *known = link.seq.max(*known);
                 } else {
@@ -389,42 +334,5 @@ impl Verifier {
             }
         }
         outside.into_iter().collect()
-    }
-}
-
-/// A time in seconds since 1970.
-fn seconds(time: Time) -> Option<i64> {
-    let text = std::str::from_utf8(&time).ok()?;
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    Some(time.unix_timestamp())
-}
-
-fn report(chain: &Chain, part: bool) -> ChainReport {
-    let tickets = &chain.tickets;
-    let all_here = chain.first == 1 && chain.ended.is_none();
-    let missing = tickets.told.missing(tickets.told.greatest());
-    let missing = missing.filter(|_| all_here);
-    ChainReport {
-        id: chain.id,
-        first: chain.first,
-        last: chain.last.map_or(0, |last| last.seq),
-        proved: chain.proved(),
-        fault: chain.fault,
-        ended: chain.ended.is_some(),
-        early: u64::try_from(tickets.early.len()).unwrap_or(u64::MAX),
-        open: missing.fold(0, |sum: u64, (from, to)| {
-            sum.saturating_add(to.saturating_sub(from).saturating_add(1))
-        }),
-        intents: {
-            let open = tickets.open.keys().copied();
-            open.filter(|ticket| !tickets.early.contains_key(ticket))
-                .collect()
-        },
-        unsigned: tickets.unsigned(chain.proved()),
-        by_events: tickets.by_events(),
-        absent: match part || !tickets.has_repository() {
-            true => u64::try_from(tickets.alone.len()).unwrap_or(u64::MAX),
-            false => 0,
-        },
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::simulated::{Line, Random, Strict, jwks, log, logs};
+use crate::simulated::{Line, Random, Strict, jwks, log, logs, texts};
 use fhir_guard::audit::Format;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;
-use fhir_guard_companion::verify::{Judging, Kind, Place, Report, Verifier};
+use fhir_guard_companion::verify::{Extent, Judging, Kind, Place, Report, Verifier};
 
 pub fn keys() -> Keys {
     let mut keys = Keys::default();
@@ -16,8 +16,11 @@ pub fn keys() -> Keys {
 }
 
 fn verify<'a>(lines: impl Iterator<Item = &'a str>, keys: &Keys, part: bool) -> Report {
-    let signed = !keys.is_empty();
-    let mut verifier = Verifier::new(Judging { signed, part }, vec!["log".to_owned()]);
+    let judging = Judging {
+        signed: !keys.is_empty(),
+        extent: if part { Extent::Part } else { Extent::Log },
+    };
+    let mut verifier = Verifier::new(judging, vec!["log".to_owned()]);
     for (number, text) in (1..).zip(lines) {
         let place = Place {
             file: 0,
@@ -26,10 +29,6 @@ fn verify<'a>(lines: impl Iterator<Item = &'a str>, keys: &Keys, part: bool) -> 
         verifier.take(place, line::read(text.as_bytes(), keys));
     }
     verifier.finish()
-}
-
-pub fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
-    lines.iter().map(|line| line.text.as_str())
 }
 
 pub fn told(report: &Report) -> String {

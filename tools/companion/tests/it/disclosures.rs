@@ -9,10 +9,11 @@ use fhir_guard::identity::MacKey;
 use fhir_guard_companion::audit;
 use fhir_guard_companion::disclosures::{Untold, Wanted, who_saw};
 use fhir_guard_companion::keys::Keys;
+use fhir_guard_companion::verify::Extent;
 use serde_json::Value;
 
-use crate::audit::{keys, texts, told};
-use crate::simulated::{Random, log};
+use crate::audit::{keys, told};
+use crate::simulated::{Random, log, texts};
 
 /// A folder that is gone with its test.
 struct Folder(PathBuf);
@@ -39,7 +40,7 @@ impl Drop for Folder {
 }
 
 fn ask(files: &[String], public: &Keys, wanted: &Wanted) -> (Vec<Value>, Untold) {
-    let report = audit::verify(files, public, false, 2).expect("it is read");
+    let report = audit::verify(files, public, Extent::Log, 2).expect("it is read");
     let mut found = Vec::new();
     let take = &mut |line| found.push(line);
     let untold = who_saw(files, &report, wanted, 2, take).expect("it is read");
@@ -52,7 +53,7 @@ fn each_exchange_is_told_with_what_proves_it() {
     let lines = log(500, 10, true, &mut Random(11));
     let text: Vec<&str> = texts(&lines).collect();
     let files = [folder.file("log", &text.join("\n"))];
-    let report = audit::verify(&files, &keys(), false, 2).expect("it is read");
+    let report = audit::verify(&files, &keys(), Extent::Log, 2).expect("it is read");
     assert_eq!(report.findings.count, 0, "{}", told(&report));
     let first: Value = serde_json::from_str(&lines[0].text).expect("JSON");
     let reference = first["refs"][0].as_str().expect("a reference").to_owned();

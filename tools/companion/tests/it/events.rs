@@ -5,6 +5,7 @@ use fhir_guard_companion::audit;
 use fhir_guard_companion::disclosures::{Untold, Wanted, who_saw};
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line::{self, Fact};
+use fhir_guard_companion::verify::Extent;
 use serde_json::{Value, json};
 
 use crate::audit::told;
@@ -14,7 +15,7 @@ use crate::strict::{Log, judged, log, printed};
 const SECOND: u64 = 1_000_000_000;
 
 /// The events of an exchange that began then, a line each.
-fn of(log: &Log, at: u64, ticket: u64, outcome: Outcome) -> Vec<String> {
+pub fn of(log: &Log, at: u64, ticket: u64, outcome: Outcome) -> Vec<String> {
     let record = Record {
         place: Some(log.chain.place(ticket)),
         ..Log::exchange(at)
@@ -246,79 +247,97 @@ fn events_pair_with_records() {
     let ended = [r, &[end]].concat();
     let fresh: Vec<String> = of(&own, 999, 3, Outcome::Announced);
     // What a part of a log tells is no finding; the numbers are those of unsigned and by_events.
-    for (name, files, part, expected, counts) in [
-        ("intents", vec![r, &i[..4]], false, "", [2, 0]),
-        ("each twice", vec![r, &i[..4], &i[..4]], false, "", [2, 0]),
-        ("one of two", vec![r, &i[1..4]], false, "", [2, 0]),
+    for (name, files, extent, expected, counts) in [
+        ("intents", vec![r, &i[..4]], Extent::Log, "", [2, 0]),
+        (
+            "each twice",
+            vec![r, &i[..4], &i[..4]],
+            Extent::Log,
+            "",
+            [2, 0],
+        ),
+        ("one of two", vec![r, &i[1..4]], Extent::Log, "", [2, 0]),
         (
             "an intent is gone",
             vec![r, &i[2..4]],
-            false,
+            Extent::Log,
             "unannounced",
             [1, 0],
         ),
         (
             "all are gone but what became of it",
             vec![r, &first],
-            false,
+            Extent::Log,
             "unannounced",
             [0, 0],
         ),
-        ("all are gone", vec![r], false, "", [0, 0]),
+        ("all are gone", vec![r], Extent::Log, "", [0, 0]),
         (
             "nothing became of it",
             vec![r, i],
-            false,
+            Extent::Log,
             "unfinished",
             [2, 0],
         ),
         (
             "it may be under way",
             vec![r, &i[..4], &fresh],
-            false,
+            Extent::Log,
             "",
             [2, 0],
         ),
-        ("an event alone tells", vec![r, i, &last], false, "", [3, 1]),
+        (
+            "an event alone tells",
+            vec![r, i, &last],
+            Extent::Log,
+            "",
+            [3, 1],
+        ),
         (
             "it comes before the intent",
             vec![r, &last, i],
-            false,
+            Extent::Log,
             "",
             [3, 1],
         ),
         (
             "an event beside a record",
             vec![r, &i[..4], &first],
-            false,
+            Extent::Log,
             "",
             [2, 0],
         ),
         (
             "of an early copy",
             vec![r, i, &early, &last],
-            false,
+            Extent::Log,
             "",
             [3, 1],
         ),
         (
             "an early copy alone",
             vec![r, i, &early],
-            false,
+            Extent::Log,
             "unfinished",
             [2, 0],
         ),
         (
             "the chain has ended",
             vec![&ended, i, &last],
-            false,
+            Extent::Log,
             "lost",
             [3, 1],
         ),
-        ("events alone", vec![i, &first, &last], false, "", [2, 2]),
-        ("a part", vec![r, &i[2..]], true, "", [1, 0]),
+        (
+            "events alone",
+            vec![i, &first, &last],
+            Extent::Log,
+            "",
+            [2, 2],
+        ),
+        ("a part", vec![r, &i[2..]], Extent::Part, "", [1, 0]),
     ] {
-        let (report, found) = judged(&files, &Keys::default(), part);
+        let (report, found) = judged(&files, &Keys::default(), extent);
         assert_eq!(found, expected, "{name}: {}", told(&report));
         let [chain] = &report.chains[..] else {
             panic!("{name}: one chain");
@@ -353,18 +372,22 @@ fn strict(format: Format) -> impl Fn(usize) -> Strict {
 #[test]
 fn honest_logs_of_several_configurations_raise_no_alarm() {
     let (mut absent, mut unsigned, mut by_events) = (0, 0, 0);
-    for seed in 1..=10 {
+    // Every kind of log is there; each verification costs a reading of all events by the product's own code, slow here.
+    for (seed, signed, format) in [
+        (1, false, Format::Records),
+        (2, true, Format::Records),
+        (3, false, Format::Events),
+        (4, true, Format::Events),
+    ] {
         let mut random = Random(4000 + seed);
-        let format = [Format::Records, Format::Events][random.below(2)];
-        let signed = seed % 2 == 0;
-        let (lines, repository) = logs(1500, 50, signed, &strict(format), &mut random);
+        let (lines, repository) = logs(1200, 50, signed, &strict(format), &mut random);
         let mut keys = Keys::default();
         if signed {
             keys.add(&jwks(), None).expect("a key");
         }
         let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
         let told_of: Vec<String> = repository.iter().map(|(text, ..)| text.clone()).collect();
-        let (report, found) = judged(&[&lines, &told_of], &keys, false);
+        let (report, found) = judged(&[&lines, &told_of], &keys, Extent::Log);
         assert_eq!(found, "", "seed {seed}: {}", told(&report));
         absent += report.sum(|chain| chain.absent);
         by_events += report.sum(|chain| chain.by_events);
@@ -372,7 +395,7 @@ fn honest_logs_of_several_configurations_raise_no_alarm() {
             unsigned += report.sum(|chain| chain.unsigned);
         }
         // Taken out one by one, each is missed.
-        for _ in 0..10 {
+        for _ in 0..5 {
             let (_, chain, ticket) = repository[random.below(repository.len())];
             let is_it = |own: &&(String, usize, u64)| own.1 == chain && own.2 == ticket;
             let announced = |text: &str| text.contains("\"announced\"");
@@ -388,12 +411,12 @@ fn honest_logs_of_several_configurations_raise_no_alarm() {
                 let chain = at.and_then(|at| line.get(at..at + 32)).expect("a chain");
                 line.contains(&own) && id.contains(chain)
             });
-            let (report, found) = judged(&[&lines, &rest], &keys, false);
+            let (report, found) = judged(&[&lines, &rest], &keys, Extent::Log);
             let expected = if is_recorded { "unannounced" } else { "" };
             assert_eq!(found, expected, "seed {seed}: {ticket}: {}", told(&report));
         }
     }
-    assert!(absent > 500 && unsigned > 10, "{absent}, {unsigned}");
+    assert!(absent > 500 && unsigned > 2, "{absent}, {unsigned}");
     assert_eq!(by_events, 0, "nobody lost a record");
 }
 
@@ -413,7 +436,7 @@ fn who_saw_reads_records_only() {
     let paths = ["a", "b"].map(|name| here.join(name).display().to_string());
     std::fs::write(&paths[0], own.records.join("\n")).expect("a file");
     std::fs::write(&paths[1], events.join("\n")).expect("a file");
-    let report = audit::verify(&paths, &Keys::default(), false, 1).expect("it is read");
+    let report = audit::verify(&paths, &Keys::default(), Extent::Log, 1).expect("it is read");
     let wanted = Wanted::new("Patient/1001", &[], None, None).expect("good");
     let mut found = 0;
     let unnamed = who_saw(&paths, &report, &wanted, 1, &mut |_| found += 1);

@@ -2,6 +2,8 @@
 
 use fhir_guard::audit::{Chain, ChainPolicy, Record};
 use fhir_guard_companion::keys::Keys;
+use fhir_guard_companion::line::Fact;
+use fhir_guard_companion::verify::Extent;
 use fhir_guard_companion::{audit, line};
 
 use crate::audit::told;
@@ -91,7 +93,7 @@ fn files_are_read_in_the_order_in_which_they_were_written() {
     std::fs::write(&files[0], written[..2].join("\n")).expect("a file");
     std::fs::write(&files[1], written[2..].join("\n")).expect("a file");
     for files in [files.clone(), [files[1].clone(), files[0].clone()]] {
-        let report = audit::verify(&files, &Keys::default(), false, 1).expect("it is read");
+        let report = audit::verify(&files, &Keys::default(), Extent::Log, 1).expect("it is read");
         assert_eq!(report.findings.count, 0, "{}", told(&report));
     }
     let _ = std::fs::remove_dir_all(&here);
@@ -146,7 +148,8 @@ fn a_checkpoint_may_be_in_another_file() {
         std::fs::write(&files[0], first + "\n").expect("a file");
         std::fs::write(&files[1], second + "\n").expect("a file");
         for files in [files.clone(), [files[1].clone(), files[0].clone()]] {
-            let report = audit::verify(&files, &Keys::default(), false, 1).expect("it is read");
+            let report =
+                audit::verify(&files, &Keys::default(), Extent::Log, 1).expect("it is read");
             let found = report.findings.kept.iter();
             let mut found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
             found.sort_unstable();
@@ -155,4 +158,27 @@ fn a_checkpoint_may_be_in_another_file() {
         }
     }
     let _ = std::fs::remove_dir_all(&here);
+}
+
+#[test]
+fn an_intent_is_of_one_form() {
+    let line = "{\"v\":1,\"time\":\"2026-01-31T12:00:00.000Z\",\"us\":0,\"chain\":{\"v\":1,\"id\":\"000102030405060708090a0b0c0d0e0f\"";
+    for (name, rest, good) in [
+        ("an intent", ",\"intent\":7}}", true),
+        ("no number", ",\"intent\":}}", false),
+        ("zeros in front", ",\"intent\":07}}", false),
+        ("both", ",\"intent\":7,\"ticket\":7}}", false),
+        ("a text", ",\"intent\":\"7\"}}", false),
+    ] {
+        let fact = line::read(format!("{line}{rest}").as_bytes(), &Keys::default());
+        let found = matches!(
+            fact,
+            Fact::Intent {
+                ticket: 7,
+                time: Some(_),
+                ..
+            }
+        );
+        assert_eq!(found, good, "{name}: {fact:?}");
+    }
 }

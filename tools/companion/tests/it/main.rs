@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod strict;

@@ -6,8 +6,7 @@ use fhir_guard::audit::{Chain, ChainPolicy, Concerned, Outcome, Record, Ticket};
 use fhir_guard_companion::audit;
 use fhir_guard_companion::disclosures::{Wanted, who_saw};
 use fhir_guard_companion::keys::Keys;
-use fhir_guard_companion::line::{self, Fact};
-use fhir_guard_companion::verify::Report;
+use fhir_guard_companion::verify::{Extent, Report};
 
 use crate::audit::told;
 use crate::simulated::{jwks, signer};
@@ -94,14 +93,14 @@ fn log_of(id: u8, open: u64) -> Log {
 }
 
 /// The kinds of what is found in these files, and how many lines are copies.
-fn check(name: &str, files: &[&[String]], part: bool, expected: &str, copied: u64) {
-    let (report, found) = judged(files, &Keys::default(), part);
+fn check(name: &str, files: &[&[String]], extent: Extent, expected: &str, copied: u64) {
+    let (report, found) = judged(files, &Keys::default(), extent);
     assert_eq!(found, expected, "{name}: {}", told(&report));
     assert_eq!(report.copied, copied, "{name}");
 }
 
 /// What is said of these files, and the kinds of what is found in them.
-pub fn judged(files: &[&[String]], keys: &Keys, part: bool) -> (Report, String) {
+pub fn judged(files: &[&[String]], keys: &Keys, extent: Extent) -> (Report, String) {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name_here = format!("fhir-guard-strict-{}-{number}", std::process::id());
@@ -113,7 +112,7 @@ pub fn judged(files: &[&[String]], keys: &Keys, part: bool) -> (Report, String) 
     for (path, lines) in paths.iter().zip(files) {
         std::fs::write(path, lines.join("\n") + "\n").expect("a file");
     }
-    let report = audit::verify(&paths, keys, part, 1).expect("it is read");
+    let report = audit::verify(&paths, keys, extent, 1).expect("it is read");
     let _ = std::fs::remove_dir_all(&here);
     let found = report.findings.kept.iter();
     let found: Vec<&str> = found.map(|finding| finding.kind.name()).collect();
@@ -128,28 +127,55 @@ fn intents_are_missed_where_their_repository_is_there() {
     let (own, other) = (log_of(7, 999), log_of(8, 999));
     let records = [own.records.clone(), other.records.clone()].concat();
     let (i, j) = (&own.intents[..], &other.intents[..]);
-    for (name, files, part, expected, absent) in [
-        ("both", vec![&records[..], i, j], false, "", [0, 0]),
-        ("the one", vec![&records, i], false, "", [0, 1]),
-        ("the other", vec![&records, j], false, "", [1, 0]),
-        ("the access log alone", vec![&records], false, "", [1, 1]),
+    for (name, files, extent, expected, absent) in [
+        ("both", vec![&records[..], i, j], Extent::Log, "", [0, 0]),
+        ("the one", vec![&records, i], Extent::Log, "", [0, 1]),
+        ("the other", vec![&records, j], Extent::Log, "", [1, 0]),
+        (
+            "the access log alone",
+            vec![&records],
+            Extent::Log,
+            "",
+            [1, 1],
+        ),
         (
             "an intent of the one is gone",
             vec![&records, &i[1..]],
-            false,
+            Extent::Log,
             "unannounced",
             [0, 1],
         ),
         (
             "of each",
             vec![&records, &i[1..], &j[1..]],
-            false,
+            Extent::Log,
             "unannounced unannounced",
             [0, 0],
         ),
-        ("a part", vec![&records, &i[1..]], true, "", [1, 1]),
+        (
+            "both, and no others",
+            vec![&records, i, j],
+            Extent::Complete,
+            "",
+            [0, 0],
+        ),
+        (
+            "all of the other's are gone",
+            vec![&records, i],
+            Extent::Complete,
+            "unannounced",
+            [0, 0],
+        ),
+        (
+            "all are gone",
+            vec![&records],
+            Extent::Complete,
+            "unannounced unannounced",
+            [0, 0],
+        ),
+        ("a part", vec![&records, &i[1..]], Extent::Part, "", [1, 1]),
     ] {
-        let (report, found) = judged(&files, &Keys::default(), part);
+        let (report, found) = judged(&files, &Keys::default(), extent);
         assert_eq!(found, expected, "{name}: {}", told(&report));
         let found: Vec<u64> = report.chains.iter().map(|own| own.absent).collect();
         assert_eq!(found, absent, "{name}");
@@ -214,7 +240,7 @@ fn what_nothing_signed_closes_is_told() {
             10,
         ),
     ] {
-        let (report, found) = judged(&files, &keys, false);
+        let (report, found) = judged(&files, &keys, Extent::Log);
         assert_eq!(found, expected, "{name}: {}", told(&report));
         let [chain] = &report.chains[..] else {
             panic!("{name}: one chain");
@@ -306,20 +332,26 @@ fn intents_and_records_pair() {
             0,
         ),
     ] {
-        check(name, &files, false, expected, copied);
+        check(name, &files, Extent::Log, expected, copied);
     }
     check(
         "a copy is another",
         &[r, &changed(r, 1)],
-        false,
+        Extent::Log,
         "changed",
         2,
     );
-    check("a part", &[&old.intents[1..], &old.records], true, "", 0);
+    check(
+        "a part",
+        &[&old.intents[1..], &old.records],
+        Extent::Part,
+        "",
+        0,
+    );
     check(
         "out of order in one file",
         &[&reversed],
-        false,
+        Extent::Log,
         "reordered reordered",
         0,
     );
@@ -335,14 +367,14 @@ fn intents_and_records_pair() {
         assert!(line != old.intents[2], "{name}");
         // Both begin with the same record: they are read as they are given.
         let own = [std::slice::from_ref(&line), &old.records[..]].concat();
-        check(name, &[&own, &theirs], false, "unfinished", copied);
-        check(name, &[&theirs, &own], false, "unfinished", copied);
+        check(name, &[&own, &theirs], Extent::Log, "unfinished", copied);
+        check(name, &[&theirs, &own], Extent::Log, "unfinished", copied);
     }
     let early = fresh.early(999, 3);
     check(
         "two copies of an early one",
         &[std::slice::from_ref(&early), std::slice::from_ref(&early)],
-        false,
+        Extent::Log,
         "",
         1,
     );
@@ -357,7 +389,7 @@ fn a_chain_that_has_ended_leaves_nothing_under_way() {
     check(
         "it was never recorded",
         &[&whole, &intents],
-        false,
+        Extent::Log,
         "lost unfinished",
         0,
     );
@@ -365,31 +397,14 @@ fn a_chain_that_has_ended_leaves_nothing_under_way() {
     own.keep(999, Some(Ticket::Announced(3)));
     let (end, _) = own.chain.end(START + 1001 * SECOND).expect("an end");
     let whole = [own.records.clone(), vec![end]].concat();
-    check("all is there", &[&whole, &own.intents], false, "", 0);
-    check("the end twice", &[&whole, &whole.clone()], false, "", 5);
-}
-
-#[test]
-fn an_intent_is_of_one_form() {
-    let line = "{\"v\":1,\"time\":\"2026-01-31T12:00:00.000Z\",\"us\":0,\"chain\":{\"v\":1,\"id\":\"000102030405060708090a0b0c0d0e0f\"";
-    for (name, rest, good) in [
-        ("an intent", ",\"intent\":7}}", true),
-        ("no number", ",\"intent\":}}", false),
-        ("zeros in front", ",\"intent\":07}}", false),
-        ("both", ",\"intent\":7,\"ticket\":7}}", false),
-        ("a text", ",\"intent\":\"7\"}}", false),
-    ] {
-        let fact = line::read(format!("{line}{rest}").as_bytes(), &Keys::default());
-        let found = matches!(
-            fact,
-            Fact::Intent {
-                ticket: 7,
-                time: Some(_),
-                ..
-            }
-        );
-        assert_eq!(found, good, "{name}: {fact:?}");
-    }
+    check("all is there", &[&whole, &own.intents], Extent::Log, "", 0);
+    check(
+        "the end twice",
+        &[&whole, &whole.clone()],
+        Extent::Log,
+        "",
+        5,
+    );
 }
 
 #[test]
@@ -401,7 +416,7 @@ fn who_saw_tells_of_each_exchange_once() {
     let paths = ["a", "b"].map(|name| here.join(name).display().to_string());
     std::fs::write(&paths[0], own.records.join("\n")).expect("a file");
     std::fs::write(&paths[1], repository.join("\n")).expect("a file");
-    let report = audit::verify(&paths, &Keys::default(), false, 1).expect("it is read");
+    let report = audit::verify(&paths, &Keys::default(), Extent::Log, 1).expect("it is read");
     for (patient, outcomes) in [
         ("Patient/1", vec!["undecided"]),
         ("Patient/2", vec!["undecided"]),
