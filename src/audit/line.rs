@@ -68,10 +68,10 @@ impl Line {
     }
 
     /// `jti` or `jti_hash`.
-    pub fn token_id(&mut self, id: Option<&str>, telling: &Telling) {
-        match id.and_then(|id| telling.tell(Subject::TokenId, id)) {
+    pub fn token_id(&mut self, told: Option<&Told<'_>>) {
+        match told {
             Some(Told::Plain(id)) => self.text("jti", Some(id)),
-            Some(Told::Hash(hash)) => self.text("jti_hash", Some(&hash)),
+            Some(Told::Hash(hash)) => self.text("jti_hash", Some(hash)),
             None => {}
         }
     }
@@ -139,6 +139,15 @@ impl Line {
         self.text("action", Some(told.action.name()));
         self.text("would", told.would.map(Action::name));
         self.close('}');
+    }
+
+    /// The members of another line, which is open.
+    pub fn members(&mut self, open: &str) {
+        let members = open.strip_prefix('{').unwrap_or_default();
+        if !members.is_empty() {
+            self.comma();
+            self.0.push_str(members);
+        }
     }
 
     /// JSON of our own, as it stands.

@@ -135,6 +135,17 @@ pub struct Record {
     pub risk: Option<risk::Told>,
     /// How long it took until the repository had said that it has the intent, in microseconds.
     pub announced: Option<u64>,
+    /// What of it is written already.
+    pub written: Option<Written>,
+}
+
+/// What was asked, and by whom, as it is written: once for the early copy, the line and the events.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// From `tenant` to `query`, an object that is not closed.
+    asked: String,
+    /// The hash of the token's id, where that is told.
+    token_hash: Option<String>,
 }
 
 /// Patients, each once, in the order in which they were met.
@@ -252,33 +263,14 @@ impl Record {
             out.number("status", status.into());
         }
         out.text("rule", Some(self.rule.as_str()).filter(|rule| some(rule)));
-        out.text("tenant", self.tenant.as_deref());
-        out.text("issuer", self.issuer.as_deref());
-        out.text("client", self.client.as_deref());
-        out.text("subject", self.subject.as_deref());
-        out.text("certificate", self.certificate.as_deref());
+        match &self.written {
+            Some(written) => {
+                debug_assert_eq!(written.asked, self.asked().asked, "written too early");
+                out.members(&written.asked);
+            }
+            None => self.write_asked(&mut out, self.told_token_id().as_ref()),
+        }
         let told = &*self.policy;
-        let address = self.address.as_deref();
-        out.text(
-            "address",
-            address.and_then(|own| told.address.address(own)).as_deref(),
-        );
-        let user = self.user.as_deref();
-        out.text(
-            "user",
-            user.and_then(|own| told.references.reference(own))
-                .as_deref(),
-        );
-        out.list("roles", &self.roles);
-        out.list("purposes", &self.purposes);
-        out.token_id(self.token_id.as_deref(), &told.token_id);
-        out.text("method", self.method);
-        out.text("route", self.route.as_deref());
-        out.text("interaction", self.interaction);
-        out.text("type", self.resource_type);
-        out.list("refs", &told.references.references(&self.refs));
-        out.text("version", self.version.as_deref());
-        out.query(&self.query, &told.query);
         out.entries(&self.entries, told);
         let created = self.created.as_deref();
         out.text(
@@ -332,6 +324,64 @@ impl Record {
 }
 
 impl Record {
+    /// The request goes on: what was asked, and by whom, is as it will be, and is written once.
+    pub fn write_asked_once(&mut self) {
+        self.written = Some(self.asked());
+    }
+
+    fn asked(&self) -> Written {
+        let token = self.token_id.as_deref();
+        let token = token.and_then(|id| self.policy.token_id.tell(Subject::TokenId, id));
+        let mut out = Line::of(768);
+        self.write_asked(&mut out, token.as_ref());
+        Written {
+            asked: out.0,
+            token_hash: match token {
+                Some(Told::Hash(hash)) => Some(hash),
+                Some(Told::Plain(_)) | None => None,
+            },
+        }
+    }
+
+    /// The id of the token as records tell it.
+    fn told_token_id(&self) -> Option<Told<'_>> {
+        let hash = self.written.as_ref().and_then(|own| own.token_hash.clone());
+        let tell = |id| self.policy.token_id.tell(Subject::TokenId, id);
+        let told = || self.token_id.as_deref().and_then(tell);
+        hash.map(Told::Hash).or_else(told)
+    }
+
+    /// What was asked, and by whom.
+    fn write_asked(&self, out: &mut Line, token: Option<&Told<'_>>) {
+        out.text("tenant", self.tenant.as_deref());
+        out.text("issuer", self.issuer.as_deref());
+        out.text("client", self.client.as_deref());
+        out.text("subject", self.subject.as_deref());
+        out.text("certificate", self.certificate.as_deref());
+        let told = &*self.policy;
+        let address = self.address.as_deref();
+        out.text(
+            "address",
+            address.and_then(|own| told.address.address(own)).as_deref(),
+        );
+        let user = self.user.as_deref();
+        out.text(
+            "user",
+            user.and_then(|own| told.references.reference(own))
+                .as_deref(),
+        );
+        out.list("roles", &self.roles);
+        out.list("purposes", &self.purposes);
+        out.token_id(token);
+        out.text("method", self.method);
+        out.text("route", self.route.as_deref());
+        out.text("interaction", self.interaction);
+        out.text("type", self.resource_type);
+        out.list("refs", &told.references.references(&self.refs));
+        out.text("version", self.version.as_deref());
+        out.query(&self.query, &told.query);
+    }
+
     /// The patient in context as records write it: the id alone where it is told.
     fn bound_patient(&self) -> Option<String> {
         let patient = format!("Patient/{}", self.patient.as_deref()?);

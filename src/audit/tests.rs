@@ -270,7 +270,8 @@ fn no_text_breaks_out_of_a_record_or_an_event() {
             current,
             ..Record::default()
         };
-        let line = record.line(noise.next());
+        let now = noise.next();
+        let line = record.line(now);
         assert!(
             line.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
             "{line}"
@@ -278,7 +279,13 @@ fn no_text_breaks_out_of_a_record_or_an_event() {
         let value: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(value["rule"].as_str().unwrap_or_default(), record.rule);
         assert_eq!(value["outcome"], "undecided");
-        for text in event::events(&record, Outcome::Allowed, 200, noise.next()) {
+        // The half that is written once is as if it were written each time.
+        let events = |record: &Record| event::events(record, Outcome::Allowed, 200, now);
+        let mut forwarded = record.clone();
+        forwarded.write_asked_once();
+        assert_eq!(forwarded.line(now), line);
+        assert_eq!(events(&forwarded), events(&record));
+        for text in events(&record) {
             assert!(!text.contains(['\n', '\r']), "{text}");
             let event: Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!(event["resourceType"], "AuditEvent");

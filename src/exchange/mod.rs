@@ -389,6 +389,7 @@ impl Exchange {
             Sent::Bundle(bundle) => bundle.held,
         });
         self.record.outcome = Outcome::Forwarded;
+        self.record.write_asked_once();
         self.phase = Phase::Forwarded { sent, fields };
     }
 

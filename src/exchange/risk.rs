@@ -10,7 +10,9 @@ use crate::denial::{Denial, DpopFault, TokenFault};
 use crate::fhir::ResourceType;
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, QuarantineAdd, Suspect};
 use crate::request::{Interaction, Parameter, RequestHead, Search};
-use crate::risk::{self, Action, Fact, Observation, RiskPolicy, Sight, Suspected, Told, Watching};
+use crate::risk::{
+    self, Action, Fact, Known, Observation, RiskPolicy, Sight, Suspected, Told, Watching,
+};
 
 /// What is remembered of an exchange for what it says about its caller.
 #[derive(Default)]
@@ -41,12 +43,14 @@ pub struct Observed {
     caller: Observation,
     tenant: Option<Observation>,
     policy: RiskPolicy,
+    /// What was read of the caller before the request went on.
+    known: Option<Known>,
 }
 
 impl Observed {
     /// The work on shared data; `now` is in nanoseconds since 1970.
     pub fn at(self, now: u64) -> Watching {
-        Watching::new(self.caller, self.tenant, self.policy, now)
+        Watching::new(self.caller, self.tenant, self.policy, now).knowing(self.known)
     }
 }
 
@@ -179,13 +183,15 @@ impl Exchange {
                 bytes: self.record.bytes,
             });
         }
-        if let Some(passed) = &watched.passed {
+        let known = self.watched.passed.as_mut().and_then(|passed| {
             seen.session = passed.weighed.session;
-        }
+            passed.known.take()
+        });
         Some(Observed {
             caller: seen,
             tenant,
             policy,
+            known,
         })
     }
 

@@ -6,7 +6,7 @@ use crate::access::Rules;
 use crate::denial::Denial;
 use crate::identity::Principal;
 use crate::limit::{Charging, Owed, Question, Verdict};
-use crate::risk::{Action, RiskPolicy, Scored, Session, Suspected, Weighed, Weighing};
+use crate::risk::{Action, Known, RiskPolicy, Scored, Session, Suspected, Weighed, Weighing};
 use crate::shared::{Answer, Step, Work};
 
 /// Weighs what is known of the caller where callers are watched, then charges the limits, tightened where the
@@ -26,6 +26,8 @@ pub(super) struct Passed {
     /// Where it is kept what is known of him.
     pub caller: Option<Scored>,
     pub weighed: Weighed,
+    /// What was read of him for that.
+    pub known: Option<Known>,
     pub action: Action,
     pub would: Option<Action>,
     /// He is to log in anew.
@@ -81,7 +83,7 @@ impl Toll {
     }
 
     /// Does what the score says.
-    fn act(&mut self, caller: Scored, weighed: Weighed) {
+    fn act(&mut self, caller: Scored, weighed: Weighed, known: Option<Known>) {
         // An emergency does not wait for a login.
         let may_ask = self.challenge.is_some() && !self.charging.goes_first();
         let asks = weighed.steps_up && may_ask;
@@ -103,6 +105,7 @@ impl Toll {
         self.weighed = Some(Passed {
             caller: Some(caller),
             weighed,
+            known,
             action,
             would,
             refused,
@@ -143,8 +146,9 @@ impl Work for Toll {
             Step::Done(weighed) => weighed,
             Step::Read { .. } | Step::Write { .. } => return,
         };
+        let known = weighing.known();
         self.weighing = None;
-        self.act(caller, weighed);
+        self.act(caller, weighed, known);
     }
 }
 

@@ -34,6 +34,7 @@ mod detector;
 mod entries;
 mod entry;
 mod habit;
+mod judging;
 mod policy;
 mod session;
 mod sketch;
@@ -43,6 +44,7 @@ mod tests;
 mod weighing;
 
 pub use detector::Detector;
+pub use judging::Known;
 pub use policy::{RiskPolicy, Volume, Weights};
 pub use session::{Following, Moment, Session, Suspicion};
 pub use table::{

@@ -4,8 +4,9 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 
 use super::detector::{DETECTORS, Detector, observe};
-use super::entries::{Kept, change, find};
+use super::entries::{Kept, change};
 use super::entry::{ENTRY, Entry, POINT};
+use super::judging::Known;
 use super::policy::RiskPolicy;
 use super::session::Suspicion;
 use crate::shared::{Answer, Step, Swap, Work, slot_key};
@@ -47,7 +48,7 @@ pub enum Fact {
 pub struct Scored {
     table: Table,
     slot: u16,
-    fingerprint: [u8; 16],
+    pub(super) fingerprint: [u8; 16],
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -150,7 +151,7 @@ impl Suspected<'_> {
 
 impl Scored {
     /// The key of the shared data.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let prefix = match self.table {
             Table::Callers => "fhir-guard.risk.v2.c",
             Table::Addresses => "fhir-guard.risk.v2.a",
@@ -295,6 +296,21 @@ impl Observing {
         }
     }
 
+    /// Begins with what was read before the request went on, in place of a read. What changes something is still
+    /// written only where nobody has written since. What is done about callers, and all that is older than
+    /// [`FRESH`], rests on a read of its own.
+    pub(super) fn begin(&mut self, known: Known) {
+        let age = (self.now / 1_000_000).checked_sub(known.milliseconds);
+        if self.seen.session.grew || age.is_none_or(|age| age >= FRESH) {
+            return;
+        }
+        self.answer(known.answer);
+        if self.growth().is_some() {
+            // It grew, and there is nothing to write: the scores are as high as they can be.
+            self.swap = Swap::new(self.seen.who.key());
+        }
+    }
+
     /// What the observation added to the scores of the caller, once it is done, if anything.
     pub(super) fn growth(&self) -> Option<Growth> {
         let Step::Done(swapped) = self.swap.step() else {
@@ -352,51 +368,8 @@ fn bring(entry: &mut Entry, growth: &Growth, policy: &RiskPolicy) -> bool {
     growth.points.iter().any(|points| *points > 0)
 }
 
-/// What is known of a caller before a request of theirs goes on.
-#[derive(Debug)]
-pub(super) struct Judging {
-    key: String,
-    fingerprint: [u8; 16],
-    half_life: u32,
-    milliseconds: u64,
-    scores: Option<[u32; DETECTORS]>,
-}
-
-impl Judging {
-    /// Of this caller; `now` is in nanoseconds since 1970.
-    pub fn new(who: Scored, policy: &RiskPolicy, now: u64) -> Self {
-        Judging {
-            key: who.key(),
-            fingerprint: who.fingerprint,
-            half_life: policy.half_life,
-            milliseconds: now / 1_000_000,
-            scores: None,
-        }
-    }
-}
-
-impl Work for Judging {
-    /// Nothing where shared data could not be read.
-    type Outcome = [u32; DETECTORS];
-
-    fn step(&self) -> Step<'_, Self::Outcome> {
-        match self.scores {
-            Some(scores) => Step::Done(scores),
-            None => Step::Read { key: &self.key },
-        }
-    }
-
-    fn answer(&mut self, answer: Answer) {
-        let scores = match &answer {
-            Answer::Value {
-                bytes: Some(bytes), ..
-            } => find::<Entry>(bytes, &self.fingerprint)
-                .map(|entry| Entry::scores(entry, self.milliseconds, self.half_life)),
-            _ => None,
-        };
-        self.scores.get_or_insert(scores.unwrap_or_default());
-    }
-}
+/// For so many milliseconds what was read of a caller says as much as another read, where nothing is to be written.
+const FRESH: u64 = 1000;
 
 fn finding(
     own: &[u32; DETECTORS],

@@ -2,6 +2,7 @@
 
 mod day;
 mod habits;
+mod known;
 mod race;
 mod sessions;
 mod tenants;

@@ -1,9 +1,10 @@
 //! What is known of a request before it goes on, and what is watched when it has ended.
 
 use super::detector::{DETECTORS, Detector};
+use super::judging::{Judging, Known};
 use super::policy::RiskPolicy;
 use super::session::{Following, Moment, Suspicion};
-use super::table::{Finding, Judging, Observation, Observing, Scored, reasons, together};
+use super::table::{Finding, Observation, Observing, Scored, reasons, together};
 use crate::shared::{Answer, Step, Work};
 
 /// What a score brings about; the later is the harder.
@@ -83,6 +84,11 @@ impl Weighing {
         }
     }
 
+    /// What was read of the caller, for what is observed when the request has ended; it is given away.
+    pub fn known(&mut self) -> Option<Known> {
+        self.judging.as_mut().and_then(Judging::known)
+    }
+
     fn weighed(&self, session: Suspicion, own: &[u32; DETECTORS]) -> Weighed {
         let all = together(own, &session);
         let policy = &self.policy;
@@ -147,6 +153,13 @@ impl Watching {
             caller: Observing::new(caller, policy, now),
             tenant: tenant.map(of_tenant),
         }
+    }
+
+    /// Begins with what was read of the caller before the request went on.
+    #[must_use]
+    pub fn knowing(mut self, known: Option<Known>) -> Self {
+        known.into_iter().for_each(|known| self.caller.begin(known));
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::pattern::Roles;
 use super::{About, DICOM, Line, codings, concepts};
-use crate::audit::{Record, Subject, Telling, Told};
+use crate::audit::{Record, Telling, Told};
 
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const USER_AGENTS: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes";
@@ -122,8 +122,7 @@ fn write_server(out: &mut Line, about: &About<'_>) {
 
 fn write_user(out: &mut Line, about: &About<'_>, subject: &str) {
     let record = about.record;
-    let token = record.token_id.as_deref();
-    let token = token.and_then(|id| record.policy.token_id.tell(Subject::TokenId, id));
+    let token = record.told_token_id();
     // The comprehensive pattern has it of every user.
     let receives = about.pattern.user != "IRCP" && names_token(about);
     let codes = [

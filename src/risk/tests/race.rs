@@ -53,6 +53,11 @@ fn every_observation_counts_once_in_any_interleaving() {
         let mut chance = Lcg(seed);
         let mut map = HashMap::new();
         let mut workers: [Option<(usize, Observing, bool)>; 3] = [None, None, None];
+        let absent = || Answer::Value {
+            bytes: None,
+            version: None,
+        };
+        let mut known = [absent(), absent(), absent()];
         let mut expected = [0_u32; 3];
         for round in 0..6000 {
             let worker = &mut workers[chance.below(3) as usize];
@@ -64,7 +69,19 @@ fn every_observation_counts_once_in_any_interleaving() {
                 let name = (chance.below(6) as usize).saturating_sub(3);
                 let who = Suspected::Certificate(names[name]);
                 let seen = Observation::new(who, vec![Sight::of(Fact::Refused, None)]);
-                *worker = Some((name, Observing::new(seen, policy, NOW), false));
+                let mut work = Observing::new(seen, policy, NOW);
+                // What was read at some time before, when it may have been another.
+                if chance.below(2) == 0 {
+                    work.begin(Known {
+                        answer: known[name].clone(),
+                        milliseconds: NOW / 1_000_000,
+                    });
+                }
+                if chance.below(2) == 0 {
+                    let (bytes, version) = map.get(&who.scored().key()).cloned().unzip();
+                    known[name] = Answer::Value { bytes, version };
+                }
+                *worker = Some((name, work, false));
                 continue;
             };
             if let Step::Done(_) = work.step() {
