@@ -6,13 +6,14 @@
 //! at.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use super::chain::hex;
 use crate::json::{Document, Limits};
-use crate::remote::Call;
+use crate::remote::{Call, Source};
 
 /// Where records go beside the access log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,6 +123,23 @@ fn told(records: usize, body: &[u8]) -> Word {
 }
 
 impl Repository {
+    /// How many records, or events, a batch may have.
+    pub const BATCHES: RangeInclusive<u32> = 1..=1000;
+
+    /// How long an answer may take.
+    pub const TIMES: RangeInclusive<Duration> =
+        Duration::from_millis(100)..=Duration::from_secs(30);
+
+    /// Whether it is one that a configuration can have: what others say of one must not make calls that none would.
+    pub(super) fn is_sound(&self) -> bool {
+        let (authority, path) = (&self.authority, &self.path);
+        let place = Source::locate(&format!("https://{authority}{path}"));
+        let same = place.is_some_and(|place| (&place.0, &place.1) == (authority, path));
+        let named = !self.cluster.is_empty() && self.cluster.bytes().all(|b| b.is_ascii_graphic());
+        let batch = u32::try_from(self.batch).is_ok_and(|own| Self::BATCHES.contains(&own));
+        same && named && batch && Self::TIMES.contains(&Duration::from_nanos(self.timeout))
+    }
+
     /// Whether the other is the same server, who is sent the same.
     pub(super) fn is_place_of(&self, other: &Repository) -> bool {
         let place = |one: &Repository| {

@@ -7,14 +7,16 @@
 //!
 //! # Bounds
 //!
-//! 256 keys, `fhir-guard.audit.v1.<3 hex digits>`, each of at most 1 MiB, or a single record and 9 lines; and one,
+//! 256 keys, `fhir-guard.audit.v1.<3 hex digits>`, each of at most 1 MiB and 9 lines, or a single record; and one,
 //! `fhir-guard.audit.v1`, of 8 bytes, that changes whenever anything is left. To leave costs at most 257 reads and as
 //! many writes, to look one read, or as much where something was left. What finds no free key is not left.
 //!
 //! # What is promised
 //!
 //! - One takes a piece, and nobody else: it is taken by compare-and-swap.
-//! - Values are untrusted in form: what cannot be read is no piece, and is cleared away.
+//! - Values are untrusted in form: what cannot be read is no piece, and is cleared away; so is one for a repository
+//!   that no configuration could have. Whom they come from nothing tells: who shares the `vm_id` can read them, take
+//!   them, and leave others, for any cluster of the proxy.
 
 use super::batch::{Format, Full, Repository};
 use super::queue::Queue;
@@ -95,19 +97,26 @@ impl Rest {
         self.records.is_empty()
     }
 
+    /// The cluster and the authority of its repository.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.repository.cluster, &self.repository.authority)
+    }
+
     /// In pieces that have a place each.
     fn split(self) -> Vec<Rest> {
         let mut pieces: Vec<Rest> = Vec::new();
         let (mut bytes, mut again) = (0_usize, self.again);
         for record in self.records {
-            let with = bytes.saturating_add(record.len());
+            // With the end of its line.
+            let own = record.len().saturating_add(1);
+            let with = bytes.saturating_add(own);
             match pieces.last_mut() {
                 Some(piece) if with <= PIECE => {
                     bytes = with;
                     piece.records.push(record);
                 }
                 _ => {
-                    bytes = record.len();
+                    bytes = own;
                     pieces.push(Rest {
                         repository: self.repository.clone(),
                         left: self.left,
@@ -163,20 +172,21 @@ impl Rest {
         let mut text = || lines.next().map(str::to_owned);
         let (cluster, authority, path) = (text()?, text()?, text()?);
         let records: Vec<String> = lines.map(str::to_owned).collect();
+        let repository = Repository {
+            cluster,
+            authority,
+            path,
+            format,
+            batch,
+            // Nothing comes to it any more.
+            queue: 0,
+            full: Full::AccessLog,
+            timeout,
+            strict: false,
+        };
         let known = magic && !records.is_empty() && again <= records.len();
-        known.then_some(Rest {
-            repository: Repository {
-                cluster,
-                authority,
-                path,
-                format,
-                batch,
-                // Nothing comes to it any more.
-                queue: 0,
-                full: Full::AccessLog,
-                timeout,
-                strict: false,
-            },
+        (known && repository.is_sound()).then_some(Rest {
+            repository,
             left,
             again,
             records,

@@ -9,8 +9,9 @@
 //!
 //! A queue holds [`Repository::queue`] bytes before it is full, and twice as many at most: exchanges that were
 //! under way when it got full leave their records all the same. What comes beyond that goes to the access log alone,
-//! and is counted. Who was refused without showing whose token it is has a place in the first half only: who may not
-//! come in could fill the queue else, and have those refused who may. One batch is under way at a time.
+//! and is counted. Who shows no token that is his has a place in the first half only, and is refused what is public
+//! beyond it: anybody could fill the queue else, and have those refused who may come in. One batch is under way at a
+//! time.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -60,9 +61,11 @@ pub struct Queue {
 /// Of whom a record is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Caller {
-    /// Somebody with a token, or whose request went on.
+    /// Somebody with a token that is his.
     Known,
-    /// Somebody who was refused before it was known whose token it is.
+    /// Anybody, who got what is public.
+    Public,
+    /// Somebody who got nothing, and showed no token that is his.
     Unknown,
 }
 
@@ -104,7 +107,8 @@ impl Queue {
             again: rest.again,
             bytes: rest.records.iter().map(|record| held(record)).sum(),
             waiting: rest.records.into(),
-            left: Some(rest.left),
+            // The clock may have stepped back: it is given up in time all the same.
+            left: Some(rest.left.min(now)),
             ..Queue::new(Rc::new(rest.repository))
         }
     }
@@ -165,9 +169,17 @@ impl Queue {
         self.repository.call(&records)
     }
 
-    /// Whether requests are to be refused.
-    pub fn refuses(&self) -> bool {
-        self.repository.full == Full::Refuse && self.bytes >= self.repository.queue
+    /// Whether requests of such a caller are to be refused.
+    pub fn refuses(&self, of: Caller) -> bool {
+        self.repository.full == Full::Refuse && self.bytes >= self.share(of)
+    }
+
+    /// As many bytes may wait when a record of such a caller comes.
+    fn share(&self, of: Caller) -> usize {
+        match of {
+            Caller::Known => self.repository.queue,
+            Caller::Public | Caller::Unknown => self.repository.queue / 2,
+        }
     }
 
     /// How many records went to the access log alone: the queue was full, or the repository refused them.
@@ -198,11 +210,12 @@ impl Queue {
 
     /// Adds a record, or an event; each is one JSON document on one line.
     pub fn push(&mut self, record: String, of: Caller) {
-        let queue = self.repository.queue;
         let most = match (of, self.repository.full) {
-            (Caller::Unknown, _) => queue / 2,
-            (Caller::Known, Full::AccessLog) => queue,
-            (Caller::Known, Full::Refuse) => queue.saturating_mul(2),
+            (Caller::Unknown, _) | (_, Full::AccessLog) => self.share(of),
+            // It was let in while there was room.
+            (Caller::Known | Caller::Public, Full::Refuse) => {
+                self.repository.queue.saturating_mul(2)
+            }
         };
         let bytes = self.bytes.saturating_add(held(&record));
         if bytes > most {

@@ -79,7 +79,7 @@ pub(super) fn read(
 fn repository(node: &Node<'_>, m: &mut Mistakes) -> Option<Repository> {
     let mut object = node.object("an object with cluster and uri", m)?;
     let batch = or(object.optional("batch"), 100, |node| {
-        usize::try_from(node.integer(1..=1000, m)?).ok()
+        usize::try_from(node.integer(Repository::BATCHES, m)?).ok()
     });
     let cluster = object.required("cluster", "an Envoy cluster", m);
     let cluster = cluster.and_then(|node| cluster_name(&node, m));
@@ -105,8 +105,7 @@ fn repository(node: &Node<'_>, m: &mut Mistakes) -> Option<Repository> {
         }
     });
     let timeout = or(object.optional("timeout"), 5_000_000_000, |node| {
-        let longest = Duration::from_secs(30);
-        let time = node.duration(Duration::from_millis(100)..=longest, m)?;
+        let time = node.duration(Repository::TIMES, m)?;
         u64::try_from(time.as_nanos()).ok()
     });
     let uri = object.required("uri", URI, m);

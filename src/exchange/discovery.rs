@@ -1,7 +1,7 @@
 //! The metadata of this protected resource, which we answer ourselves (RFC 9728).
 
 use super::{Exchange, Guard, Phase, Step};
-use crate::audit::Outcome;
+use crate::audit::{Caller, Outcome};
 use crate::denial::{Denial, Reply};
 use crate::request::{AnswerForm, Method, RequestHead};
 
@@ -22,6 +22,9 @@ impl Exchange {
             return Some(self.refuse(&Denial::Method("GET, HEAD")));
         }
         if let Err(denial) = head.check_answer(AnswerForm::Json) {
+            return Some(self.refuse(&denial));
+        }
+        if let Err(denial) = guard.check_place(Caller::Public) {
             return Some(self.refuse(&denial));
         }
         self.record.method = Some(head.method.name());

@@ -8,6 +8,7 @@ use super::guard::{Authentication, Caller as Authenticated, Guard};
 use super::waiting::{Body, Seat, Waiting};
 use super::{Exchange, Phase, Step, Toll, export, pages};
 use crate::access::{self, Circumstances, Permit, Rules};
+use crate::audit::Caller;
 use crate::denial::{Denial, TokenFault};
 use crate::identity::{ConnectionAttributes, PeerCertificate, Principal, TokenCache};
 use crate::limit::{Charging, KeyPart};
@@ -135,6 +136,7 @@ impl Exchange {
         if let Wanted::Known(request) = &asked.request
             && let Some(permit) = access::permit_public(request)
         {
+            guard.check_place(Caller::Public)?;
             let charging = Toll::free(Charging::new([], now));
             return self.charge(guard, permit, charging, asked);
         }

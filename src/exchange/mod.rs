@@ -202,8 +202,8 @@ impl Exchange {
             Err(denial) => return self.refuse(&denial),
         };
         self.note_trace(guard, &mut head);
-        if guard.refuses_for_audit() {
-            return self.refuse(&Denial::Unavailable(NO_PLACE));
+        if let Err(denial) = guard.check_place(Caller::Known) {
+            return self.refuse(&denial);
         }
         if let Err(denial) = self.watch(guard, &head, pairs, attributes, now) {
             return self.refuse(&denial);
@@ -329,10 +329,13 @@ impl Exchange {
 
     /// Of whom its record is.
     fn recorded_of(&self) -> Caller {
-        let unknown = self.record.outcome == Outcome::Refused && self.record.client.is_none();
-        match unknown || self.record.outcome == Outcome::Undecided {
-            true => Caller::Unknown,
-            false => Caller::Known,
+        let record = &self.record;
+        let went_on = matches!(record.outcome, Outcome::Allowed | Outcome::Withheld);
+        match record.client {
+            // Whoever shows a token that is not his, or not any more, is not the one whom it names.
+            Some(_) if record.outcome != Outcome::Refused || record.status != 401 => Caller::Known,
+            None if went_on || record.announced.is_some() => Caller::Public,
+            _ => Caller::Unknown,
         }
     }
 

@@ -291,8 +291,9 @@ impl Worker {
         let Some(mut look) = look else { return };
         let found = host::share(&mut look);
         if let Some(rest) = &found.0 {
+            let (cluster, authority) = rest.place();
             log::info!(
-                "fhir-guard: audit.repository: {} records that an earlier configuration has left are sent now",
+                "fhir-guard: audit.repository: {} records that an earlier configuration has left are sent now, to {authority} by the cluster {cluster}",
                 rest.len()
             );
         }

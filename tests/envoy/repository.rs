@@ -1,5 +1,7 @@
 //! Records on their way to a repository, on both workers.
 
+mod flood;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,5 @@
 mod requests;
+mod texts;
 
 use std::rc::Rc;
 

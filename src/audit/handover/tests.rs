@@ -142,6 +142,15 @@ fn a_rest_is_left_again_with_its_time() {
         let left = Queue::of(rest.clone(), 3 * NOW);
         assert_eq!(left.is_stale(own, NOW + after, 11), expected, "{name}");
     }
+    // After a clock that has stepped back, or by a word that is not true.
+    for time in [5 * NOW, u64::MAX] {
+        let rest = Rest {
+            left: time,
+            ..rest.clone()
+        };
+        let left = Queue::of(rest, NOW);
+        assert!(!left.is_stale(None, NOW + 10, 11) && left.is_stale(None, NOW + 11, 11));
+    }
 }
 
 #[test]
@@ -149,8 +158,8 @@ fn pieces_have_a_bound_and_every_record_a_place() {
     let large = "x".repeat(PIECE / 2 + 1);
     for (name, lengths, expected) in [
         ("one", vec![1], vec![1]),
-        ("all in one", vec![PIECE - 1, 1], vec![2]),
-        ("one byte more", vec![PIECE, 1], vec![1, 1]),
+        ("all in one", vec![PIECE - 3, 1], vec![2]),
+        ("one byte more", vec![PIECE - 2, 1], vec![1, 1]),
         ("halves", vec![large.len(); 3], vec![1, 1, 1]),
         ("larger than a piece", vec![1, PIECE + 1, 1], vec![1, 1, 1]),
     ] {
@@ -258,6 +267,23 @@ fn what_cannot_be_read_is_no_piece_and_is_cleared_away() {
         replaced("records", "lines"),
         replaced("\n4\n", "\n\n"),
     ];
+    // No configuration has such a repository.
+    bad.extend([
+        replaced("\n4\n", "\n0\n"),
+        replaced("\n4\n", "\n1001\n"),
+        replaced("1000000000\n", "99999999\n"),
+        replaced("1000000000\n", "18446744073709551615\n"),
+        replaced("\naudit\n", "\n\n"),
+        replaced("\naudit\n", "\nau dit\n"),
+        replaced("audit.example.org", ""),
+        replaced("audit.example.org", "audit.example.org\r"),
+        replaced("audit.example.org", "user@audit.example.org"),
+        replaced("audit.example.org", "audit.example.org/x"),
+        replaced("/r\n", "r\n"),
+        replaced("/r\n", "/r HTTP/1.1\r\n"),
+        replaced("/r\n", "/r#x\n"),
+        replaced("/r\n", "/\u{e4}\n"),
+    ]);
     let records = good.find("\nrecord-0").expect("a record");
     bad.extend((1..=records).map(|end| good.as_bytes()[..end].to_vec()));
     let mut shared = Shared::default();

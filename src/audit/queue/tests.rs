@@ -130,7 +130,7 @@ fn a_full_queue_refuses_or_leaves_it_to_the_access_log() {
         ("beyond, not refused", Full::AccessLog, 11, false, 10),
     ] {
         let queue = filled(full, records);
-        assert_eq!(queue.refuses(), refuses, "{name}");
+        assert_eq!(queue.refuses(Caller::Known), refuses, "{name}");
         assert_eq!(queue.waiting.len(), kept, "{name}");
         assert_eq!(queue.lost(), (records - kept) as u64, "{name}");
     }
@@ -138,23 +138,38 @@ fn a_full_queue_refuses_or_leaves_it_to_the_access_log() {
 
 #[test]
 fn whoever_may_not_come_in_fills_no_more_than_half() {
-    for (full, known, unknown, kept, refuses) in [
-        (Full::Refuse, 0, 5, 5, false),
-        (Full::Refuse, 0, 6, 5, false),
-        (Full::AccessLog, 0, 100, 5, false),
-        (Full::Refuse, 4, 2, 5, false),
-        (Full::Refuse, 5, 1, 5, false),
-        (Full::Refuse, 9, 100, 9, false),
-        (Full::Refuse, 10, 1, 10, true),
+    use Caller::{Known, Public, Unknown};
+    for (full, known, of, others, kept, refuses) in [
+        (Full::Refuse, 0, Unknown, 5, 5, [false, true]),
+        (Full::Refuse, 0, Unknown, 4, 4, [false, false]),
+        (Full::Refuse, 0, Unknown, 6, 5, [false, true]),
+        (Full::AccessLog, 0, Unknown, 100, 5, [false, false]),
+        (Full::Refuse, 4, Unknown, 2, 5, [false, true]),
+        (Full::Refuse, 5, Unknown, 1, 5, [false, true]),
+        (Full::Refuse, 9, Unknown, 100, 9, [false, true]),
+        (Full::Refuse, 10, Unknown, 1, 10, [true, true]),
+        // Whoever was let in, before others filled what is left, leaves a record.
+        (Full::Refuse, 0, Public, 20, 20, [true, true]),
+        (Full::Refuse, 4, Public, 2, 6, [false, true]),
+        (Full::Refuse, 0, Public, 21, 20, [true, true]),
+        (Full::AccessLog, 0, Public, 100, 5, [false, false]),
+        (Full::AccessLog, 5, Public, 1, 5, [false, false]),
     ] {
         let mut queue = filled(full, known);
-        for _ in 0..unknown {
-            queue.push("record-0".to_owned(), Caller::Unknown);
+        for _ in 0..others {
+            queue.push("record-0".to_owned(), of);
         }
-        let name = format!("{known} known, {unknown} unknown, {full:?}");
+        let name = format!("{known} known, {others} {of:?}, {full:?}");
         assert_eq!(queue.waiting.len(), kept, "{name}");
-        assert_eq!(queue.lost(), (known + unknown - kept) as u64, "{name}");
-        assert_eq!(queue.refuses(), refuses, "{name}");
+        assert_eq!(queue.lost(), (known + others - kept) as u64, "{name}");
+        assert_eq!(
+            [Known, Public].map(|of| queue.refuses(of)),
+            refuses,
+            "{name}"
+        );
+        if kept == 20 {
+            continue;
+        }
         // And those who may come in have their place behind them.
         queue.push("record-1".to_owned(), Caller::Known);
         assert_eq!(queue.waiting.len(), kept + 1, "{name}");

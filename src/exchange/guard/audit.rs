@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Guard;
-use crate::audit::{ANSWER, Format, Outcome, Queue, Record, Word, event};
-use crate::exchange::Exchange;
+use crate::audit::{ANSWER, Caller, Format, Outcome, Queue, Record, Word, event};
+use crate::denial::Denial;
+use crate::exchange::{Exchange, NO_PLACE};
 use crate::remote::Call;
 
 /// A batch of records that is under way.
@@ -22,9 +23,12 @@ impl Guard {
         policy.repository.as_ref().map(Rc::clone).map(Queue::new)
     }
 
-    /// Whether requests are refused because their records would have no place.
-    pub(in crate::exchange) fn refuses_for_audit(&self) -> bool {
-        self.records.as_ref().is_some_and(Queue::refuses)
+    /// Refuses requests of such a caller where their records would have no place.
+    pub(in crate::exchange) fn check_place(&self, of: Caller) -> Result<(), Denial> {
+        match self.records.as_ref().is_some_and(|own| own.refuses(of)) {
+            true => Err(Denial::Unavailable(NO_PLACE)),
+            false => Ok(()),
+        }
     }
 
     /// Where nothing goes on before its intent is acknowledged, how many exchanges wait for that.

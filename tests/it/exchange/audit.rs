@@ -1,5 +1,7 @@
 //! What records tell of an exchange, and where they go.
 
+mod room;
+
 use fhir_guard::audit::Rest;
 
 use super::bundles::{bundle, get, post, taking};
