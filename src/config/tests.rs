@@ -390,6 +390,7 @@ fn each_key_has_its_mistakes() {
         ("history of the server", "/fhir/public/0", json!("_history"), data.into()),
         ("cluster with a space", "/fhir/upstream/cluster", json!("a b"), "/fhir/upstream/cluster: expected printable ASCII without spaces, found other text".into()),
         ("authorization misspelt", "/fhir/upstream/authorization", json!("stripp"), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found \"stripp\" (did you mean \"strip\"?)".into()),
+        ("trace misspelt", "/fhir/upstream/trace", json!("begin"), "/fhir/upstream/trace: expected \"continue\" or \"start\", found \"begin\"".into()),
         ("a token in the place of a keyword", "/fhir/upstream/authorization", json!("Bearer eyJ.eyJ.c2ln="), "/fhir/upstream/authorization: expected \"strip\" or \"keep\", found other text".into()),
         ("certificate quoted", "/client_certificate/required", json!("no"), "/client_certificate/required: expected true or false, found a string (write it without quotes)".into()),
         ("issuer without scheme", "/issuers/0/issuer", json!("as.example.org"), url.into()),

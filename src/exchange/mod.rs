@@ -189,7 +189,7 @@ impl Exchange {
         if !matches!(self.phase, Phase::Start) {
             return self.absorb_request();
         }
-        let (request_id, head) = RequestHead::parse(pairs);
+        let (request_id, mut head) = RequestHead::parse(pairs);
         self.share = guard.share();
         self.record.began = now;
         self.record.policy = Rc::clone(&guard.policy().audit);
@@ -197,11 +197,11 @@ impl Exchange {
         self.record.request_id = request_id;
         let scheme = head.as_ref().map(|head| head.credentials.scheme());
         self.challenge = guard.challenge(scheme.unwrap_or_default());
-        let mut head = match head {
+        self.note_trace(guard, pairs, head.as_mut().ok());
+        let head = match head {
             Ok(head) => head,
             Err(denial) => return self.refuse(&denial),
         };
-        self.note_trace(guard, &mut head);
         if let Err(denial) = guard.check_place(Caller::Known) {
             return self.refuse(&denial);
         }

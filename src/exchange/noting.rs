@@ -5,17 +5,24 @@ use super::{Exchange, Field, Guard, Screen};
 use crate::access::Permit;
 use crate::fhir::{ResourceType, is_id};
 use crate::identity::AccessToken;
-use crate::request::{Interaction, RequestHead, Trace};
+use crate::request::{Interaction, RequestHead};
 use crate::response::Answer;
 use crate::wire::Pair;
 
 impl Exchange {
     /// Writes into the record to which trace the request belongs; one is begun where the configuration says so.
-    pub(super) fn note_trace(&mut self, guard: &Guard, head: &mut RequestHead) {
-        if guard.policy().fhir.upstream.trace == Trace::Start {
-            head.begin_trace(self.record.began);
+    pub(super) fn note_trace(
+        &mut self,
+        guard: &Guard,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        head: Option<&mut RequestHead>,
+    ) {
+        let record = &mut self.record;
+        let setting = guard.policy().fhir.upstream.trace;
+        record.trace = setting.of(pairs, &record.request_id, record.began);
+        if let Some(head) = head {
+            head.traceparent.clone_from(&record.trace);
         }
-        self.record.trace.clone_from(&head.traceparent);
     }
 
     /// The field of the answer that tells of the trace.

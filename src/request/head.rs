@@ -132,6 +132,7 @@ impl RequestHead {
         request_id: String,
     ) -> Result<Self, Denial> {
         let mut fields = Fields::default();
+        let traceparent = trace::find(pairs);
         let mut passing = Vec::new();
         let mut forwarded_certificates = Vec::new();
         for (name, value) in pairs {
@@ -139,7 +140,9 @@ impl RequestHead {
                 continue;
             };
             fields.take(name, value)?;
-            let passes = PSEUDO.contains(&name) || PASSING.contains(&name);
+            let mut passes = PSEUDO.contains(&name) || PASSING.contains(&name);
+            // The state is of the caller's trace (<https://www.w3.org/TR/trace-context/#tracestate-header>).
+            passes &= name != "tracestate" || traceparent.is_some();
             if name == "x-forwarded-client-cert" {
                 forwarded_certificates.push(value.to_vec());
             } else if passes && is_field_text(value) {
@@ -160,7 +163,7 @@ impl RequestHead {
             if_match: fields.if_match,
             preference: fields.preference,
             request_id,
-            traceparent: fields.traceparent,
+            traceparent,
             forwarded_for: fields.forwarded_for,
             forwarded_certificates,
             passing,
@@ -171,12 +174,6 @@ impl RequestHead {
             later: fields.later,
             accepts: fields.accepts.unwrap_or((true, true)),
         })
-    }
-
-    /// Begins a trace where none came. `now` is in nanoseconds since 1970.
-    pub fn begin_trace(&mut self, now: u64) {
-        let begin = || trace::begin(&self.request_id, now);
-        self.traceparent.get_or_insert_with(begin);
     }
 }
 
@@ -218,7 +215,6 @@ struct Fields {
     content_type: Option<String>,
     if_match: Option<String>,
     preference: Option<Preference>,
-    traceparent: Option<String>,
     forwarded_for: Option<String>,
     if_none_exist: Option<String>,
     provenance: Option<Result<String, &'static str>>,
@@ -282,7 +278,6 @@ impl Fields {
                 self.precondition = true
             }
             "prefer" => self.prefer(value)?,
-            "traceparent" => self.traceparent = trace::read(value),
             "x-forwarded-for" => self.forwarded_for = last_address(value),
             "x-http-method" | "x-http-method-override" | "x-method-override" => {
                 return Err(Denial::Request("method-override"));

@@ -10,8 +10,31 @@ pub enum Trace {
     Start,
 }
 
-/// `traceparent`, where it has the form of its standard: version, trace, parent and flags.
-pub(super) fn read(value: &[u8]) -> Option<String> {
+impl Trace {
+    /// `traceparent` of a request with these fields and this id, which may be one that is begun. `now` is in
+    /// nanoseconds since 1970.
+    pub fn of(
+        self,
+        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        request_id: &str,
+        now: u64,
+    ) -> Option<String> {
+        find(pairs).or_else(|| match self {
+            Trace::Continue => None,
+            Trace::Start => Some(begin(request_id, now)),
+        })
+    }
+}
+
+/// The last `traceparent` of these fields, where it has the form of its standard.
+pub(super) fn find(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Option<String> {
+    let mut found = pairs.iter().rev();
+    let (_, value) = found.find(|(name, _)| name.as_ref() == b"traceparent")?;
+    read(value.as_ref())
+}
+
+/// Version, trace, parent and flags.
+fn read(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     let parts: Vec<&str> = text.splitn(5, '-').collect();
     let [version, trace, parent, flags] = parts.as_slice() else {
@@ -30,7 +53,7 @@ pub(super) fn read(value: &[u8]) -> Option<String> {
 /// it, so that either leads to the other; of any other request id it is a hash, with the time in nanoseconds since
 /// 1970. It says that it is sampled, as one begun by a client would: a server behind that decides by itself does so
 /// only where no trace comes.
-pub(super) fn begin(request_id: &str, now: u64) -> String {
+fn begin(request_id: &str, now: u64) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(b"fhir-guard traceparent v1");
     hash.update(&now.to_le_bytes());

@@ -12,7 +12,7 @@ use crate::wire::{check, check_head, check_refusal, is_sealed, resources};
 use crate::world::{BASE, Setting, World};
 
 /// The fields of an answer with a resource, all of them.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "cache-control",
     "content-type",
     "date",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 11] = [
     "ratelimit",
     "ratelimit-policy",
     "strict-transport-security",
+    "traceparent",
     "vary",
     "x-content-type-options",
     "x-request-id",
@@ -321,6 +322,7 @@ async fn head_is_get_without_a_body() {
                     "content-length",
                     "transfer-encoding",
                     "date",
+                    "traceparent",
                     "x-request-id",
                 ];
                 let mut fields = answer.headers.clone();

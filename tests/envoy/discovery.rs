@@ -27,6 +27,7 @@ async fn everybody_is_told_what_is_asked_for() {
             assert_eq!(field("content-type").as_deref(), Some("application/json"));
             assert_eq!(field("cache-control").as_deref(), Some("max-age=300"));
             assert_eq!(field("server"), None);
+            assert!(field("traceparent").is_some(), "{name}");
             let expected = json!({
                 "resource": "https://fhir.example.org/r4",
                 "authorization_servers": ["https://as.example.org"],

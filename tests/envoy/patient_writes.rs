@@ -2,10 +2,11 @@
 
 mod granular;
 
-use fhir_guard_harness::client::{Request, Response, Version};
+use fhir_guard_harness::client::{Request, Version};
 use serde_json::{Value, json};
 
 use crate::table::{ABSENT, NOT_SUPPORTED, Table, refusal};
+use crate::wire::without_ids;
 use crate::world::{Setting, World};
 
 const FHIR: &str = "application/fhir+json";
@@ -237,15 +238,6 @@ async fn a_patient_changes_nothing_of_others_bypass_41_to_49() {
     );
     assert_eq!(sent(&world), [read()], "a version that is gone");
     world.close().await;
-}
-
-/// An answer without what differs from one exchange to the next.
-fn without_ids(answer: &Response) -> (u16, Vec<(String, Vec<u8>)>, String) {
-    let id = answer.header("x-request-id").unwrap_or_default();
-    let varies = |name: &str| matches!(name, "x-request-id" | "date" | "ratelimit");
-    let mut headers = answer.headers.clone();
-    headers.retain(|(name, _)| !varies(name));
-    (answer.status, headers, answer.text().replace(&id, "ID"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,20 +17,11 @@ mod searches;
 mod unsupported;
 mod writes;
 
-use fhir_guard_harness::client::{Request, Response};
+use fhir_guard_harness::client::Request;
 
 use crate::world::World;
 
 /// A request with a token of this scope.
 fn ask(world: &World, scope: &str, method: &str, path: &str) -> Request {
     Request::new(method, path).bearer(&world.token(scope))
-}
-
-/// A refusal without what differs from one exchange to the next.
-fn without_ids(answer: &Response) -> (u16, Vec<(String, Vec<u8>)>, String) {
-    let id = answer.header("x-request-id").unwrap_or_default();
-    let varies = |name: &str| matches!(name, "x-request-id" | "date" | "ratelimit");
-    let mut headers = answer.headers.clone();
-    headers.retain(|(name, _)| !varies(name));
-    (answer.status, headers, answer.text().replace(&id, "ID"))
 }

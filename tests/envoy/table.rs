@@ -237,6 +237,10 @@ impl<'w> Table<'w> {
         for fault in faults(answer, expected, rule != BEFORE_ID) {
             self.fault(name, &fault);
         }
+        let is_ours = ![BEFORE_ID, UNSEEN, "proxy"].contains(&rule);
+        if is_ours && answer.header("traceparent").is_none() {
+            self.fault(name, "no trace");
+        }
         self.row(name, answer, expected.status, rule);
     }
 

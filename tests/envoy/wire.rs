@@ -6,7 +6,7 @@ use fhir_guard_harness::client::Response;
 use serde_json::{Value, json};
 
 /// What may leave in a head. Everything else that a server says stays behind the filter.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "allow",
     "cache-control",
     // `close`, of the proxy's own, over HTTP/1.1.
@@ -23,6 +23,7 @@ const FIELDS: [&str; 20] = [
     "ratelimit-policy",
     "retry-after",
     "strict-transport-security",
+    "traceparent",
     "transfer-encoding",
     "vary",
     "www-authenticate",
@@ -103,6 +104,18 @@ pub fn check_refusal(name: &str, answer: &Response, status: u16, code: &str) {
     ]});
     assert_eq!(answer.json().expect(name), expected, "{name}");
     assert_eq!(answer.header("etag"), None, "{name}");
+}
+
+/// An answer without what differs from one exchange to the next. Its trace tells nothing but its id.
+pub fn without_ids(answer: &Response) -> (u16, Vec<(String, Vec<u8>)>, String) {
+    let id = answer.header("x-request-id").unwrap_or_default();
+    let trace = answer.header("traceparent").unwrap_or_default();
+    let begun = format!("00-{}-", id.replace('-', ""));
+    assert!(trace.starts_with(&begun), "{trace} of {id}");
+    let varies = |name: &str| matches!(name, "x-request-id" | "date" | "ratelimit" | "traceparent");
+    let mut headers = answer.headers.clone();
+    headers.retain(|(name, _)| !varies(name));
+    (answer.status, headers, answer.text().replace(&id, "ID"))
 }
 
 /// The resources of a Bundle, in order.

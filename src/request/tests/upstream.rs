@@ -162,6 +162,15 @@ fn nothing_that_a_client_invents_goes_on() {
         ("x-forwarded-proto", "https"),
     );
     check("what passes", read, &passing, STRIP, expected);
+    for (name, trace) in [
+        ("the state of no trace", None),
+        ("of none that is well-formed", Some(("traceparent", "00-1"))),
+    ] {
+        let state = [("tracestate", "a=b")].into_iter().chain(trace);
+        let state: Vec<_> = state.collect();
+        let expected = fields!("GET", "/base/Patient/p1", HOST, SCHEME);
+        check(name, read, &state, STRIP, expected);
+    }
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use fhir_guard_harness::client::{Request, Response, Version};
 use serde_json::Value;
 
-use super::{ask, without_ids};
+use super::ask;
 use crate::table::{ABSENT, MALFORMED, MEDIA_TYPE, METHOD, NOT_SUPPORTED, Table, refusal};
-use crate::wire::resources;
+use crate::wire::{resources, without_ids};
 use crate::world::{BASE, Setting, World};
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -56,11 +56,12 @@ const SPOOFED: [(&str, &str); 40] = [
 ];
 
 /// Everything that may ever go upstream; what has a value here has always this one.
-const CANONICAL: [(&str, Option<&str>); 9] = [
+const CANONICAL: [(&str, Option<&str>); 10] = [
     ("accept", Some("application/fhir+json")),
     ("accept-encoding", Some("identity")),
     ("host", None),
     ("prefer", None),
+    ("traceparent", None),
     ("user-agent", Some("test/1")),
     ("x-forwarded-for", None),
     ("x-forwarded-host", Some("fhir.example.org")),
@@ -203,16 +204,22 @@ fn faults(sent: &Recorded, path: &str, prefer: Option<&str>, id: &Option<String>
     if sent.header("x-request-id") != *id {
         faults.push("another request id went upstream".to_owned());
     }
+    let digits = id.as_deref().unwrap_or_default().replace('-', "");
+    let trace = sent.header("traceparent").unwrap_or_default();
+    if !trace.starts_with(&format!("00-{digits}-")) {
+        faults.push(format!("the trace {trace} went upstream"));
+    }
     faults
 }
 
-/// What a client says its request id were is not taken for it, and a trace goes on only in its form.
+/// What a client says its request id were is not taken for it. A trace goes on only in its form, and another is begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_and_traces() {
     let world = World::shared(Setting::default()).await;
     let mut table = Table::new(&world);
     let client = world.client().reuse(true);
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut traces = Vec::new();
     for (name, trace, passes) in [
         ("good", good, true),
         ("upper case", &good.to_uppercase(), false),
@@ -241,13 +248,24 @@ async fn ids_and_traces() {
             .header("x-request-id", "11111111-1111-4111-8111-111111111111");
         let answer = table.answered(name, &client, request, 200).await;
         let sent = world.fhir.requests();
-        let found = sent.first().and_then(|sent| sent.header("traceparent"));
-        if found.is_some() != passes {
-            table.fault(name, &format!("{found:?} went upstream"));
+        let field = |name| sent.first().and_then(|sent| sent.header(name));
+        let found = field("traceparent").unwrap_or_default();
+        let state = field("tracestate");
+        if (found == trace) != passes || state.is_some() != passes {
+            table.fault(name, &format!("{found:?}, {state:?} went upstream"));
         }
+        let told = answer.as_ref().and_then(|own| own.header("traceparent"));
+        if told.as_ref() != Some(&found) {
+            table.fault(name, &format!("{told:?} came back"));
+        }
+        traces.push(found.clone());
         let id = answer
             .and_then(|answer| answer.header("x-request-id"))
             .unwrap_or_default();
+        let digits = id.replace('-', "");
+        if !passes && !found.starts_with(&format!("00-{digits}-")) {
+            table.fault(name, &format!("{found:?} is no trace of {id}"));
+        }
         if id.starts_with("1111")
             || sent.first().and_then(|sent| sent.header("x-request-id")) != Some(id)
         {
@@ -255,12 +273,10 @@ async fn ids_and_traces() {
         }
     }
     table.finish().await;
-    let traced = world.records().await;
-    let traces = traced
-        .iter()
-        .filter(|record| record.get("trace").is_some())
-        .count();
-    assert_eq!(traces, 1);
+    let records = world.records().await;
+    let told = records.iter().map(|record| record["trace"].as_str());
+    let told: Vec<&str> = told.map(Option::unwrap_or_default).collect();
+    assert_eq!(told, traces);
     world.close().await;
 }
 

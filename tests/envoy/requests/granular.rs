@@ -3,9 +3,9 @@
 use fhir_guard_harness::client::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{ask, without_ids};
+use super::ask;
 use crate::table::{NOT_SUPPORTED, Table, refusal};
-use crate::wire::{check, check_head, resources};
+use crate::wire::{check, check_head, resources, without_ids};
 use crate::world::{BASE, Setting, World};
 
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";

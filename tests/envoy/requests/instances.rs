@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, without_ids};
-use crate::wire::check_head;
+use super::ask;
+use crate::wire::{check_head, without_ids};
 use crate::world::{Setting, World};
 
 const SCOPE: &str = "patient/*.rs";

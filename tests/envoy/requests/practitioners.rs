@@ -3,8 +3,7 @@
 use fhir_guard_harness::client::{Request, Response};
 use serde_json::{Value, json};
 
-use super::without_ids;
-use crate::wire::{check_head, resources};
+use crate::wire::{check_head, resources, without_ids};
 use crate::world::{Setting, World};
 
 const OWN: &str = "Practitioner/practitioner-1";

@@ -3,8 +3,9 @@
 use fhir_guard_harness::client::Response;
 use serde_json::{Value, json};
 
-use super::{ask, without_ids};
+use super::ask;
 use crate::table::{ABSENT, MALFORMED, METHOD, NOT_SUPPORTED, Table, faults};
+use crate::wire::without_ids;
 use crate::world::World;
 
 /// Whatever is not one of the interactions known.

@@ -42,6 +42,7 @@ mod strict;
 mod subscriptions;
 mod tenants;
 mod texts;
+mod traces;
 mod waiting;
 mod watermark;
 mod writes;

@@ -18,6 +18,14 @@ fn a_read_is_decided_redacted_and_recorded() {
     let asked = stream.on_request_headers(script.request.clone(), true);
     assert_eq!(asked.action, Some(Action::Continue), "{asked:?}");
     assert!(asked.ended);
+    let trace = asked.forwarded.iter().flatten();
+    let mut trace = trace.filter(|(name, _)| name == b"traceparent");
+    let trace = trace
+        .next()
+        .map(|(_, value)| String::from_utf8_lossy(value));
+    let trace = trace.expect("a trace is begun").into_owned();
+    let digits = "00-9c2c4a2e000040008000000000000001-";
+    assert!(trace.starts_with(digits), "{trace}");
     assert_eq!(
         asked.forwarded,
         Some(lines(&[
@@ -30,6 +38,7 @@ fn a_read_is_decided_redacted_and_recorded() {
             ("x-forwarded-for", "192.0.2.7"),
             ("x-forwarded-host", "fhir.example.org"),
             ("x-request-id", "9c2c4a2e-0000-4000-8000-000000000001"),
+            ("traceparent", &trace),
             ("user-agent", "scenario/1"),
             ("x-forwarded-proto", "https"),
         ]))
@@ -59,6 +68,7 @@ fn a_read_is_decided_redacted_and_recorded() {
             ("x-request-id", "9c2c4a2e-0000-4000-8000-000000000001"),
             ("ratelimit-policy", "\"per-client\";q=100;w=2"),
             ("ratelimit", "\"per-client\";r=99;t=1"),
+            ("traceparent", &trace),
         ]))
     );
     assert_eq!(String::from_utf8_lossy(&answered.left), redacted("p1"));

@@ -15,18 +15,23 @@ use lexopt::prelude::*;
 const USAGE: &str = "\
 fhir-guard audit verify [--key [NAME=]FILE]... [--part | --complete] [--json] [--threads N] LOG...
     Verifies the chains of audit records. LOG: plain or gzip, - for standard input; records alone on their lines,
-    at the end of a line of text, or as a string in a line of JSON; AuditEvents, one a line. All files of the log belong together, and so does
-    the proxy's own log, which has the ends of chains.
-    --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any
+    at the end of a line of text, or as a string in a line of JSON; AuditEvents, one a line. Give it all files of
+    the log together, the proxy's own log, which has the ends of chains, and what a repository has.
+    --key      a public key (PEM, JWK or JWK set), for the checkpoints signed by NAME, or any; without one nothing
+               shows who wrote the log
     --part     the files are a part of the log: what came before may be elsewhere
     --complete the files are all of the log and all that its repositories have: an intent that is not there is missing
+    --json     one document in the place of lines
+    --threads  how many cores read and hash, from 1 to 64; all unless set
 fhir-guard audit who-saw Patient/ID [--from TIME] [--to TIME] [--hash-secret FILE]... [the options of verify] LOG...
     Who asked for a resource, or for what is a patient's, one JSON object a line, with what proves it: signed,
     chained or none. TIME: 2026-01-31, or with as much of T23:59:59.123Z as you like, in UTC; of the exchange's
     beginning, which is at --from or later, and before --to.
+    What verify says of the log goes to standard error, always as lines. AuditEvents are passed over.
     --hash-secret   secrets.audit_key, where records have hashes in the place of references
 fhir-guard check FILE
-    Reads a configuration of the filter, YAML or JSON, and tells every mistake.
+    Reads a configuration of the filter, YAML or JSON, and tells every mistake. The variables that its secrets name
+    must be set.
 
 Exit status: 0 nothing is found wrong, 1 something is, 2 it could not be looked at.";
 
