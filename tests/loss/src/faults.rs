@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
+use crate::Options;
 use crate::load::{Load, Millis};
 use crate::repository::Mood;
 use crate::stage::Stage;
@@ -70,7 +71,8 @@ impl Fault {
 pub(crate) struct Faults {
     random: Rng,
     /// What may be caused.
-    all: &'static [Fault],
+    all: Vec<Fault>,
+    deadly: bool,
     /// How often each.
     counts: BTreeMap<Fault, u64>,
     /// Machines that came back after a trap.
@@ -80,11 +82,17 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(random: Rng, deaths: bool) -> Faults {
+    pub(crate) fn new(random: Rng, options: &Options) -> Faults {
         let (mild, _) = Fault::ALL.split_at(Fault::ALL.len() - DEATHS);
+        let all = if options.deaths { &Fault::ALL } else { mild };
+        // The others have them in them.
+        let in_others = [Fault::Stall, Fault::Reload, Fault::Kill];
+        let all = all.iter().copied();
+        let all = all.filter(|fault| !options.brief || !in_others.contains(fault));
         Faults {
             random,
-            all: if deaths { &Fault::ALL } else { mild },
+            all: all.collect(),
+            deadly: options.deaths,
             counts: BTreeMap::new(),
             traps: 0,
             kills: Vec::new(),
@@ -100,7 +108,7 @@ impl Faults {
         until: Option<Instant>,
     ) -> Result<(), String> {
         loop {
-            let mut turns = self.all.to_vec();
+            let mut turns = self.all.clone();
             self.random.shuffle(&mut turns);
             for fault in turns {
                 self.pause(300..1000).await;
@@ -116,7 +124,7 @@ impl Faults {
 
     /// Whether workers or Envoy died.
     pub(crate) fn deadly(&self) -> bool {
-        self.all.len() == Fault::ALL.len()
+        self.deadly
     }
 
     /// How often each was caused.

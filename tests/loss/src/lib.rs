@@ -51,6 +51,8 @@ pub struct Options {
     pub format: Format,
     /// Whether workers trap and Envoy is killed.
     pub deaths: bool,
+    /// Without the faults that others have in them: the short form of the tests.
+    pub brief: bool,
 }
 
 /// `audit.repository.format`.
@@ -104,6 +106,7 @@ impl Options {
             modes: vec![Mode::Strict, Mode::Relaxed],
             format: Format::Records,
             deaths: true,
+            brief: false,
         };
         for argument in arguments {
             let number = |text: &str| {
@@ -168,7 +171,7 @@ async fn one(mode: Mode, exchanges: u64, options: &Options) -> Result<Judgement,
             println!("{seconds:>6} s  {:<8} {}", mode.name(), told.line());
         }
     });
-    let mut faults = Faults::new(random, options.deaths);
+    let mut faults = Faults::new(random, options);
     let until = options
         .seconds
         .map(|seconds| began + Duration::from_secs(seconds));
@@ -201,6 +204,7 @@ mod tests {
             modes: vec![Mode::Relaxed],
             format: Format::Events,
             deaths: false,
+            brief: false,
         };
         let text =
             "--seed=7 --exchanges=5 --seconds=9 --mode=relaxed --format=audit-events --deaths=no";

@@ -37,6 +37,10 @@ pub(crate) struct Released {
 pub(crate) type Millis = i64;
 
 /// What the clock says.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what records say is held against it"
+)]
 pub(crate) fn clock() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {

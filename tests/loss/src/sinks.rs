@@ -209,8 +209,11 @@ fn create(path: &Path) -> Result<BufWriter<File>, String> {
     Ok(BufWriter::new(file))
 }
 
-/// The events of a transaction, with their request ids.
-fn unbundled(line: &[u8]) -> Result<Vec<(Vec<u8>, Option<u128>)>, String> {
+/// A line, and the request id in it.
+type Told = (Vec<u8>, Option<u128>);
+
+/// The events of a transaction.
+fn unbundled(line: &[u8]) -> Result<Vec<Told>, String> {
     let bundle: Value = serde_json::from_slice(line)
         .map_err(|error| format!("the repository has what is no JSON: {error}"))?;
     let entries = bundle["entry"].as_array().into_iter().flatten();

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::simulated::{Line, Random, Strict, jwks, log, logs, texts};
+use crate::report::texts;
+use crate::simulated::{Line, Random, Strict, jwks, log, logs};
 use fhir_guard::audit::Format;
 use fhir_guard_companion::keys::Keys;
 use fhir_guard_companion::line;

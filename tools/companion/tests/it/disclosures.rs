@@ -13,7 +13,8 @@ use fhir_guard_companion::verify::Extent;
 use serde_json::Value;
 
 use crate::audit::{keys, told};
-use crate::simulated::{Random, log, texts};
+use crate::report::texts;
+use crate::simulated::{Random, log};
 
 /// A folder that is gone with its test.
 struct Folder(PathBuf);

@@ -6,7 +6,13 @@ use fhir_guard::audit::Outcome;
 use serde_json::Value;
 
 use crate::events;
+use crate::simulated::Line;
 use crate::strict::log;
+
+/// The lines of a log.
+pub fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
+    lines.iter().map(|line| line.text.as_str())
+}
 
 /// Files, options and exit status; what the last line of the text says, and how many intents nothing tells of.
 type Row<'a> = (&'a str, Vec<&'a [String]>, &'a [&'a str], i32, &'a str, u64);

@@ -63,10 +63,6 @@ pub struct Line {
     pub last_words: bool,
 }
 
-pub fn texts(lines: &[Line]) -> impl Iterator<Item = &str> {
-    lines.iter().map(|line| line.text.as_str())
-}
-
 /// What a repository was told: the line, the chain and the ticket of each.
 pub type Repository = Vec<(String, usize, u64)>;
 
