@@ -123,7 +123,7 @@ impl Deployment {
             .scope(scope)
     }
 
-    /// The head of a request as Envoy hands it over.
+    /// The head of a request as Envoy hands it over, with a trace: one that is begun is another each time.
     pub fn head(&self, method: &str, path: &str, token: &str) -> Headers {
         lines(&[
             (":authority", "fhir.example.org"),
@@ -138,6 +138,10 @@ impl Deployment {
             ("x-forwarded-for", "203.0.113.9,192.0.2.7"),
             ("x-forwarded-proto", "https"),
             ("x-request-id", "9c2c4a2e-0000-4000-8000-000000000001"),
+            (
+                "traceparent",
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            ),
         ])
     }
 

@@ -281,6 +281,37 @@ async fn ids_and_traces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_have_no_trace_begun() {
+    let world = World::shared(Setting {
+        policy: Some(Box::new(|policy| {
+            policy["fhir"]["upstream"]["trace"] = json!("continue");
+        })),
+        ..Setting::default()
+    })
+    .await;
+    let client = world.client().reuse(true);
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    for (path, status) in [("/r4/Patient/p1", 200), ("/r4/Patient/p1?x=y", 400)] {
+        for (sent, told) in [(None, None), (Some("00-1"), None), (Some(good), Some(good))] {
+            world.fhir.forget_requests();
+            let mut request = ask(&world, "patient/*.rs", "GET", path);
+            if let Some(sent) = sent {
+                request = request.header("traceparent", sent);
+            }
+            let answer = world.send(&client, request).await;
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("traceparent").as_deref(), told);
+            for upstream in world.fhir.requests() {
+                assert_eq!(upstream.header("traceparent").as_deref(), told);
+            }
+            let record = world.records().await.pop().expect("a record");
+            assert_eq!(record["trace"].as_str(), told);
+        }
+    }
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_may_let_the_token_pass() {
     let world = World::shared(Setting {
         policy: Some(Box::new(|policy| {
