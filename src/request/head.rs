@@ -146,6 +146,10 @@ impl RequestHead {
                 passing.push((name.as_bytes().to_vec(), value.to_vec()));
             }
         }
+        if fields.traceparent.is_none() {
+            // It is of no trace, and not of one that is begun here.
+            passing.retain(|(name, _)| name != b"tracestate");
+        }
         let method = method(fields.method.as_deref())?;
         if fields.has_protocol || fields.upgrade {
             return Err(Denial::Request("upgrade"));

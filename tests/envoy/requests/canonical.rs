@@ -242,8 +242,13 @@ async fn ids_and_traces() {
         let answer = table.answered(name, &client, request, 200).await;
         let sent = world.fhir.requests();
         let found = sent.first().and_then(|sent| sent.header("traceparent"));
-        if found.is_some() != passes {
-            table.fault(name, &format!("{found:?} went upstream"));
+        // Otherwise one is begun.
+        if (found.as_deref() == Some(trace)) != passes || found.is_none_or(|own| own.len() != 55) {
+            table.fault(name, "another trace went upstream");
+        }
+        let state = sent.first().and_then(|sent| sent.header("tracestate"));
+        if state.is_some() != passes {
+            table.fault(name, &format!("{state:?} is the state of another trace"));
         }
         let id = answer
             .and_then(|answer| answer.header("x-request-id"))
@@ -258,7 +263,7 @@ async fn ids_and_traces() {
     let traced = world.records().await;
     let traces = traced
         .iter()
-        .filter(|record| record.get("trace").is_some())
+        .filter(|record| record["trace"] == good)
         .count();
     assert_eq!(traces, 1);
     world.close().await;
