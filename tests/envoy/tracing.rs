@@ -160,7 +160,10 @@ async fn a_record_has_the_trace_of_its_span() {
         let id = answer.header("x-request-id");
         assert_eq!(record["request_id"].as_str(), id.as_deref(), "{name}");
         let told = record["trace"].as_str();
-        assert_eq!(told.is_none(), malformed, "{name}: {told:?}");
+        // Where Envoy has no trace, the filter begins one, by the digits of the request id.
+        let own = id.as_deref().unwrap_or_default().replace('-', "");
+        let begun = told.is_some_and(|told| told.starts_with(&format!("00-{own}-")));
+        assert!(told.is_some() && (begun || !malformed), "{name}: {told:?}");
         if let (Some(told), Some(continued)) = (told, continued) {
             assert!(told.starts_with(&format!("00-{continued}-")), "{name}");
         }
@@ -175,7 +178,7 @@ async fn a_record_has_the_trace_of_its_span() {
             let found = found.as_deref();
             assert_eq!(found.map(ids), told.map(ids), "{name}");
             let flags = found.map(|text| text.ends_with("-01"));
-            assert_eq!(flags, told.map(|_| is_traced), "{name}");
+            assert_eq!(flags, told.map(|_| is_traced || malformed), "{name}");
         }
         traced += usize::from(is_traced);
         let spans = spans(&collector, traced).await;

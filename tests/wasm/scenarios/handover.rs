@@ -170,7 +170,7 @@ fn what_others_leave_makes_no_call_that_no_configuration_would_make() {
         ("rubbish", "\0".to_owned(), 0),
         (
             "the half of one",
-            piece("9", time, place)[..40].to_owned(),
+            piece("9", time, place).chars().take(40).collect(),
             0,
         ),
         (
@@ -198,7 +198,7 @@ fn what_others_leave_makes_no_call_that_no_configuration_would_make() {
     .into_iter()
     .enumerate()
     {
-        let mut set = |key: &[u8], value: &[u8]| {
+        let set = |key: &[u8], value: &[u8]| {
             let mut world = deployment.host.world();
             assert_eq!(world.shared.set(key, value, 0), status::OK, "{name}");
         };
