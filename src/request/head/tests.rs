@@ -272,8 +272,12 @@ fn a_trace_has_the_form_of_its_standard() {
         ("a word", "diabetes".to_owned(), false),
         ("nothing", String::new(), false),
     ] {
-        let head = parse(&[("traceparent", value.as_bytes())]).expect(name);
-        assert_eq!(head.traceparent, passes.then_some(value), "{name}");
+        let fields = [("traceparent", value.as_bytes()), ("tracestate", b"a=b")];
+        let head = parse(&fields).expect(name);
+        assert_eq!(head.traceparent, passes.then_some(value.clone()), "{name}");
+        let mut passing = head.passing.iter();
+        let state = passing.any(|(name, _)| name == b"tracestate");
+        assert_eq!(state, passes, "{name}: the state of no trace");
     }
     let head = parse(&[("traceparent", b"\xff")]).expect("not UTF-8");
     assert_eq!(head.traceparent, None);

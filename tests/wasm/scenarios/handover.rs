@@ -154,17 +154,59 @@ fn whatever_shared_data_does_nothing_traps_and_no_configuration_is_kept() {
     }
     let vm = deployment.vm();
     assert_eq!(drain(&deployment, &vm), []);
-    // Rubbish of others is no piece.
-    let rubbish = |bytes: &[u8]| {
-        let mut world = deployment.host.world();
-        assert_eq!(
-            world.shared.set(b"fhir-guard.audit.v1.000", bytes, 0),
-            status::OK
-        );
+}
+
+/// Who shares the `vm_id` can leave pieces: a call is made of one that a configuration could have left.
+#[test]
+fn what_others_leave_makes_no_call_that_no_configuration_would_make() {
+    let deployment = deployment();
+    let vm = deployment.vm();
+    let piece = |batch: &str, timeout: &str, place: &str| {
+        format!("fhir-guard audit 1\n1\n0\nrecords\n{batch}\n{timeout}\n{place}\n{{\"chain\":7}}")
     };
-    for bytes in [&b"\xff\0"[..], b"fhir-guard audit 1\n1\n0\nrecords", b""] {
-        rubbish(bytes);
-        assert_eq!(drain(&deployment, &vm), []);
+    let (time, place) = ("5000000000", "repository\naudit.example.org\n/one");
+    for (number, (name, bytes, calls)) in [
+        ("a piece", piece("9", time, place), 1),
+        ("rubbish", "\0".to_owned(), 0),
+        (
+            "the half of one",
+            piece("9", time, place).chars().take(40).collect(),
+            0,
+        ),
+        (
+            "no cluster of the proxy",
+            piece("9", time, "other\na\n/"),
+            0,
+        ),
+        ("no cluster", piece("9", time, "\na\n/"), 0),
+        (
+            "an end of a line",
+            piece("9", time, "repository\na\r\n/"),
+            0,
+        ),
+        (
+            "and one in the path",
+            piece("9", time, "repository\na\n/ HTTP/1.1\r"),
+            0,
+        ),
+        ("no path", piece("9", time, "repository\na\n"), 0),
+        ("no authority", piece("9", time, "repository\n\n/"), 0),
+        ("a batch of none", piece("0", time, place), 0),
+        ("for ever", piece("9", "18446744073709551615", place), 0),
+        ("another piece", piece("1000", "30000000000", place), 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let set = |key: &[u8], value: &[u8]| {
+            let mut world = deployment.host.world();
+            assert_eq!(world.shared.set(key, value, 0), status::OK, "{name}");
+        };
+        set(b"fhir-guard.audit.v1.000", bytes.as_bytes());
+        // Something is new.
+        set(b"fhir-guard.audit.v1", &(number as u64 + 1).to_be_bytes());
+        let came = drain(&deployment, &vm);
+        assert_eq!(came.len(), calls, "{name}: {came:?}");
     }
 }
 
