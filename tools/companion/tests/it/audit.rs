@@ -295,7 +295,7 @@ fn thousands_of_edits_of_a_hundred_thousand_records_are_all_named() {
             let stray = by_chain
                 .iter()
                 .any(|(id, last)| *last == seq && !chains.contains(id));
-            !other && !(is_end && stray) && !by_chain.contains(&(chain, seq))
+            !(other || (is_end && stray) || by_chain.contains(&(chain, seq)))
         })
         .map(|(at, what)| format!("{what:?} {}", lines[*at].text))
         .collect();
