@@ -23,6 +23,9 @@ use fhir_guard_companion::verify::{Extent, Judging, Place, Verifier};
 use sha2::{Digest as _, Sha256};
 use simulated::{Random, Strict, jwks, log, logs};
 
+/// What is wanted of the verifier, in MB a second.
+const WANTED: u128 = 200;
+
 /// The best counts, for a busy machine only adds.
 const ROUNDS: usize = 40;
 
