@@ -19,8 +19,12 @@ fn the_properties_hold_for_the_seeds() {
 /// Where a search stopped because the property was wrong, not the product.
 #[test]
 fn the_properties_hold_where_a_search_once_stopped() {
-    let rows: [(&str, &[u8]); 2] = [
+    let rows: [(&str, &[u8]); 3] = [
         ("configuration", b"{}"),
+        (
+            "host",
+            b"\x00\x02\x00\x400123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\x01\x00",
+        ),
         (
             "request",
             b"\x02/r4/Patient\n{\"resourceType\":\"Patient\",\"id\":\"1\",\"link\"\t:\t\t\t\t77777777777777777777771e999777777777}",
