@@ -52,7 +52,7 @@ oracles: toolchain ## compare with third-party vectors and print the accounts; F
 tables: toolchain ## make src/fhir/tables/ anew from the published definitions; DEFINITIONS=folder, else that of FHIR_GUARD_VECTORS
 	@cargo run --quiet --package fhir-guard-tables --bin tables -- $(DEFINITIONS)
 
-bench: tools wasm bench-filter ## what the filter costs in Envoy beside others, 5 to 6 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
+bench: tools wasm bench-filter ## what the filter costs in Envoy beside others, 9 minutes; ROUNDS=n, QUICK=1, CASE=text: only these cases, DOCS=1: renew docs/benchmarks.md
 	@cargo build --quiet --release --package fhir-guard-bench-processor
 	@cp "$(BUILD)/release/processor" dist/bench_processor
 	@cargo build --quiet --package fhir-guard-bench
