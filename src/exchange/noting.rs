@@ -5,7 +5,7 @@ use super::{Exchange, Field, Guard, Screen};
 use crate::access::Permit;
 use crate::fhir::{ResourceType, is_id};
 use crate::identity::AccessToken;
-use crate::request::{Interaction, RequestHead};
+use crate::request::{Interaction, RequestHead, find_trace};
 use crate::response::Answer;
 use crate::wire::Pair;
 
@@ -19,10 +19,15 @@ impl Exchange {
     ) {
         let record = &mut self.record;
         let setting = guard.policy().fhir.upstream.trace;
-        record.trace = setting.of(pairs, &record.request_id, record.began);
-        if let Some(head) = head {
-            head.traceparent.clone_from(&record.trace);
-        }
+        let of = |came| setting.of(came, &record.request_id, record.began);
+        record.trace = match head {
+            Some(head) => {
+                head.traceparent = of(head.traceparent.take());
+                head.traceparent.clone()
+            }
+            // Its head could not be read, but this much of it.
+            None => of(find_trace(pairs)),
+        };
     }
 
     /// The field of the answer that tells of the trace.

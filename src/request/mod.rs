@@ -59,7 +59,7 @@ pub use reach::{Reach, Types};
 pub use search::{Direction, MAX_COUNT, Modifier, Parameter, Search, Summary, escape};
 pub use subscription::{MAX_SUBSCRIBED, Subscription};
 pub use target::Request;
-pub use trace::Trace;
+pub use trace::{Trace, find as find_trace};
 pub use upstream::{bundle_headers, upstream_headers};
 pub use writes::{Change, ClientLabels, WritePolicy};
 

@@ -11,15 +11,10 @@ pub enum Trace {
 }
 
 impl Trace {
-    /// `traceparent` of a request with these fields and this id, which may be one that is begun. `now` is in
+    /// `traceparent` of a request of which this [came](find), with this id; it may be one that is begun. `now` is in
     /// nanoseconds since 1970.
-    pub fn of(
-        self,
-        pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
-        request_id: &str,
-        now: u64,
-    ) -> Option<String> {
-        find(pairs).or_else(|| match self {
+    pub fn of(self, came: Option<String>, request_id: &str, now: u64) -> Option<String> {
+        came.or_else(|| match self {
             Trace::Continue => None,
             Trace::Start => Some(begin(request_id, now)),
         })
@@ -27,7 +22,7 @@ impl Trace {
 }
 
 /// The last `traceparent` of these fields, where it has the form of its standard.
-pub(super) fn find(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Option<String> {
+pub fn find(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Option<String> {
     let mut found = pairs.iter().rev();
     let (_, value) = found.find(|(name, _)| name.as_ref() == b"traceparent")?;
     read(value.as_ref())
